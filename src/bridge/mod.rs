@@ -1,0 +1,16 @@
+//! The whole contract between the engine's tokio world and the ECS: commands one way, events the other, mailboxes for
+//! pictures, a snapshot for figures. Anything that speaks it can stand in for the engine: see [`EnginePort`].
+//!
+//! Invariant: nothing here blocks a caller on the ECS side.
+
+mod command;
+mod event;
+mod handle;
+mod mailbox;
+
+pub use command::{DataMessage, LoginRequest, PlayQuality, PublishRequest, RoomCommand, VideoOptions};
+pub use event::{EventEnvelope, RoomEvent, SessionId};
+pub use handle::{
+    COMMAND_CAPACITY, CommandError, EVENT_CAPACITY, EngineHandle, EnginePort, SnapshotCell, engine_channels,
+};
+pub use mailbox::{Mailbox, MailboxCounts, VideoFeed};

@@ -1,0 +1,12 @@
+//! Pictures and sound: frames, sources, codecs, the jitter buffer and the mixer. Plain threads and plain data; no
+//! network and no ECS.
+
+pub mod assembly;
+pub mod audio;
+pub mod capture;
+pub mod codec;
+pub mod frame;
+pub mod source;
+
+pub use frame::{AudioBlock, ColourMatrix, ColourRange, ColourSpace, VideoFrame};
+pub use source::{AudioSource, CaptureError, VideoFormat, VideoSource};

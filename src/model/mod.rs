@@ -1,0 +1,16 @@
+//! Plain data the whole house agrees on: ids and their rules, users, streams, tracks, room states, quality figures,
+//! limits and error codes. No clock, no I/O, no runtime.
+
+pub mod error;
+pub mod ids;
+pub mod limits;
+pub mod quality;
+pub mod room;
+pub mod stream;
+pub mod user;
+
+pub use error::{CallError, ErrorCode};
+pub use ids::{IdError, RoomId, StreamId, TrackSid, UserId};
+pub use room::{RoomState, RoomStateReason};
+pub use stream::{EndReason, MediaKind, PlayState, PublishState, StreamInfo, StreamKind, TrackInfo, TrackSource};
+pub use user::UserInfo;

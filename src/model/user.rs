@@ -1,0 +1,22 @@
+//! People in a room.
+
+use std::collections::BTreeMap;
+
+use super::ids::UserId;
+
+/// A user as everyone in the room sees them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserInfo {
+    /// The participant identity, unique in the room.
+    pub id: UserId,
+    /// The name to show; the id when none was given.
+    pub name: String,
+    /// The participant's session id (`PA_…`): new on every full login.
+    pub sid: String,
+    /// Unix time of joining, in ms; orders seats.
+    pub joined_at_ms: i64,
+    /// Participant attributes, ours and others'.
+    pub attributes: BTreeMap<String, String>,
+    /// The participant's metadata text.
+    pub metadata: String,
+}

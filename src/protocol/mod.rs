@@ -1,0 +1,1 @@
+//! The LiveKit protocol without I/O or clocks.

@@ -1,0 +1,1 @@
+//! Calls through real sockets, real codecs and real clients. One test binary, since each one links Bevy.
