@@ -165,13 +165,8 @@ impl Room<'_, '_> {
             return;
         };
         // Streams that were not withdrawn before go with their owner.
-        let theirs: Vec<StreamId> = self
-            .roster
-            .streams
-            .iter()
-            .filter(|(_, (_, owner))| owner == user)
-            .map(|(id, _)| id.clone())
-            .collect();
+        let theirs: Vec<StreamId> =
+            self.roster.streams.iter().filter(|(_, (_, owner))| owner == user).map(|(id, _)| id.clone()).collect();
         for stream in theirs {
             self.remove_stream(&stream, reason);
         }
