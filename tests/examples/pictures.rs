@@ -38,8 +38,7 @@ impl Sheet {
     }
 
     fn save(&self, path: PathBuf) -> Result<(), Box<dyn std::error::Error>> {
-        let mut encoder =
-            png::Encoder::new(BufWriter::new(File::create(path)?), self.width as u32, self.height as u32);
+        let mut encoder = png::Encoder::new(BufWriter::new(File::create(path)?), self.width as u32, self.height as u32);
         encoder.set_color(png::ColorType::Rgb);
         encoder.write_header()?.write_image_data(&self.rgb)?;
         Ok(())

@@ -39,11 +39,15 @@ const PARAGRAPHS: [&[&str]; 2] = [
     ],
 ];
 
-const CODE: [&str; 6] = [
+const CODE: [&str; 10] = [
     "fn seat(index: u32, people: u32) -> Pose {",
     "    let share = index as f32 / people as f32;",
     "    let angle = ARC * (share - 0.5);",
     "    Pose::facing_centre(RADIUS, angle)",
+    "}",
+    "",
+    "for (index, guest) in guests.iter().enumerate() {",
+    "    guest.sit(seat(index as u32, 25));",
     "}",
     "// 0 O o  1 l I |  {} [] ()  => != <=",
 ];
@@ -123,8 +127,8 @@ fn write(canvas: &mut Canvas, page: &Transform, face: Type, at: (f32, f32), text
 fn draw_page(canvas: &mut Canvas, page: &Transform, title: &str, page_width: f32) -> Clock {
     let heading = type_of(page, Face::Text, 54.0);
     let small = type_of(page, Face::Text, 19.0);
-    let body = type_of(page, Face::Text, 21.5);
-    let code = type_of(page, Face::Mono, 16.5);
+    let body = type_of(page, Face::Text, 20.5);
+    let code = type_of(page, Face::Mono, 17.0);
     canvas.fill(&Path::new(page).rect(0.0, 0.0, page_width, 10.0), ACCENT);
 
     let clock_face = type_of(page, Face::Mono, 22.0);
@@ -144,15 +148,15 @@ fn draw_page(canvas: &mut Canvas, page: &Transform, title: &str, page_width: f32
         y += 14.0;
     }
     let top = y - 12.0;
-    let card = Path::new(page).round_rect(64.0, top, 640.0, top + 176.0, 10.0);
+    let card = Path::new(page).round_rect(64.0, top, 664.0, 650.0, 10.0);
     canvas.fill(&card, Colour::hex(0x23_27_36));
     for (i, line) in CODE.into_iter().enumerate() {
         let colour = match i {
-            0 => Colour::hex(0xF2_C1_78),
-            5 => Colour::hex(0x8F_9A_B5),
+            0 | 6 => Colour::hex(0xF2_C1_78),
+            9 => Colour::hex(0x8F_9A_B5),
             _ => Colour::hex(0xE6_EA_F4),
         };
-        write(canvas, page, code, (86.0, top + 34.0 + 25.5 * i as f32), line, colour);
+        write(canvas, page, code, (88.0, top + 38.0 + 27.0 * i as f32), line, colour);
     }
     figures::draw_bars(canvas, page);
     figures::draw_lines(canvas, page);

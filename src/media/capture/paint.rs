@@ -29,12 +29,7 @@ impl Colour {
     /// `share` 0..=1 of the way to `other`.
     pub fn mix(self, other: Self, share: f32) -> Self {
         let lerp = |a: u8, b: u8| (f32::from(a) + (f32::from(b) - f32::from(a)) * share + 0.5) as u8;
-        Self {
-            r: lerp(self.r, other.r),
-            g: lerp(self.g, other.g),
-            b: lerp(self.b, other.b),
-            a: lerp(self.a, other.a),
-        }
+        Self { r: lerp(self.r, other.r), g: lerp(self.g, other.g), b: lerp(self.b, other.b), a: lerp(self.a, other.a) }
     }
 
     /// Towards a deep violet, which shades skin and cloth more kindly than black does.

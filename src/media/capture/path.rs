@@ -133,9 +133,9 @@ impl Path {
     /// A brush stroke along a quadratic curve with round ends; its width runs from `width.0` to `width.1`.
     pub fn stroke(self, a: (f32, f32), control: (f32, f32), b: (f32, f32), width: (f32, f32)) -> Self {
         const STEPS: usize = 14;
-        let mut sides = [[(0.0, 0.0); STEPS + 1]; 2];
+        let (mut lefts, mut rights) = ([(0.0, 0.0); STEPS + 1], [(0.0, 0.0); STEPS + 1]);
         let mut ends = [(0.0, 0.0); 2];
-        for step in 0..=STEPS {
+        for (step, (left, right)) in lefts.iter_mut().zip(&mut rights).enumerate() {
             let t = step as f32 / STEPS as f32;
             let s = 1.0 - t;
             let x = s * s * a.0 + 2.0 * s * t * control.0 + t * t * b.0;
@@ -148,8 +148,8 @@ impl Path {
             let length = dx.hypot(dy).max(1e-6);
             let half = (width.0 + (width.1 - width.0) * t) / 2.0;
             let (nx, ny) = (-dy / length * half, dx / length * half);
-            sides[0][step] = (x + nx, y + ny);
-            sides[1][step] = (x - nx, y - ny);
+            *left = (x + nx, y + ny);
+            *right = (x - nx, y - ny);
             if step == 0 {
                 ends[0] = (-dx / length * width.0, -dy / length * width.0);
             } else if step == STEPS {
@@ -157,21 +157,21 @@ impl Path {
             }
         }
         let cap = 0.66;
-        let (first, last) = (sides[0][0], sides[0][STEPS]);
+        let (first, last) = (lefts[0], lefts[STEPS]);
         let mut path = self.from(first.0, first.1);
-        for p in &sides[0][1..] {
+        for p in &lefts[1..] {
             path = path.line(p.0, p.1);
         }
-        let over = sides[1][STEPS];
+        let over = rights[STEPS];
         path = path.curve(
             (last.0 + ends[1].0 * cap, last.1 + ends[1].1 * cap),
             (over.0 + ends[1].0 * cap, over.1 + ends[1].1 * cap),
             over,
         );
-        for p in sides[1][..STEPS].iter().rev() {
+        for p in rights[..STEPS].iter().rev() {
             path = path.line(p.0, p.1);
         }
-        let back = sides[1][0];
+        let back = rights[0];
         path.curve(
             (back.0 + ends[0].0 * cap, back.1 + ends[0].1 * cap),
             (first.0 + ends[0].0 * cap, first.1 + ends[0].1 * cap),

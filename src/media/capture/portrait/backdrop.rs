@@ -62,7 +62,13 @@ fn draw_window(canvas: &mut Canvas, place: &Transform, looks: &Looks) {
     let (lit, far) = looks.walls;
     let (left, right, top, bottom) = (-0.78, -0.24, 0.06, 0.66);
     soft(canvas, 0.03, far.darker(0.2).fade(0.75), |grow| {
-        Path::new(place).round_rect(left - 0.03 - grow, top - 0.03 - grow, right + 0.03 + grow, bottom + 0.03 + grow, 0.02)
+        Path::new(place).round_rect(
+            left - 0.03 - grow,
+            top - 0.03 - grow,
+            right + 0.03 + grow,
+            bottom + 0.03 + grow,
+            0.02,
+        )
     });
     let sky = |grow: f32| Path::new(place).round_rect(left - grow, top - grow, right + grow, bottom + grow, 0.015);
     let paint = Paint::Linear {
@@ -134,10 +140,12 @@ fn draw_plant(canvas: &mut Canvas, place: &Transform, looks: &Looks) {
         let shade = leaf.lighter(0.07 * i as f32).fade(0.8);
         soft(canvas, 0.014, shade, |grow| {
             let wide = 0.075 + grow;
-            Path::new(place)
-                .from(root.0, root.1)
-                .quad(middle.0 - wide, middle.1, tip.0, tip.1)
-                .quad(middle.0 + wide, middle.1 + 0.05, root.0, root.1)
+            Path::new(place).from(root.0, root.1).quad(middle.0 - wide, middle.1, tip.0, tip.1).quad(
+                middle.0 + wide,
+                middle.1 + 0.05,
+                root.0,
+                root.1,
+            )
         });
     }
     let pot = looks.accent.mix(far, 0.35);

@@ -2,7 +2,7 @@
 
 use super::super::paint::{Canvas, Colour, Paint};
 use super::super::path::{Path, Transform};
-use super::looks::{Garment, Looks};
+use super::looks::{Garment, HairStyle, Looks};
 
 /// Draws the bust, down past the lower edge of the picture.
 pub(super) fn draw(canvas: &mut Canvas, body: &Transform, looks: &Looks) {
@@ -40,10 +40,14 @@ fn draw_arms(canvas: &mut Canvas, body: &Transform, looks: &Looks) {
 
 /// The skin that an open collar shows: down to `depth`.
 fn neckline(canvas: &mut Canvas, body: &Transform, looks: &Looks, depth: f32) {
-    let skin = Path::new(body)
-        .from(-0.62, 1.4)
-        .curve((-0.6, 1.75), (-0.35, depth), (0.0, depth))
-        .curve((0.35, depth), (0.6, 1.75), (0.62, 1.4));
+    if looks.style == HairStyle::Scarf {
+        return;
+    }
+    let skin = Path::new(body).from(-0.62, 1.4).curve((-0.6, 1.75), (-0.35, depth), (0.0, depth)).curve(
+        (0.35, depth),
+        (0.6, 1.75),
+        (0.62, 1.4),
+    );
     canvas.fill(&skin, looks.skin.darker(0.1));
 }
 
@@ -58,11 +62,12 @@ fn draw_sweater(canvas: &mut Canvas, body: &Transform, looks: &Looks) {
         .curve((-0.3, 2.02), (-0.5, 1.82), (-0.58, 1.52));
     canvas.fill(&rib, looks.cloth.darker(0.22));
     for (y, height) in [(2.85, 0.13), (3.1, 0.06)] {
-        let band = Path::new(body)
-            .from(-1.66, y)
-            .quad(0.0, y + 0.2, 1.66, y)
-            .line(1.66, y + height)
-            .quad(0.0, y + height + 0.2, -1.66, y + height);
+        let band = Path::new(body).from(-1.66, y).quad(0.0, y + 0.2, 1.66, y).line(1.66, y + height).quad(
+            0.0,
+            y + height + 0.2,
+            -1.66,
+            y + height,
+        );
         canvas.fill(&band, looks.accent.fade(0.75));
     }
 }
@@ -79,7 +84,8 @@ fn draw_shirt(canvas: &mut Canvas, body: &Transform, looks: &Looks) {
             .curve((side * 0.3, 2.1), (side * 0.52, 1.8), (side * 0.52, 1.34));
         canvas.fill(&collar, looks.cloth.lighter(if side < 0.0 { 0.34 } else { 0.2 }));
         let edge = (side * 0.92, 2.4);
-        canvas.fill(&Path::new(body).stroke((side * 0.06, 2.5), (side * 0.5, 2.5), edge, (0.03, 0.03)), shade.fade(0.4));
+        canvas
+            .fill(&Path::new(body).stroke((side * 0.06, 2.5), (side * 0.5, 2.5), edge, (0.03, 0.03)), shade.fade(0.4));
     }
     for y in [2.78, 3.25, 3.72] {
         canvas.fill(&Path::new(body).ellipse(0.0, y, 0.06, 0.06), looks.accent);
@@ -94,10 +100,11 @@ fn draw_hoodie(canvas: &mut Canvas, body: &Transform, looks: &Looks) {
         .curve((1.4, 1.95), (1.3, 1.45), (0.62, 1.2))
         .line(0.0, 1.6);
     canvas.fill(&hood, looks.cloth.darker(0.16));
-    let shirt = Path::new(body)
-        .from(-0.66, 1.4)
-        .curve((-0.7, 1.9), (-0.3, 2.35), (0.0, 2.4))
-        .curve((0.3, 2.35), (0.7, 1.9), (0.66, 1.4));
+    let shirt = Path::new(body).from(-0.66, 1.4).curve((-0.7, 1.9), (-0.3, 2.35), (0.0, 2.4)).curve(
+        (0.3, 2.35),
+        (0.7, 1.9),
+        (0.66, 1.4),
+    );
     canvas.fill(&shirt, looks.accent.darker(0.06));
     neckline(canvas, body, looks, 1.98);
     for side in [-1.0, 1.0] {
@@ -108,11 +115,11 @@ fn draw_hoodie(canvas: &mut Canvas, body: &Transform, looks: &Looks) {
 }
 
 fn draw_blazer(canvas: &mut Canvas, body: &Transform, looks: &Looks) {
-    let blouse = Path::new(body)
-        .from(-0.72, 1.5)
-        .line(0.72, 1.5)
-        .curve((0.6, 2.6), (0.3, 3.5), (0.0, 4.2))
-        .curve((-0.3, 3.5), (-0.6, 2.6), (-0.72, 1.5));
+    let blouse = Path::new(body).from(-0.72, 1.5).line(0.72, 1.5).curve((0.6, 2.6), (0.3, 3.5), (0.0, 4.2)).curve(
+        (-0.3, 3.5),
+        (-0.6, 2.6),
+        (-0.72, 1.5),
+    );
     canvas.fill(&blouse, looks.accent.lighter(0.2));
     neckline(canvas, body, looks, 2.2);
     let seam = Colour::hex(0x10_08_14);

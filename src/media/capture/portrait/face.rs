@@ -52,8 +52,8 @@ fn draw_neck(canvas: &mut Canvas, body: &Transform, head: &Transform, looks: &Lo
     let (dx, dy) = ((jaw.x - rest.x) / unit, (jaw.y - rest.y) / unit);
     let path = Path::new(body)
         .from(-0.5 + dx, 0.55 + dy)
-        .curve((-0.5 + dx * 0.6, 1.2), (-0.5, 1.3), (-0.62, 1.62))
-        .quad(0.0, 2.25, 0.62, 1.62)
+        .curve((-0.5 + dx * 0.6, 1.2), (-0.5, 1.3), (-0.55, 1.48))
+        .quad(0.0, 2.2, 0.55, 1.48)
         .curve((0.5, 1.3), (0.5 + dx * 0.6, 1.2), (0.5 + dx, 0.55 + dy));
     let paint = Paint::Linear {
         from: body.at(0.0, 0.95),
@@ -69,7 +69,7 @@ fn face_outline(transform: &Transform, broad: f32) -> Path {
         .from(0.0, -1.22)
         .curve((0.64 * broad, -1.22), (1.02 * broad, -0.78), (1.0 * broad, -0.12))
         .curve((0.98 * broad, 0.58), (0.56 * broad, 1.24), (0.0, 1.24))
-        .curve((-0.56 * broad, 1.24), (-0.98 * broad, 0.58), (-1.0 * broad, -0.12))
+        .curve((-0.56 * broad, 1.24), (-0.98 * broad, 0.58), (-broad, -0.12))
         .curve((-1.02 * broad, -0.78), (-0.64 * broad, -1.22), (0.0, -1.22))
 }
 
@@ -108,7 +108,7 @@ fn draw_cheeks_and_nose(canvas: &mut Canvas, features: &Transform, looks: &Looks
         let paint = Paint::Radial {
             centre: features.at(side * 0.58, 0.42),
             radius: 0.32 * features.scale(),
-            inner: blush.fade(0.4),
+            inner: blush.fade(0.3),
             outer: blush.fade(0.0),
         };
         canvas.fill(&Path::new(features).ellipse(side * 0.58, 0.42, 0.32, 0.32), paint);
@@ -144,18 +144,19 @@ fn draw_eye(canvas: &mut Canvas, features: &Transform, looks: &Looks, pose: &Pos
     };
     canvas.fill(&Path::new(features).ellipse(x, y - 0.04, 0.33, 0.28), socket);
     if open > 0.15 {
-        let almond = Path::new(features)
-            .from(x - half, y + 0.02)
-            .quad(x, y - 2.0 * upper, x + half, y + 0.02)
-            .quad(x, y + 2.0 * lower, x - half, y + 0.02);
+        let almond = Path::new(features).from(x - half, y + 0.02).quad(x, y - 2.0 * upper, x + half, y + 0.02).quad(
+            x,
+            y + 2.0 * lower,
+            x - half,
+            y + 0.02,
+        );
         canvas.fill(&almond, Colour::hex(0xFB_F7_F2));
         let gaze = x + pose.gaze * 0.05;
         let ry = 0.125 * open.min(1.0);
         canvas.fill(&Path::new(features).ellipse(gaze, y - 0.02, 0.115, ry), looks.iris);
         canvas.fill(&Path::new(features).ellipse(gaze, y - 0.02, 0.06, ry * 0.52), Colour::hex(0x14_0E_10));
-        canvas.fill(&Path::new(features).ellipse(gaze - 0.04, y - 0.07 * open, 0.033, 0.033 * open), {
-            Colour::hex(0xFF_FF_FF).fade(0.95)
-        });
+        let glint = Path::new(features).ellipse(gaze - 0.04, y - 0.07 * open, 0.033, 0.033 * open);
+        canvas.fill(&glint, Colour::hex(0xFF_FF_FF).fade(0.95 * open * open));
     }
     // Upper lid: from an arch to a closed, slightly drooping line.
     let arch = y + 0.03 - 2.0 * upper + pose.blink * 0.14;
@@ -175,11 +176,16 @@ fn draw_eye(canvas: &mut Canvas, features: &Transform, looks: &Looks, pose: &Pos
 }
 
 fn draw_mouth(canvas: &mut Canvas, features: &Transform, looks: &Looks, pose: &Pose) {
-    let lip = looks.skin.mix(Colour::hex(0xB0_38_48), 0.5);
+    let lip = looks.skin.mix(Colour::hex(0xB0_38_48), 0.5).lighter(if looks.beard { 0.25 } else { 0.0 });
     let (x, y) = (0.0, 0.7);
     let width = 0.34 - 0.07 * pose.open;
     if pose.open < 0.08 {
         let smile = Path::new(features).stroke((x - 0.33, y - 0.02), (x, y + 0.16), (x + 0.33, y - 0.02), (0.05, 0.05));
+        if looks.beard {
+            canvas.fill(&Path::new(features).ellipse(x, y + 0.07, 0.3, 0.075), lip);
+            canvas.fill(&smile, lip.darker(0.55));
+            return;
+        }
         canvas.fill(&smile, lip.darker(0.3));
         let under = Path::new(features).stroke((x - 0.15, y + 0.17), (x, y + 0.2), (x + 0.15, y + 0.17), (0.05, 0.05));
         canvas.fill(&under, looks.skin.darker(0.2).fade(0.6));
@@ -189,11 +195,7 @@ fn draw_mouth(canvas: &mut Canvas, features: &Transform, looks: &Looks, pose: &P
     let shape = |grow: f32| {
         Path::new(features)
             .from(x - width - grow, y - 0.02)
-            .curve(
-                (x - width * 0.5, y - 0.09 - grow),
-                (x + width * 0.5, y - 0.09 - grow),
-                (x + width + grow, y - 0.02),
-            )
+            .curve((x - width * 0.5, y - 0.09 - grow), (x + width * 0.5, y - 0.09 - grow), (x + width + grow, y - 0.02))
             .curve((x + width * 0.8, y + drop + grow), (x - width * 0.8, y + drop + grow), (x - width - grow, y - 0.02))
     };
     canvas.fill(&shape(0.055), lip);
@@ -212,12 +214,12 @@ fn draw_mouth(canvas: &mut Canvas, features: &Transform, looks: &Looks, pose: &P
 fn draw_beard(canvas: &mut Canvas, head: &Transform, looks: &Looks) {
     let broad = looks.broad;
     let path = Path::new(head)
-        .from(-1.0 * broad, -0.1)
+        .from(-broad, -0.1)
         .curve((-0.99 * broad, 0.62), (-0.58 * broad, 1.34), (0.0, 1.34))
         .curve((0.58 * broad, 1.34), (0.99 * broad, 0.62), (1.0 * broad, -0.1))
         .curve((0.92 * broad, 0.3), (0.75, 0.5), (0.45, 0.52))
         .curve((0.2, 0.45), (-0.2, 0.45), (-0.45, 0.52))
-        .curve((-0.75, 0.5), (-0.92 * broad, 0.3), (-1.0 * broad, -0.1));
+        .curve((-0.75, 0.5), (-0.92 * broad, 0.3), (-broad, -0.1));
     let paint = Paint::Linear {
         from: head.at(-0.8, 0.3),
         to: head.at(0.8, 1.2),
@@ -228,7 +230,7 @@ fn draw_beard(canvas: &mut Canvas, head: &Transform, looks: &Looks) {
 }
 
 fn draw_glasses(canvas: &mut Canvas, features: &Transform, looks: &Looks) {
-    let rim = if looks.hair.r < 0x50 { Colour::hex(0x8A_5A_2E) } else { Colour::hex(0x2A_24_2C) };
+    let rim = Colour::hex(if looks.skin.r < 0xA0 { 0xDD_B9_6E } else { 0x2A_24_2C });
     for side in [-1.0, 1.0] {
         let x = side * 0.42;
         // A ring: outer contour one way round, inner the other.
@@ -239,9 +241,8 @@ fn draw_glasses(canvas: &mut Canvas, features: &Transform, looks: &Looks) {
         canvas.fill(&ring, rim);
         let streak = Path::new(features).stroke((x - 0.16, 0.08), (x - 0.06, -0.06), (x + 0.06, -0.18), (0.03, 0.05));
         canvas.fill(&streak, glint.fade(0.28));
-        let temple = Path::new(features).stroke((x + side * 0.33, -0.06), (side * 0.9, -0.1), (side * 1.0, -0.06), {
-            (0.05, 0.05)
-        });
+        let temple =
+            Path::new(features).stroke((x + side * 0.33, -0.06), (side * 0.9, -0.1), (side * 1.0, -0.06), (0.05, 0.05));
         canvas.fill(&temple, rim);
     }
     canvas.fill(&Path::new(features).stroke((-0.1, -0.05), (0.0, -0.12), (0.1, -0.05), (0.05, 0.05)), rim);

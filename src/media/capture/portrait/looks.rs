@@ -107,7 +107,7 @@ impl Looks {
         let hair = if dark { pick(DARK_HAIR, chance(0)) } else { pick(LIGHT_HAIR, seed.wrapping_add(chance(1) % 2)) };
         let style = pick(STYLES, seed.wrapping_add(round.wrapping_mul(3)));
         let cloth = pick(CLOTHS, seed.wrapping_mul(5).wrapping_add(round).wrapping_add(3));
-        let wall = pick(WALLS, seed.wrapping_add(round.wrapping_mul(5)));
+        let wall = pick(WALLS, seed.wrapping_add(round.wrapping_mul(3)));
         let short = matches!(style, HairStyle::Quiff | HairStyle::Crop | HairStyle::SidePart);
         Self {
             skin,
@@ -119,7 +119,7 @@ impl Looks {
                 [Garment::Shirt, Garment::Sweater, Garment::Blazer, Garment::Hoodie],
                 seed.wrapping_add(seed / 4),
             ),
-            scene: pick([Scene::Window, Scene::Lights, Scene::Plant, Scene::Shelf], seed.wrapping_add(seed / 4 % 3)),
+            scene: pick([Scene::Window, Scene::Lights, Scene::Plant, Scene::Shelf], seed.wrapping_add(round)),
             walls: (Colour::hex(wall.0), Colour::hex(wall.1)),
             iris: Colour::hex(if dark { pick([IRISES[0], IRISES[3]], chance(2)) } else { pick(IRISES, chance(2)) }),
             glasses: chance(3).is_multiple_of(3),

@@ -45,12 +45,12 @@ impl PortraitSource {
         let (width, height) = (format.width as usize, format.height as usize);
         let (w, h) = (width as f32, height as f32);
         let looks = Looks::new(seed);
-        let unit = (h * 0.178).min(w * 0.2);
-        let body = Transform::new(point(w * 0.5, h * 0.43), unit, 0.0);
+        let unit = (h * 0.19).min(w * 0.2);
+        let body = Transform::new(point(w * 0.5, h * 0.44), unit, 0.0);
         let mut rest = Canvas::new(width, height, looks.walls.0);
         backdrop::draw(&mut rest, &looks, seed);
         clothes::draw(&mut rest, &body, &looks);
-        let (low, high) = (body.at(-2.0, -2.35), body.at(2.0, 2.24));
+        let (low, high) = (body.at(-2.0, -2.3), body.at(2.0, 2.12));
         let head_rect = Rect::around(low.x, low.y, high.x, high.y, width, height);
         // Inside the rectangle that moves, the shade of the caption comes after the hair: frame by frame.
         let unshaded = rest.clone();
@@ -100,7 +100,7 @@ impl PortraitSource {
         let lid = |from: f64| (1.0 - ((since - from) / 0.1).abs()).max(0.0) as f32;
         let blink = lid(0.1).max(if double { lid(0.42) } else { 0.0 });
         let glance = ((secs + phase) / 3.7) as u64;
-        let gaze = if glance % 3 == 0 { share(self.seed, glance) * 2.0 - 1.0 } else { 0.2 * turn };
+        let gaze = if glance.is_multiple_of(3) { share(self.seed, glance) * 2.0 - 1.0 } else { 0.2 * turn };
         let brows = (moment.open - 0.6).max(0.0) + if moment.syllable.is_some() { 0.25 } else { 0.0 };
         let moved = self.body.at(0.1 * turn, 0.035 * nod);
         let head = Transform::new(moved, self.body.scale(), tilt);
@@ -124,12 +124,12 @@ fn shade_caption(canvas: &mut Canvas, height: f32) {
     let width = canvas.width() as f32;
     let night = Colour::hex(0x12_0C_18);
     let paint = Paint::Linear {
-        from: point(0.0, height * 0.74),
+        from: point(0.0, height * 0.78),
         to: point(0.0, height * 0.95),
         start: night.fade(0.0),
-        end: night.fade(0.72),
+        end: night.fade(0.66),
     };
-    canvas.fill(&Path::new(&Transform::IDENTITY).rect(0.0, height * 0.74, width, height), paint);
+    canvas.fill(&Path::new(&Transform::IDENTITY).rect(0.0, height * 0.78, width, height), paint);
 }
 
 /// Draws the name and makes room for the clock, above the stamp.
