@@ -143,7 +143,7 @@ fn draw_eye(canvas: &mut Canvas, features: &Transform, looks: &Looks, pose: &Pos
         outer: looks.skin.fade(0.0),
     };
     canvas.fill(&Path::new(features).ellipse(x, y - 0.04, 0.33, 0.28), socket);
-    if open > 0.15 {
+    if open > 0.3 {
         let almond = Path::new(features).from(x - half, y + 0.02).quad(x, y - 2.0 * upper, x + half, y + 0.02).quad(
             x,
             y + 2.0 * lower,
