@@ -1,0 +1,47 @@
+//! Wishes on their way to the engine. Systems push during the frame; one system sends in
+//! [`crate::space::SpaceSystems::Send`], so that order is kept and errors are shown in one place.
+
+use bevy::prelude::*;
+
+use super::{CallTrouble, EngineBridge};
+use crate::bridge::{CommandError, RoomCommand};
+
+/// Commands that wait for the end of the frame. At most [`Outbox::CAPACITY`] wait; more are refused.
+#[derive(Resource, Debug, Default)]
+pub struct Outbox(Vec<RoomCommand>);
+
+impl Outbox {
+    /// Commands that may wait for the end of the frame.
+    pub const CAPACITY: usize = 64;
+
+    /// Queues a command for the end of this frame; `false` when too many wait already.
+    pub fn push(&mut self, command: RoomCommand) -> bool {
+        if self.0.len() >= Self::CAPACITY {
+            warn!(?command, "too many wishes in one frame: dropped");
+            return false;
+        }
+        self.0.push(command);
+        true
+    }
+}
+
+/// Hands everything over. What the engine refuses is shown to the user and not tried again: a repeated wish (a click)
+/// is the user's to make.
+pub(super) fn send_commands(
+    mut outbox: ResMut<Outbox>,
+    bridge: Res<EngineBridge>,
+    mut trouble: MessageWriter<CallTrouble>,
+) {
+    if outbox.0.is_empty() {
+        return;
+    }
+    let mut refused: Option<CommandError> = None;
+    for command in outbox.0.drain(..) {
+        if let Err(error) = bridge.0.send(command) {
+            refused = Some(error);
+        }
+    }
+    if let Some(error) = refused {
+        trouble.write(CallTrouble(error.into()));
+    }
+}
