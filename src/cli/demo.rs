@@ -95,7 +95,7 @@ pub fn run(args: DemoArgs) -> anyhow::Result<()> {
     progress("Opening the room server …");
     let server = start_server(args.port)?;
     let url = server.url();
-        say(format_args!("url    {url}"));
+    say(format_args!("url    {url}"));
     say(format_args!("room   {ROOM}"));
     say(format_args!("token  {}", token::issue(&request("visitor", "Visitor"))?));
     progress(format_args!("Others join with: rotunda join {url} --room {ROOM} --name NAME --token TOKEN"));

@@ -144,7 +144,8 @@ fn call_without_room(
 
 /// Makes the folder for results, before a call is spent on it.
 pub fn create_out(out: &Path) -> anyhow::Result<()> {
-    std::fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}: choose another --out", out.display()))
+    std::fs::create_dir_all(out)
+        .with_context(|| format!("cannot make the folder {}: choose another --out", out.display()))
 }
 
 /// Writes the report and turns a call that did not work into an error.
@@ -255,7 +256,8 @@ fn not_yet<T>(device: &str) -> anyhow::Result<T> {
 
 /// The same face and voice for the same identity.
 pub fn seed_of(identity: &UserId) -> u64 {
-    identity.as_str().bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
+    identity
+        .as_str()
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }

@@ -20,8 +20,12 @@ fn main() -> anyhow::Result<()> {
     let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|w| w == name);
     let mut table = Table::default();
     type Measure = fn(&mut Table) -> anyhow::Result<()>;
-    let measures: [(&str, Measure); 4] =
-        [("join", join::measure), ("receive", receive::measure), ("forward", forward::measure), ("frames", frames::measure)];
+    let measures: [(&str, Measure); 4] = [
+        ("join", join::measure),
+        ("receive", receive::measure),
+        ("forward", forward::measure),
+        ("frames", frames::measure),
+    ];
     for (name, measure) in measures {
         if wants(name) {
             eprintln!("measuring {name} …");

@@ -77,8 +77,7 @@ pub fn login(url: &str, room: &str, identity: &str, auto_play: bool) -> anyhow::
 
 /// A silent engine.
 pub fn engine(name: &str, decode: bool) -> anyhow::Result<EngineHandle> {
-    let config =
-        EngineConfig { audio_output: AudioOutput::Null, name: name.into(), decode, play_audio: false };
+    let config = EngineConfig { audio_output: AudioOutput::Null, name: name.into(), decode, play_audio: false };
     Ok(client::start(config)?)
 }
 

@@ -44,7 +44,11 @@ impl Table {
         for row in &self.rows {
             let (name, other) = row.beside.as_ref().map_or(("", String::new()), |(n, o)| (n.as_str(), o.to_string()));
             let ratio = row.ratio().map_or(String::new(), |r| format!("{r:.3}"));
-            writeln!(text, "\"{}\",{},{},\"{name}\",{other},{ratio},\"{}\"", row.measure, row.value, row.unit, row.goal)?;
+            writeln!(
+                text,
+                "\"{}\",{},{},\"{name}\",{other},{ratio},\"{}\"",
+                row.measure, row.value, row.unit, row.goal
+            )?;
         }
         std::fs::write(&csv, text)?;
         std::fs::write(&plot, self.plot()?)?;
@@ -72,11 +76,20 @@ impl Table {
             let label = format!("{} / {beside}", row.measure).replace('&', "&amp;").replace('<', "&lt;");
             writeln!(svg, r#"<text x="{}" y="{}" text-anchor="end">{label}</text>"#, LEFT - 8.0, y + 16.0)?;
             let width = ratio * scale;
-            writeln!(svg, r##"<rect x="{LEFT}" y="{}" width="{width:.1}" height="{}" fill="#c9803a"/>"##, y + 4.0, BAR - 8.0)?;
+            writeln!(
+                svg,
+                r##"<rect x="{LEFT}" y="{}" width="{width:.1}" height="{}" fill="#c9803a"/>"##,
+                y + 4.0,
+                BAR - 8.0
+            )?;
             writeln!(svg, r#"<text x="{:.1}" y="{}">{ratio:.2}</text>"#, LEFT + width + 4.0, y + 16.0)?;
         }
         let one = LEFT + scale;
-        writeln!(svg, r##"<line x1="{one:.1}" x2="{one:.1}" y1="10" y2="{}" stroke="#444" stroke-dasharray="4 3"/>"##, height - 10.0)?;
+        writeln!(
+            svg,
+            r##"<line x1="{one:.1}" x2="{one:.1}" y1="10" y2="{}" stroke="#444" stroke-dasharray="4 3"/>"##,
+            height - 10.0
+        )?;
         writeln!(svg, "</svg>")?;
         Ok(svg)
     }

@@ -60,7 +60,10 @@ fn unknown_flags_and_values_are_explained() {
     assert_says(&refused(&["demo", "--size", "wide"]), "1280x720");
     assert_says(&refused(&["demo", "--guests", "400"]), "49");
     assert_says(&refused(&["join", "nonsense", "--room", "r", "--name", "n", "--token", "t"]), "ws://HOST:PORT");
-    assert_says(&refused(&["join", "ftp://host", "--room", "r", "--name", "n", "--token", "t"]), "no WebSocket address");
+    assert_says(
+        &refused(&["join", "ftp://host", "--room", "r", "--name", "n", "--token", "t"]),
+        "no WebSocket address",
+    );
     assert_says(&refused(&["join", "ws://127.0.0.1:7880", "--room", "r", "--name", "n"]), "--token");
 }
 
@@ -85,8 +88,20 @@ fn illegal_ids_tokens_and_sources_are_refused_before_dialling() {
 #[test]
 fn a_server_that_is_not_there_is_named_with_its_code() {
     let said = refused(&[
-        "join", "ws://127.0.0.1:9", "--room", "r", "--name", "n", "--no-render", "--headless", "--seconds", "20",
-        "--api-key", "devkey", "--api-secret", "secret",
+        "join",
+        "ws://127.0.0.1:9",
+        "--room",
+        "r",
+        "--name",
+        "n",
+        "--no-render",
+        "--headless",
+        "--seconds",
+        "20",
+        "--api-key",
+        "devkey",
+        "--api-secret",
+        "secret",
     ]);
     assert_says(&said, "1002030");
 }
@@ -96,8 +111,20 @@ fn a_wrong_secret_is_an_authentication_failure() {
     let server = server();
     let url = server.url();
     let said = refused(&[
-        "join", &url, "--room", "r", "--name", "n", "--no-render", "--headless", "--seconds", "20", "--api-key",
-        "devkey", "--api-secret", "another",
+        "join",
+        &url,
+        "--room",
+        "r",
+        "--name",
+        "n",
+        "--no-render",
+        "--headless",
+        "--seconds",
+        "20",
+        "--api-key",
+        "devkey",
+        "--api-secret",
+        "another",
     ]);
     assert_says(&said, "1002033");
 }
@@ -115,7 +142,18 @@ fn an_expired_token_says_so() {
     let past = token::issue(&token::TokenRequest::member("devkey", "secret", "r", "i"), now - 864_000).unwrap();
     let url = server.url();
     let said = refused(&[
-        "join", &url, "--room", "r", "--name", "n", "--no-render", "--headless", "--seconds", "20", "--token", &past,
+        "join",
+        &url,
+        "--room",
+        "r",
+        "--name",
+        "n",
+        "--no-render",
+        "--headless",
+        "--seconds",
+        "20",
+        "--token",
+        &past,
     ]);
     assert_says(&said, "1002056");
 }
@@ -147,7 +185,17 @@ fn the_demo_ends_with_a_picture_and_a_report() {
     let out = scratch("demo");
     let folder = out.to_str().unwrap();
     let args = [
-        "demo", "--headless", "--guests", "3", "--seconds", "15", "--size", "640x360", "--quality", "low", "--out",
+        "demo",
+        "--headless",
+        "--guests",
+        "3",
+        "--seconds",
+        "15",
+        "--size",
+        "640x360",
+        "--quality",
+        "low",
+        "--out",
         folder,
     ];
     let output = rotunda(&args, Duration::from_secs(120));
