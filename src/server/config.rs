@@ -139,7 +139,9 @@ pub enum ConfigError {
     #[error("an API key or its secret is empty (key {0:?})")]
     EmptyKey(String),
     /// Everybody knows the development key.
-    #[error("--dev uses a key pair everybody knows, so it listens on loopback only, not on {0}: configure keys instead")]
+    #[error(
+        "--dev uses a key pair everybody knows, so it listens on loopback only, not on {0}: configure keys instead"
+    )]
     DevNotLoopback(IpAddr),
     /// A limit of zero would refuse everything.
     #[error("the limit {0} is 0, which refuses everything: raise it or leave it out")]
@@ -233,7 +235,10 @@ impl ServerConfig {
                 return Err(ConfigError::EmptyKey(key.key.clone()));
             }
             if key.secret.len() < GOOD_SECRET_BYTES && !(self.dev && key.key == DEV_KEY) {
-                tracing::warn!(key = key.key, "this API secret is short: use at least {GOOD_SECRET_BYTES} random bytes");
+                tracing::warn!(
+                    key = key.key,
+                    "this API secret is short: use at least {GOOD_SECRET_BYTES} random bytes"
+                );
             }
         }
         self.limits.check()?;
@@ -282,13 +287,17 @@ mod tests {
         assert!(matches!(open.check(), Err(ConfigError::DevNotLoopback(_))));
         let zero = ServerConfig::from_toml("dev = true\n[limits]\nrooms = 0").unwrap().check().unwrap_err();
         assert!(zero.to_string().contains("rooms"), "{zero}");
-        let empty = ServerConfig { keys: vec![ApiKey { key: "a".into(), secret: String::new() }], ..Default::default() };
+        let empty =
+            ServerConfig { keys: vec![ApiKey { key: "a".into(), secret: String::new() }], ..Default::default() };
         assert!(matches!(empty.check(), Err(ConfigError::EmptyKey(_))));
     }
 
     #[test]
     fn secrets_stay_out_of_logs() {
-        let text = format!("{:?}", ServerConfig { keys: vec![ApiKey { key: "a".into(), secret: "hush".into() }], ..Default::default() });
+        let text = format!(
+            "{:?}",
+            ServerConfig { keys: vec![ApiKey { key: "a".into(), secret: "hush".into() }], ..Default::default() }
+        );
         assert!(text.contains("\"a\"") && !text.contains("hush"));
     }
 }

@@ -58,8 +58,22 @@ macro_rules! counters {
 }
 
 counters!(
-    rooms, participants, refused, bad_signals, bad_descriptions, datagrams_in, bytes_in, datagrams_out, bytes_out,
-    send_failures, strangers, packets_in, packets_forwarded, keyframe_requests, data_forwarded, data_dropped,
+    rooms,
+    participants,
+    refused,
+    bad_signals,
+    bad_descriptions,
+    datagrams_in,
+    bytes_in,
+    datagrams_out,
+    bytes_out,
+    send_failures,
+    strangers,
+    packets_in,
+    packets_forwarded,
+    keyframe_requests,
+    data_forwarded,
+    data_dropped,
     failed_links
 );
 

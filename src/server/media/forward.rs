@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use str0m::media::{KeyframeRequestKind, Mid, Pt};
+use str0m::media::{KeyframeRequestKind, Pt};
 use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite, Ssrc, Vp8Descriptor};
 
 use super::keyframe::KeyframeWish;
@@ -47,7 +47,6 @@ impl Layer {
 #[derive(Debug)]
 pub(super) struct Leg {
     pub(super) link: LinkId,
-    pub(super) mid: Mid,
     ssrc: Ssrc,
     pt: Pt,
     rewriter: Rewriter,
@@ -88,9 +87,9 @@ impl Track {
     }
 
     /// Adds a receiver.
-    pub(super) fn add_leg(&mut self, link: LinkId, mid: Mid, ssrc: Ssrc, pt: Pt, disabled: bool) {
+    pub(super) fn add_leg(&mut self, link: LinkId, ssrc: Ssrc, pt: Pt, disabled: bool) {
         let rewriter = Rewriter::new(if self.video { VIDEO_HZ } else { OPUS_HZ });
-        self.legs.push(Leg { link, mid, ssrc, pt, rewriter, disabled, target: 0, current: None });
+        self.legs.push(Leg { link, ssrc, pt, rewriter, disabled, target: 0, current: None });
         if self.video {
             self.layers[0].wish.want();
         }
@@ -271,7 +270,9 @@ impl Shard {
 impl Track {
     /// Notes a packet of one encoding; answers whether the encoding began to flow with it.
     fn take_in(&mut self, ssrc: Ssrc, rank: usize, packet: &RtpPacket, starts: bool, now: Instant) -> bool {
-        if !self.video && let Some(level) = packet.header.ext_vals.audio_level {
+        if !self.video
+            && let Some(level) = packet.header.ext_vals.audio_level
+        {
             self.level.observe(level);
         }
         let layer = &mut self.layers[rank];

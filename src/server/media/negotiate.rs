@@ -101,7 +101,9 @@ impl Shard {
     fn bind(&mut self, id: LinkId) {
         for (track, video) in self.unbound(id) {
             let Some(link) = self.links.get_mut(&id) else { return };
-            let Some(section) = link.sections.iter_mut().find(|s| s.track.is_none() && s.video == video) else { continue };
+            let Some(section) = link.sections.iter_mut().find(|s| s.track.is_none() && s.video == video) else {
+                continue;
+            };
             section.track = Some(track);
             self.start_leg(id, track);
         }
@@ -133,8 +135,9 @@ impl Shard {
         if let Some(section) = link.section_of(track_id) {
             section.live = true;
         }
-        let disabled = self.peers.get(&id.peer).and_then(|p| p.subscriptions.get(&track_id)).is_some_and(|s| s.disabled);
-        track.add_leg(id, mid, ssrc, pt, disabled);
+        let disabled =
+            self.peers.get(&id.peer).and_then(|p| p.subscriptions.get(&track_id)).is_some_and(|s| s.disabled);
+        track.add_leg(id, ssrc, pt, disabled);
         self.replan = true;
         self.tell(MediaEvent::Bound { peer: id.peer, track: track_id });
     }
@@ -186,9 +189,8 @@ impl Shard {
         let Some(link) = self.links.get_mut(&id) else { return };
         let free = |video: bool| link.sections.iter().filter(|s| s.track.is_none() && s.video == video).count() as u32;
         let needed = |video: bool| unbound.iter().filter(|(_, v)| *v == video).count() as u32;
-        let missing = [false, true].map(|video| {
-            needed(video).saturating_sub(free(video)).saturating_sub(link.asked[usize::from(video)])
-        });
+        let missing = [false, true]
+            .map(|video| needed(video).saturating_sub(free(video)).saturating_sub(link.asked[usize::from(video)]));
         // Free sections that wait for their track need a new offer, too.
         let bindable = [false, true].iter().any(|v| needed(*v) > link.asked[usize::from(*v)] && free(*v) > 0);
         if missing == [0, 0] && !(link.stale || bindable) {
