@@ -1,1 +1,4 @@
 //! The LiveKit protocol without I/O or clocks.
+
+pub mod sdp;
+pub mod token;
