@@ -91,8 +91,13 @@ impl Call<'_> {
             Some(RoomCommand::Logout) => return Some(CallEnd::Left),
             Some(RoomCommand::Login(request)) => return Some(CallEnd::Login(request)),
             Some(RoomCommand::StopPublishing(stream)) => self.stop_unlinked(&stream).await,
-            Some(RoomCommand::SetMuted { stream, kind, muted }) => self.mute_unlinked(&stream, kind, muted).await,
-            Some(RoomCommand::StopPlaying(stream)) => self.stop_playing_unlinked(&stream).await,
+            Some(RoomCommand::SetMuted { stream, kind, muted }) => {
+                // Nobody to tell: the server learns it when the track is asked for again.
+                self.mute_unlinked(&stream, kind, muted).await;
+            }
+            Some(RoomCommand::StopPlaying(stream)) => {
+                self.stop_playing_unlinked(&stream).await;
+            }
             Some(RoomCommand::PublishStream(request)) => {
                 self.publish_state(request.stream, PublishState::NoPublish, Some(reconnecting())).await;
             }
