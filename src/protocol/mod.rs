@@ -2,5 +2,7 @@
 
 pub mod convert;
 pub mod roster;
+pub mod sdp;
 pub mod text_stream;
+pub mod token;
 pub mod topics;
