@@ -204,8 +204,7 @@ pub(crate) mod tests {
             let expected = block[..samples].to_vec();
             let lost = index % 9 == 5;
             let mut played = vec![0.0; FRAME_SAMPLES];
-            for (decoder, error, fec) in
-                [(&mut with_fec, &mut fec_error, true), (&mut with_plc, &mut plc_error, false)]
+            for (decoder, error, fec) in [(&mut with_fec, &mut fec_error, true), (&mut with_plc, &mut plc_error, false)]
             {
                 if !lost {
                     decoder.decode(packet, &mut block).unwrap();
