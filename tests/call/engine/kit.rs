@@ -4,13 +4,16 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use livekit_api::access_token::{AccessToken, VideoGrants};
 use rotunda::bridge::{EngineHandle, LoginRequest, PublishRequest, RoomCommand, RoomEvent, VideoFeed, VideoOptions};
 use rotunda::client::{EngineConfig, start};
 use rotunda::media::audio::AudioOutput;
 use rotunda::media::{AudioBlock, AudioSource, CaptureError, ColourSpace, VideoFormat, VideoFrame, VideoSource};
 use rotunda::model::quality::{AudioStats, EngineSnapshot, TrackStats, VideoStats};
-use rotunda::model::{CallError, RoomId, RoomState, RoomStateReason, StreamId, StreamKind, UserId};
+use rotunda::model::{
+    CallError, EndReason, PlayState, PublishState, RoomId, RoomState, RoomStateReason, StreamId, StreamKind, UserId,
+};
+use rotunda::protocol::token::{TokenRequest, issue};
+use rotunda::server::{Server, ServerConfig, ServerHandle};
 
 /// Everything in a call happens within this, even on a busy machine.
 pub const SOON: Duration = Duration::from_secs(15);
@@ -31,14 +34,50 @@ pub fn room(name: &str) -> RoomId {
     RoomId::new(format!("{name}-{}", std::process::id())).unwrap()
 }
 
-pub fn token(key: (&str, &str), room: &RoomId, identity: &str) -> String {
-    AccessToken::with_api_key(key.0, key.1)
-        .with_identity(identity)
-        .with_name(identity)
-        .with_ttl(Duration::from_secs(600))
-        .with_grants(VideoGrants { room_join: true, room: room.to_string(), ..Default::default() })
-        .to_jwt()
-        .unwrap()
+/// A room server: an embedded one of its own, or the one the environment names.
+pub struct TestServer {
+    pub url: String,
+    key: String,
+    secret: String,
+    pub embedded: Option<ServerHandle>,
+}
+
+impl TestServer {
+    pub fn start() -> Self {
+        if let Ok(url) = std::env::var("ROTUNDA_TEST_SERVER") {
+            let var = |name| std::env::var(name).unwrap();
+            return Self { url, key: var("ROTUNDA_TEST_KEY"), secret: var("ROTUNDA_TEST_SECRET"), embedded: None };
+        }
+        Self::embedded_at(0, 0)
+    }
+
+    /// An embedded server on these ports; 0 takes any.
+    pub fn embedded_at(port: u16, rtc_port: u16) -> Self {
+        let server = Server::start(ServerConfig { port, rtc_port, ..ServerConfig::dev() }).unwrap();
+        Self { url: server.url(), key: "devkey".into(), secret: "secret".into(), embedded: Some(server) }
+    }
+
+    pub fn token(&self, room: &RoomId, identity: &str) -> String {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        self.token_at(room, identity, now)
+    }
+
+    pub fn token_at(&self, room: &RoomId, identity: &str, now_unix_secs: u64) -> String {
+        let request = TokenRequest {
+            name: identity.to_uppercase(),
+            ttl_secs: 600,
+            ..TokenRequest::member(self.key.as_str(), self.secret.as_str(), room.as_str(), identity)
+        };
+        issue(&request, now_unix_secs).unwrap()
+    }
+
+    /// An engine in the room.
+    pub fn enter(&self, room: &RoomId, identity: &str) -> Bot {
+        let mut bot = Bot::new(identity);
+        bot.login(&[&self.url], room, self.token(room, identity));
+        bot.wait_state(RoomState::Connected, RoomStateReason::LoggedIn);
+        bot
+    }
 }
 
 /// An engine and what it told so far.
@@ -67,14 +106,19 @@ impl Bot {
         }));
     }
 
+    /// Takes in what was told.
+    pub fn listen(&mut self) {
+        while let Some(envelope) = self.engine.try_event() {
+            self.heard.push_back(envelope.event);
+        }
+    }
+
     /// Takes the first event that fits off what was heard, waiting for it.
     pub fn wait<T>(&mut self, what: &str, limit: Duration, mut pick: impl FnMut(&RoomEvent) -> Option<T>) -> T {
         let deadline = Instant::now() + limit;
         let mut looked = 0;
         loop {
-            while let Some(envelope) = self.engine.try_event() {
-                self.heard.push_back(envelope.event);
-            }
+            self.listen();
             while looked < self.heard.len() {
                 if let Some(found) = pick(&self.heard[looked]) {
                     self.heard.remove(looked);
@@ -92,6 +136,55 @@ impl Bot {
             RoomEvent::StateChanged { state: now, reason: why, error, .. } if *now == state && *why == reason => {
                 Some(error.clone())
             }
+            _ => None,
+        })
+    }
+
+    pub fn wait_publishing(&mut self, own: &str) {
+        self.wait(&format!("publishing {own}"), SOON, |event| match event {
+            RoomEvent::PublishStateChanged { stream, state: PublishState::Publishing, .. }
+                if stream.as_str() == own =>
+            {
+                Some(())
+            }
+            _ => None,
+        });
+    }
+
+    pub fn wait_user(&mut self, who: &str) {
+        self.wait(&format!("{who} comes"), SOON, |event| match event {
+            RoomEvent::UserJoined(info) if info.id == user(who) => Some(()),
+            _ => None,
+        });
+    }
+
+    pub fn wait_left(&mut self, who: &str) {
+        self.wait(&format!("{who} leaves"), SOON, |event| match event {
+            RoomEvent::UserLeft { user: left, .. } if *left == user(who) => Some(()),
+            _ => None,
+        });
+    }
+
+    pub fn wait_removed(&mut self, of: &str, why: EndReason) {
+        self.wait(&format!("{of} ends"), SOON, |event| match event {
+            RoomEvent::StreamRemoved { stream: id, reason, .. } if *id == stream(of) => {
+                assert_eq!(*reason, why);
+                Some(())
+            }
+            _ => None,
+        });
+    }
+
+    pub fn wait_play_state(&mut self, of: &str, wanted: PlayState) {
+        self.wait(&format!("{of} is {wanted:?}"), SOON, |event| match event {
+            RoomEvent::PlayStateChanged { stream: id, state, .. } if *id == stream(of) && *state == wanted => Some(()),
+            _ => None,
+        });
+    }
+
+    pub fn wait_failure(&mut self) -> CallError {
+        self.wait("a refusal", SOON, |event| match event {
+            RoomEvent::CommandFailed(error) => Some(error.clone()),
             _ => None,
         })
     }

@@ -2,4 +2,5 @@
 //! one to test against, such as the official LiveKit server; without it each test starts an embedded one.
 
 mod calls;
+mod faults;
 mod kit;
