@@ -307,9 +307,10 @@ impl Vp8Assembler {
             return Step::Again;
         }
         // Any frame that starts without being a keyframe shows that one is missing, and so does what lies around.
-        self.undecodable_seen |= self.packets.values().any(|stored| {
-            stored.starts_frame() || now.saturating_duration_since(stored.arrived) >= MIN_WAIT
-        });
+        self.undecodable_seen |= self
+            .packets
+            .values()
+            .any(|stored| stored.starts_frame() || now.saturating_duration_since(stored.arrived) >= MIN_WAIT);
         while let Some((&sequence, stored)) = self.packets.first_key_value()
             && now.saturating_duration_since(stored.arrived) >= MAX_WAIT
         {
@@ -320,10 +321,11 @@ impl Vp8Assembler {
 
     /// Takes the whole frame at `first..=last` out, and gives it if it can be decoded.
     fn give(&mut self, first: u64, last: u64) -> Step {
-        let length = self.packets.range(first..=last).filter_map(|(_, stored)| stored.body.as_ref()).fold(
-            0,
-            |length, body| length + body.data.len(),
-        );
+        let length = self
+            .packets
+            .range(first..=last)
+            .filter_map(|(_, stored)| stored.body.as_ref())
+            .fold(0, |length, body| length + body.data.len());
         let mut data = Vec::with_capacity(length);
         let mut head: Option<(Descriptor, bool, u32)> = None;
         for sequence in first..=last {

@@ -53,8 +53,7 @@ impl Continuity {
     /// True when the frame comes right after the last one by its picture id, so that whatever packets are missing in
     /// between were not part of a frame.
     pub(super) fn follows_picture(&self, descriptor: &Descriptor) -> bool {
-        self.decodable
-            && matches!((self.picture, descriptor.picture), (Some(before), Some(now)) if now.follows(before))
+        self.decodable && matches!((self.picture, descriptor.picture), (Some(before), Some(now)) if now.follows(before))
     }
 
     /// A frame was dropped that nothing refers to: the next one follows as if it had been there.

@@ -69,7 +69,8 @@ mod tests {
         packetiser.picture_id = 0x7fff;
         let mut ids = Vec::new();
         for _ in 0..2 {
-            packetiser.packetise(&[0; 3000], true, |payload, _| ids.push(parse(payload).unwrap().0.picture.unwrap().value));
+            packetiser
+                .packetise(&[0; 3000], true, |payload, _| ids.push(parse(payload).unwrap().0.picture.unwrap().value));
         }
         assert_eq!(ids, [0x7fff, 0x7fff, 0x7fff, 0, 0, 0]);
         packetiser.packetise(&[], true, |_, _| panic!("an empty frame has no packets"));

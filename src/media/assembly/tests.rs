@@ -21,12 +21,7 @@ struct Packet {
 
 impl Packet {
     fn as_ref(&self) -> RtpPacketRef<'_> {
-        RtpPacketRef {
-            sequence: self.sequence,
-            timestamp: self.timestamp,
-            marker: self.marker,
-            payload: &self.payload,
-        }
+        RtpPacketRef { sequence: self.sequence, timestamp: self.timestamp, marker: self.marker, payload: &self.payload }
     }
 }
 

@@ -87,8 +87,7 @@ impl VoiceShared {
                 None
             }
         };
-        let state =
-            State { jitter, meter: Meter::default(), rate: ByteRate::default(), bytes: 0, mixed_gain: 1.0 };
+        let state = State { jitter, meter: Meter::default(), rate: ByteRate::default(), bytes: 0, mixed_gain: 1.0 };
         Self { state: Mutex::new(state), gain: AtomicU32::new(1f32.to_bits()) }
     }
 

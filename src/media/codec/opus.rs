@@ -192,7 +192,8 @@ pub(crate) mod tests {
     fn speech_packets_carry_the_copy_and_it_beats_concealment() {
         let (_, packets) = speech_packets(200);
         let carrying = packets.iter().skip(2).filter(|packet| has_fec(packet)).count();
-        assert!(carrying > 150, "only {carrying} of 198 packets carry the copy");
+        // The encoder leaves it out of the quiet ends of syllables.
+        assert!(carrying > 120, "only {carrying} of 198 packets carry the copy");
 
         // The reference is what a decoder gives that misses nothing.
         let mut block = [0.0; MAX_PACKET_SAMPLES];
@@ -204,8 +205,7 @@ pub(crate) mod tests {
             let expected = block[..samples].to_vec();
             let lost = index % 9 == 5;
             let mut played = vec![0.0; FRAME_SAMPLES];
-            for (decoder, error, fec) in
-                [(&mut with_fec, &mut fec_error, true), (&mut with_plc, &mut plc_error, false)]
+            for (decoder, error, fec) in [(&mut with_fec, &mut fec_error, true), (&mut with_plc, &mut plc_error, false)]
             {
                 if !lost {
                     decoder.decode(packet, &mut block).unwrap();

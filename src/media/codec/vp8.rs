@@ -212,7 +212,9 @@ fn check_size(width: u32, height: u32) -> Result<(), String> {
     if sides.contains(&width) && sides.contains(&height) && width * height <= MAX_PICTURE_PIXELS {
         return Ok(());
     }
-    Err(format!("{width}x{height} pixels; sides of 1 to {MAX_PICTURE_SIDE_PX} and {MAX_PICTURE_PIXELS} in all would do"))
+    Err(format!(
+        "{width}x{height} pixels; sides of 1 to {MAX_PICTURE_SIDE_PX} and {MAX_PICTURE_PIXELS} in all would do"
+    ))
 }
 
 #[cfg(test)]
@@ -229,7 +231,8 @@ mod tests {
     fn pictures_survive_odd_sizes_and_size_changes() {
         let mut encoder = Vp8Encoder::new(config(320, 180)).unwrap();
         let mut decoder = Vp8Decoder::new().unwrap();
-        for (index, (width, height)) in [(320, 180), (320, 180), (175, 99), (175, 99), (640, 360)].into_iter().enumerate()
+        for (index, (width, height)) in
+            [(320, 180), (320, 180), (175, 99), (175, 99), (640, 360)].into_iter().enumerate()
         {
             let frame = moving_picture(width, height, index as u64);
             let encoded = encoder.encode(&frame, index == 0).unwrap().expect("the first frames are never dropped");

@@ -188,7 +188,10 @@ impl Encoder {
         keyframe: bool,
     ) -> Result<Option<(Vec<u8>, bool)>, CodecError> {
         if (frame.width(), frame.height()) != (self.config.g_w, self.config.g_h) {
-            return Err(CodecError::Data { codec: VP8, why: "the picture has another size than the encoder".to_owned() });
+            return Err(CodecError::Data {
+                codec: VP8,
+                why: "the picture has another size than the encoder".to_owned(),
+            });
         }
         let image = wrap(frame);
         let flags = if keyframe { vpx::VPX_EFLAG_FORCE_KF } else { 0 };
@@ -256,7 +259,8 @@ impl Picture<'_> {
     pub(super) fn to_frame(&self, mut buffer: Vec<u8>, timestamp_us: u64) -> Result<VideoFrame, CodecError> {
         let (width, height) = (self.image.d_w, self.image.d_h);
         buffer.clear();
-        let planes = [(width, height), (width.div_ceil(2), height.div_ceil(2)), (width.div_ceil(2), height.div_ceil(2))];
+        let planes =
+            [(width, height), (width.div_ceil(2), height.div_ceil(2)), (width.div_ceil(2), height.div_ceil(2))];
         for (index, (width, height)) in planes.into_iter().enumerate() {
             let (source, stride) = (self.image.planes[index], self.image.stride[index] as isize);
             for row in 0..height as isize {
@@ -295,8 +299,7 @@ impl Decoder {
         let length = c_uint::try_from(data.len())
             .map_err(|_| CodecError::Data { codec: VP8, why: "the frame is too large".to_owned() })?;
         // SAFETY: the context is initialised and `data` is readable for `length` bytes during the call.
-        let status =
-            unsafe { vpx::vpx_codec_decode(&mut *self.context.0, data.as_ptr(), length, ptr::null_mut(), 0) };
+        let status = unsafe { vpx::vpx_codec_decode(&mut *self.context.0, data.as_ptr(), length, ptr::null_mut(), 0) };
         self.context.check(status, |why| CodecError::Data { codec: VP8, why })?;
 
         let mut iterator: vpx::vpx_codec_iter_t = ptr::null();
