@@ -128,6 +128,25 @@ fn card(p: vec2<f32>, pixel: f32) -> vec3<f32> {
     return mix(colour, vec3(0.96, 0.94, 0.90), select(0.0, ink, inside));
 }
 
+// The wall at rest: dark glass with the hall's section drawn in thin brass. `p` in picture heights, centred.
+fn emblem(p: vec2<f32>, pixel: f32) -> vec3<f32> {
+    let fall = 1.0 - smoothstep(0.0, 1.0, length(p * vec2(0.8, 1.0) - vec2(0.0, 0.05)));
+    let ground = style.accent.rgb * (0.16 + 0.75 * fall * fall);
+    let q = p - vec2(0.0, -0.06);
+    let dome = max(abs(length(q) - 0.26), -q.y);
+    let inner = max(abs(length(q) - 0.19), -q.y);
+    let oculus = abs(length(q - vec2(0.0, 0.26)) - 0.022);
+    let base = segment(q, vec2(-0.30, -0.015), vec2(0.30, -0.015));
+    let plinth = segment(q, vec2(-0.33, -0.20), vec2(0.33, -0.20));
+    var columns = 1.0;
+    for (var i = 0; i < 6; i++) {
+        let x = (f32(i) - 2.5) * 0.1;
+        columns = min(columns, segment(q, vec2(x, -0.03), vec2(x, -0.185)));
+    }
+    let line = min(min(min(dome, inner), min(base, plinth)), min(columns, oculus)) - 0.0045;
+    return mix(ground, vec3(0.62, 0.42, 0.18), 0.55 * clamp(0.5 - line / max(pixel, 0.003), 0.0, 1.0));
+}
+
 // A struck-out microphone, about 1 unit high; negative inside.
 fn muted_sign(p: vec2<f32>) -> f32 {
     let body = segment(p, vec2(0.0, 0.08), vec2(0.0, 0.30)) - 0.13;
@@ -160,7 +179,9 @@ fn fragment(in: Face) -> @location(0) vec4<f32> {
     var inner = vec3(0.0);
     if d < pixel {
         var ground = vec3(0.004);
-        if shown < 1.0 {
+        if shown < 1.0 && style.text.w > 0.5 {
+            ground = emblem(p / (2.0 * half.y), pixel / (2.0 * half.y));
+        } else if shown < 1.0 {
             ground = card(p / (2.0 * half.y), pixel / (2.0 * half.y));
         }
         inner = ground;

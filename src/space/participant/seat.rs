@@ -10,7 +10,7 @@ use bevy::math::{Vec2, Vec3};
 use bevy::prelude::*;
 
 use super::Participant;
-use crate::space::geometry::{EYE_HEIGHT, STEPS, VIEWPOINT, floor_height};
+use crate::space::geometry::{EYE_HEIGHT, VIEWPOINT, floor_height};
 
 /// Widest panel, in metres.
 const WIDEST_M: f32 = 2.7;
@@ -148,7 +148,7 @@ pub fn assign_seats(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::space::geometry::{GREAT_WALL_CENTRE, GREAT_WALL_WIDTH};
+    use crate::space::geometry::{GREAT_WALL_CENTRE, GREAT_WALL_WIDTH, STEPS};
 
     fn eye() -> Vec3 {
         Vec3::new(VIEWPOINT.x, floor_height(VIEWPOINT.length()) + EYE_HEIGHT, VIEWPOINT.y)

@@ -12,7 +12,7 @@ use bevy::prelude::*;
 
 pub use face::{FaceLook, FramePresented, VideoFace};
 pub use lettering::{LABEL_HEIGHT_PX, LABEL_WIDTH_PX, Label};
-pub use material::{FaceStyle, VideoMaterial};
+pub use material::{FaceAssets, FaceStyle, VideoMaterial};
 pub use planes::PlanePool;
 pub use upload::UploadStats;
 
