@@ -93,7 +93,7 @@ impl OpusDecoder {
         self.decoder.decode_float(packet, out, false).map_err(data_error)
     }
 
-    /// Reconstructs the last 20 ms (or `out.len()` samples, whole 2.5 ms steps) before `next` from the copy in it.
+    /// Reconstructs the sound right before `next` from the copy in it; `out` must be as long as `next` itself.
     ///
     /// # Errors
     /// [`CodecError::Data`] when `next` is damaged.
@@ -102,6 +102,14 @@ impl OpusDecoder {
             return Err(CodecError::Data { codec: OPUS, why: "the packet is empty".to_owned() });
         }
         self.decoder.decode_float(next, out, true).map_err(data_error)
+    }
+
+    /// Forgets what was decoded: the next packet is the first of another stream.
+    ///
+    /// # Errors
+    /// [`CodecError::Setup`] when libopus refuses.
+    pub fn reset(&mut self) -> Result<(), CodecError> {
+        self.decoder.reset_state().map_err(|error| CodecError::Setup { codec: OPUS, why: error.to_string() })
     }
 
     /// Continues the sound plausibly for `out.len()` samples (whole 2.5 ms steps) for which nothing arrived.
@@ -122,27 +130,21 @@ pub fn packet_samples(packet: &[u8]) -> Option<usize> {
     opus::packet::get_nb_samples(packet, SAMPLE_RATE_HZ).ok().filter(|samples| *samples <= MAX_PACKET_SAMPLES)
 }
 
-/// True when the packet carries a low-rate copy of the sound before it (LBRR, RFC 6716 section 4.2.4).
+/// True when the packet is one frame that carries a low-rate copy of the sound before it (LBRR, RFC 6716 section
+/// 4.2.4). Packets of several frames are rare in calls and left out.
 pub fn has_fec(packet: &[u8]) -> bool {
-    let Some(&toc) = packet.first() else { return false };
-    // Configurations 16 and up are CELT only, which has no such copy.
-    if toc & 0x80 != 0 {
+    let &[toc, header, ..] = packet else { return false };
+    // Configurations 16 and up are CELT only, which has no such copy; the low bits are 0 for a single frame.
+    if toc & 0x80 != 0 || toc & 3 != 0 {
         return false;
     }
-    let first_frame = match toc & 3 {
-        0 | 1 => packet.get(1),
-        // Two frames of different size: one or two length bytes come first (section 3.2.1).
-        2 => packet.get(if packet.get(1).is_some_and(|length| *length >= 252) { 3 } else { 2 }),
-        // An arbitrary number of frames: rare enough in calls to do without.
-        _ => None,
-    };
     // SILK frames in the Opus frame: 10 and 20 ms have one, 40 ms two, 60 ms three (hybrid: always one).
     let silk_frames = match toc >> 3 {
         config @ 0..=11 => [1, 1, 2, 3][usize::from(config) % 4],
         _ => 1,
     };
     // The header's first bits: one activity bit per SILK frame, then the flag (section 4.2.3).
-    first_frame.is_some_and(|header| header & (0x80 >> silk_frames) != 0)
+    header & (0x80 >> silk_frames) != 0
 }
 
 #[cfg(test)]
