@@ -109,7 +109,8 @@ impl Hub {
 
     /// The media connection is gone: the client shall begin anew.
     pub(super) fn lost(&mut self, id: PeerId, reason: &str) {
-        tracing::info!(peer = id.0, reason, "connection lost");
+        let Some(participant) = self.participants.get(&id) else { return };
+        tracing::info!(participant = participant.sid, reason, "connection lost");
         self.remove(id, DisconnectReason::ConnectionTimeout, Some(Action::Reconnect));
     }
 

@@ -93,6 +93,8 @@ pub(super) struct Link {
     /// Something changed while the offer was outstanding.
     pub(super) again: bool,
     pub(super) next_offer: u32,
+    /// Sections offered so far (v0).
+    pub(super) opened: usize,
     /// Sections asked for and not offered yet: sound, pictures (v1).
     pub(super) asked: [u32; 2],
     /// Sections changed: the client shall offer again (v1).
@@ -145,6 +147,7 @@ impl Link {
             pending: None,
             again: false,
             next_offer: 1,
+            opened: 0,
             asked: [0; 2],
             stale: false,
         }

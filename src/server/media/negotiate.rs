@@ -13,8 +13,10 @@ use super::forward::Track;
 use super::link::{Link, LinkId, Peer, RTX_PACKETS, Role, Section};
 use super::shard::Shard;
 use super::{MediaEvent, PeerId, Published, TrackId};
-use crate::protocol::sdp::{self, Edit, SectionKind};
+use crate::protocol::sdp::{self, Edit, SDP_MAX_SECTIONS, SectionKind};
 
+/// Sections one v0 client is offered over time: then its description is long enough for a fresh start.
+const SECTIONS_MAX: usize = SDP_MAX_SECTIONS / 2;
 /// Packets older than this are not sent again.
 const RTX_AGE: Duration = Duration::from_secs(3);
 /// Retransmissions may take this share of what is sent: enough for a path that loses a third.
@@ -150,16 +152,8 @@ impl Shard {
         let Some(section) = link.section_of(track) else { return };
         section.track = None;
         section.live = false;
-        let (mid, video) = (section.mid, section.video);
-        let mut api = link.rtc.direct_api();
-        let ssrc = api.new_ssrc();
-        let mut rtx = api.new_ssrc();
-        while rtx == ssrc {
-            rtx = api.new_ssrc();
-        }
-        if api.stream_tx_by_mid(mid, None).is_some() {
-            api.reset_stream_tx(mid, None, ssrc, video.then_some(rtx));
-        }
+        let mid = section.mid;
+        renew_ssrc(link, mid);
         link.stale = true;
     }
 
@@ -234,24 +228,25 @@ impl Shard {
         link.again = false;
         link.stale = false;
         let mut api = link.rtc.sdp_api();
-        for (track, video) in unbound {
-            let free = link.sections.iter_mut().find(|s| s.track.is_none() && s.video == video);
-            if let Some(section) = free {
-                api.set_direction(section.mid, Direction::SendOnly);
-                section.track = Some(track);
-            } else {
-                let kind = if video { MediaKind::Video } else { MediaKind::Audio };
-                let mid = api.add_media(kind, Direction::SendOnly, None, None, None);
-                link.sections.push(Section { mid, video, track: Some(track), live: false });
-            }
+        // A browser's track keeps the id of its section's first offer, and v0 clients go by that id: a section that
+        // ended is never used again.
+        for section in link.sections.extract_if(.., |section| section.track.is_none()) {
+            api.stop_media(section.mid);
         }
-        for section in link.sections.iter().filter(|section| section.track.is_none()) {
-            api.set_direction(section.mid, Direction::Inactive);
+        for (track, video) in unbound {
+            let kind = if video { MediaKind::Video } else { MediaKind::Audio };
+            let mid = api.add_media(kind, Direction::SendOnly, None, None, None);
+            link.sections.push(Section { mid, video, track: Some(track), live: false });
+            link.opened += 1;
         }
         let Some((offer, pending)) = api.apply() else { return };
         link.pending = Some((pending, link.next_offer));
+        let exhausted = link.opened > SECTIONS_MAX;
         self.send_offer(id, &offer.to_sdp_string());
         self.step(id, now);
+        if exhausted {
+            self.lose(id.peer, "its description has grown too long");
+        }
     }
 
     fn send_offer(&mut self, id: LinkId, text: &str) {
@@ -317,6 +312,23 @@ impl Shard {
             Some((section.mid, wanted.stream.as_str(), wanted.sid.as_str()))
         })
     }
+}
+
+/// Gives a section another SSRC pair. Not by `reset_stream_tx`: str0m 0.25 keeps finding the stream under its old SSRC,
+/// so that the receiver's NACKs and keyframe requests are lost.
+fn renew_ssrc(link: &mut Link, mid: Mid) {
+    if link.rtc.media(mid).is_none() {
+        return;
+    }
+    let mut api = link.rtc.direct_api();
+    let Some((old, had_rtx)) = api.stream_tx_by_mid(mid, None).map(|s| (s.ssrc(), s.rtx().is_some())) else { return };
+    let ssrc = api.new_ssrc();
+    let mut rtx = api.new_ssrc();
+    while rtx == ssrc {
+        rtx = api.new_ssrc();
+    }
+    api.remove_stream_tx(old);
+    api.declare_stream_tx(ssrc, had_rtx.then_some(rtx), mid, None);
 }
 
 /// The payload type under which the client takes our codec in this section.
