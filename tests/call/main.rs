@@ -1,1 +1,4 @@
 //! Calls through real sockets, real codecs and real clients. One test binary, since each one links Bevy.
+
+mod cli;
+mod engine;

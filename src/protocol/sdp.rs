@@ -1,0 +1,287 @@
+//! Session descriptions as text: what the sections of an offer say, and the few lines of an answer that the WebRTC
+//! stack cannot be told to write (RFC 8866, RFC 8829; LIVEKIT.md section 12).
+
+use std::fmt::Write as _;
+
+/// Longest session description that is looked at, in bytes.
+pub const SDP_MAX_BYTES: usize = 256 * 1024;
+/// Most sections a description may have.
+pub const SDP_MAX_SECTIONS: usize = 256;
+
+/// What a section carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SectionKind {
+    /// Sound.
+    Audio,
+    /// Picture.
+    Video,
+    /// Data channels.
+    Application,
+    /// Something we do not know.
+    Other,
+}
+
+/// Who sends, from the describing side's view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Both.
+    SendRecv,
+    /// The describing side.
+    SendOnly,
+    /// The reading side.
+    RecvOnly,
+    /// Nobody.
+    Inactive,
+}
+
+impl Direction {
+    /// The describing side sends.
+    pub fn sends(self) -> bool {
+        matches!(self, Self::SendRecv | Self::SendOnly)
+    }
+
+    fn of_line(line: &str) -> Option<Self> {
+        match line {
+            "a=sendrecv" => Some(Self::SendRecv),
+            "a=sendonly" => Some(Self::SendOnly),
+            "a=recvonly" => Some(Self::RecvOnly),
+            "a=inactive" => Some(Self::Inactive),
+            _ => None,
+        }
+    }
+}
+
+/// One media section of a description.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Section<'a> {
+    /// What it carries.
+    pub kind: SectionKind,
+    /// Its `a=mid`; empty when it has none.
+    pub mid: &'a str,
+    /// Who sends.
+    pub direction: Direction,
+    /// Its `a=msid`: stream and track, where present; the stream may be `-`.
+    pub msid: Option<(&'a str, &'a str)>,
+    /// Offers several encodings (`a=simulcast`).
+    pub simulcast: bool,
+}
+
+/// The media sections of a description, in order. Reads what it understands and skips the rest: whether the whole makes
+/// sense is for the WebRTC stack to say. At most [`SDP_MAX_SECTIONS`].
+pub fn sections(sdp: &str) -> Vec<Section<'_>> {
+    let mut found: Vec<Section<'_>> = Vec::new();
+    for line in sdp.lines().map(str::trim_end) {
+        if let Some(media) = line.strip_prefix("m=") {
+            if found.len() == SDP_MAX_SECTIONS {
+                break;
+            }
+            found.push(Section {
+                kind: kind_of(media),
+                mid: "",
+                direction: Direction::SendRecv,
+                msid: None,
+                simulcast: false,
+            });
+        } else if let Some(section) = found.last_mut() {
+            if let Some(direction) = Direction::of_line(line) {
+                section.direction = direction;
+            } else if let Some(mid) = line.strip_prefix("a=mid:") {
+                section.mid = mid.trim();
+            } else if let Some(msid) = line.strip_prefix("a=msid:") {
+                section.msid = msid.trim().split_once(' ');
+            } else if line.starts_with("a=simulcast:") {
+                section.simulcast = true;
+            }
+        }
+    }
+    found
+}
+
+fn kind_of(media: &str) -> SectionKind {
+    match media.split(' ').next() {
+        Some("audio") => SectionKind::Audio,
+        Some("video") => SectionKind::Video,
+        Some("application") => SectionKind::Application,
+        _ => SectionKind::Other,
+    }
+}
+
+/// What one section of our description shall say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// As it is.
+    Keep,
+    /// We could send here but have nothing to: inactive, without stream ids.
+    Idle,
+    /// We send this stream and track.
+    Send {
+        /// The stream id: `PA_x|name`.
+        stream: String,
+        /// The track id: `TR_y`.
+        track: String,
+    },
+    /// We receive sound: tell the sender how to encode it.
+    Receive {
+        /// Send almost nothing while silent.
+        dtx: bool,
+        /// Two channels at music quality.
+        stereo: bool,
+    },
+}
+
+/// Rewrites our own description: each media section as `edit` says for its mid, and the candidates, which the stack
+/// writes into the first section only, repeated in the application section for clients that skip inactive ones.
+pub fn rewrite(sdp: &str, edit: impl Fn(&str) -> Edit) -> String {
+    let mut out = String::with_capacity(sdp.len() + 1024);
+    let mut candidates: Vec<&str> = Vec::new();
+    let mut blocks = Blocks { rest: sdp };
+    if let Some(session) = blocks.next() {
+        out.push_str(session);
+    }
+    for (index, block) in blocks.enumerate() {
+        let lines = || block.lines().map(str::trim_end);
+        let mid = lines().find_map(|line| line.strip_prefix("a=mid:")).unwrap_or_default();
+        let is_application = block.starts_with("m=application");
+        let edit = if is_application { Edit::Keep } else { edit(mid) };
+        for line in lines() {
+            if index == 0 && line.starts_with("a=candidate:") {
+                candidates.push(line);
+            }
+            write_line(&mut out, line, &edit);
+        }
+        if is_application && index > 0 {
+            for line in &candidates {
+                push_line(&mut out, line);
+            }
+        }
+    }
+    out
+}
+
+/// A stream name as one token of an `a=msid` line: nothing that would end the token or add a second `|`.
+pub fn msid_token(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_graphic() && c != '|' { c } else { '_' }).collect()
+}
+
+fn write_line(out: &mut String, line: &str, edit: &Edit) {
+    let is_stream_line = line.starts_with("a=msid:") || line.starts_with("a=ssrc");
+    match edit {
+        Edit::Keep => push_line(out, line),
+        Edit::Idle if is_stream_line => {}
+        Edit::Idle if Direction::of_line(line).is_some() => push_line(out, "a=inactive"),
+        Edit::Idle => push_line(out, line),
+        Edit::Send { stream, track } => write_sending(out, line, stream, track),
+        Edit::Receive { .. } if is_stream_line => {}
+        Edit::Receive { dtx, stereo } => {
+            out.push_str(line);
+            // Opus is the only sound we accept, so every format line is its own.
+            if line.starts_with("a=fmtp:") {
+                if *dtx {
+                    out.push_str(";usedtx=1");
+                }
+                if *stereo {
+                    out.push_str(";stereo=1;maxaveragebitrate=510000");
+                }
+            }
+            out.push_str("\r\n");
+        }
+    }
+}
+
+fn write_sending(out: &mut String, line: &str, stream: &str, track: &str) {
+    // Writing to a String cannot fail.
+    let written = if line.starts_with("a=msid:") {
+        write!(out, "a=msid:{stream} {track}\r\n")
+    } else if let Some((ssrc, _)) = line.strip_prefix("a=ssrc:").and_then(|rest| rest.split_once(" msid:")) {
+        write!(out, "a=ssrc:{ssrc} msid:{stream} {track}\r\n")
+    } else if let Some((ssrc, _)) = line.strip_prefix("a=ssrc:").and_then(|rest| rest.split_once(" cname:")) {
+        write!(out, "a=ssrc:{ssrc} cname:{stream}\r\n")
+    } else {
+        write!(out, "{line}\r\n")
+    };
+    debug_assert!(written.is_ok());
+}
+
+fn push_line(out: &mut String, line: &str) {
+    out.push_str(line);
+    out.push_str("\r\n");
+}
+
+/// The session part, then one block per `m=` line, each with its line ends.
+struct Blocks<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Iterator for Blocks<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let end = self.rest.match_indices("\nm=").map(|(at, _)| at + 1).next().unwrap_or(self.rest.len());
+        let (block, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        Some(block)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1 2\r\n\
+        m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\na=recvonly\r\n\
+        m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:1\r\na=sendonly\r\na=msid:- 4f2c\r\na=simulcast:send q;h;f\r\n\
+        m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:2\r\n";
+
+    const ANSWER: &str = "v=0\r\ns=-\r\n\
+        m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=candidate:1 1 udp 1 127.0.0.1 7882 typ host\r\na=mid:0\r\na=sendonly\r\n\
+        a=msid:x y\r\na=ssrc:5 cname:y\r\na=ssrc:5 msid:x y\r\na=ssrc-group:FID 5 6\r\n\
+        m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:1\r\na=recvonly\r\na=msid:x y\r\na=fmtp:111 minptime=10\r\n\
+        m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:2\r\n";
+
+    #[test]
+    fn an_offer_is_read() {
+        let found = sections(OFFER);
+        assert_eq!(found.len(), 3);
+        assert_eq!((found[0].mid, found[0].direction), ("0", Direction::RecvOnly));
+        assert_eq!((found[1].kind, found[1].msid, found[1].simulcast), (SectionKind::Video, Some(("-", "4f2c")), true));
+        assert_eq!(found[2].kind, SectionKind::Application);
+    }
+
+    #[test]
+    fn nonsense_has_no_sections() {
+        assert!(sections("hello\nworld\0").is_empty());
+        assert_eq!(sections("m=").len(), 1);
+        assert_eq!(sections(&"m=audio\n".repeat(5000)).len(), SDP_MAX_SECTIONS);
+    }
+
+    #[test]
+    fn a_bound_section_names_its_track_and_an_idle_one_nothing() {
+        let text = rewrite(ANSWER, |mid| match mid {
+            "0" => Edit::Send { stream: "PA_a|camera".into(), track: "TR_b".into() },
+            _ => Edit::Receive { dtx: true, stereo: false },
+        });
+        assert!(text.contains("a=msid:PA_a|camera TR_b\r\n") && text.contains("a=ssrc:5 msid:PA_a|camera TR_b\r\n"));
+        assert!(text.contains("a=ssrc-group:FID 5 6\r\n"));
+        assert!(text.contains("a=fmtp:111 minptime=10;usedtx=1\r\n"));
+        assert!(!text.contains("msid:x"), "{text}");
+        assert!(text.ends_with("a=mid:2\r\na=candidate:1 1 udp 1 127.0.0.1 7882 typ host\r\n"), "{text}");
+
+        let idle = rewrite(ANSWER, |_| Edit::Idle);
+        assert_eq!(idle.matches("a=inactive\r\n").count(), 2);
+        assert!(!idle.contains("msid") && !idle.contains("a=ssrc") && !idle.contains("a=sendonly"), "{idle}");
+    }
+
+    #[test]
+    fn keeping_changes_nothing_but_the_repeated_candidate() {
+        let text = rewrite(ANSWER, |_| Edit::Keep);
+        assert_eq!(text.replacen("a=candidate:1 1 udp 1 127.0.0.1 7882 typ host\r\n", "", 1).len(), ANSWER.len());
+    }
+
+    #[test]
+    fn a_stream_name_becomes_one_token() {
+        assert_eq!(msid_token("my cam|1\r\n"), "my_cam_1__");
+    }
+}

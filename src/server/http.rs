@@ -1,0 +1,105 @@
+//! What the server answers over HTTP: health, the two signalling endpoints and their checks. CORS is open: every answer
+//! either is public or needs a token.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{Query, State, WebSocketUpgrade};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::sync::{mpsc, oneshot};
+use tower_http::cors::CorsLayer;
+
+use super::admission::{Admission, Dial, Refusal};
+use super::config::ServerConfig;
+use super::counters::Counters;
+use super::hub::{HubMessage, JoinAsk};
+use super::outbox::Outbox;
+use super::websocket::Pump;
+
+/// What handlers share.
+#[derive(Clone)]
+pub(crate) struct Http {
+    pub(crate) config: Arc<ServerConfig>,
+    pub(crate) hub: mpsc::Sender<HubMessage>,
+    pub(crate) counters: Arc<Counters>,
+}
+
+type Params = Query<HashMap<String, String>>;
+type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
+
+impl Http {
+    /// All routes.
+    pub(crate) fn router(self) -> Router {
+        Router::new()
+            .route("/", get(|| async { "OK" }))
+            .route("/rtc", get(|s: State<Self>, q: Params, h: HeaderMap, u: Upgrade| signal(s, q, h, u, false)))
+            .route("/rtc/v1", get(|s: State<Self>, q: Params, h: HeaderMap, u: Upgrade| signal(s, q, h, u, true)))
+            .route("/rtc/validate", get(|s: State<Self>, q: Params, h: HeaderMap| validate(s, q, h, false)))
+            .route("/rtc/v1/validate", get(|s: State<Self>, q: Params, h: HeaderMap| validate(s, q, h, true)))
+            .layer(CorsLayer::permissive())
+            .with_state(self)
+    }
+
+    fn admit(&self, query: HashMap<String, String>, headers: &HeaderMap, v1: bool) -> Result<Admission, Refusal> {
+        let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Dial { authorization, query, v1 }.admit(&self.config.keys, &self.config.limits, now)
+    }
+
+    fn refuse(&self, refusal: &Refusal) -> Response {
+        self.counters.refused.add(1);
+        tracing::info!(%refusal, "a login was refused");
+        let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, refusal.to_string()).into_response()
+    }
+}
+
+/// Says whether the same login would be let in: clients ask after a failed upgrade, which hides the reason from them.
+async fn validate(State(http): State<Http>, Query(query): Params, headers: HeaderMap, v1: bool) -> Response {
+    match http.admit(query, &headers, v1) {
+        Ok(_) => (StatusCode::OK, "success").into_response(),
+        Err(refusal) => http.refuse(&refusal),
+    }
+}
+
+/// Lets a client in and starts its WebSocket.
+async fn signal(
+    State(http): State<Http>,
+    Query(query): Params,
+    headers: HeaderMap,
+    upgrade: Upgrade,
+    v1: bool,
+) -> Response {
+    let Ok(upgrade) = upgrade else {
+        return (StatusCode::NOT_FOUND, "this address speaks WebSocket only").into_response();
+    };
+    let admission = match http.admit(query, &headers, v1) {
+        Ok(admission) => admission,
+        Err(refusal) => return http.refuse(&refusal),
+    };
+    let limits = http.config.limits;
+    let (outbox, queue) = Outbox::new(limits.signal_queue);
+    let (reply, answer) = oneshot::channel();
+    let ask = HubMessage::Join(Box::new(JoinAsk { admission, outbox, reply }));
+    if http.hub.send(ask).await.is_err() {
+        return http.refuse(&Refusal::Stopping);
+    }
+    match answer.await {
+        Ok(Ok(peer)) => {
+            let counters = http.counters.clone();
+            let pump = Pump { peer, hub: http.hub.clone(), outbox: queue, limits, counters };
+            // If the upgrade fails the queue is dropped, and the hub notices that.
+            upgrade
+                .max_message_size(limits.signal_message_bytes)
+                .max_frame_size(limits.signal_message_bytes)
+                .on_upgrade(move |socket| pump.run(socket))
+        }
+        Ok(Err(refusal)) => http.refuse(&refusal),
+        Err(_) => http.refuse(&Refusal::Stopping),
+    }
+}

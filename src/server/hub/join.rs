@@ -1,0 +1,232 @@
+//! Coming in: the first message a client gets, the others it is told of, and its becoming active.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Instant;
+
+use livekit_protocol::leave_request::Action;
+use livekit_protocol::participant_info::{Kind, State};
+use livekit_protocol::signal_response::Message;
+use livekit_protocol::{
+    ClientConfigSetting, ClientConfiguration, Codec, ConnectionQuality, DisconnectReason, JoinResponse,
+    ParticipantInfo, ServerInfo, server_info,
+};
+
+use super::participant::Participant;
+use super::room::{Room, leave};
+use super::{Hub, JoinAsk, new_sid, now_ms};
+use crate::server::admission::{Admission, Refusal};
+use crate::server::media::{MediaCommand, NewPeer, PeerId, RoomKey};
+use crate::server::outbox::response;
+
+/// The signalling protocol we speak: 18 would promise data channels with fixed numbers.
+const PROTOCOL: i32 = 17;
+/// The official server whose behaviour we follow: clients switch features by it.
+const COMPATIBLE_VERSION: &str = "1.13.5";
+/// A client pings this often and gives up after this long, in seconds.
+const PING_INTERVAL_SECS: i32 = 5;
+const PING_TIMEOUT_SECS: i32 = 15;
+/// Clients before this protocol make the publishing connection their first.
+const SUBSCRIBER_PRIMARY_FROM: i32 = 3;
+
+/// What may be published: exactly what is forwarded.
+pub(super) fn codecs() -> Vec<Codec> {
+    ["audio/opus", "video/VP8", "video/rtx"]
+        .map(|mime| Codec { mime: mime.to_owned(), fmtp_line: String::new() })
+        .to_vec()
+}
+
+fn server_info() -> ServerInfo {
+    ServerInfo {
+        edition: server_info::Edition::Standard.into(),
+        version: COMPATIBLE_VERSION.to_owned(),
+        protocol: PROTOCOL,
+        debug_info: concat!("rotunda ", env!("CARGO_PKG_VERSION")).to_owned(),
+        ..ServerInfo::default()
+    }
+}
+
+impl Hub {
+    pub(super) fn join(&mut self, ask: JoinAsk) {
+        let JoinAsk { mut admission, outbox, reply } = ask;
+        if admission.reconnect {
+            // There is nothing to resume: the client shall log in anew over a fresh connection.
+            let id = PeerId(self.next_id());
+            outbox.send(&leave(DisconnectReason::StateMismatch, Action::Reconnect));
+            outbox.close();
+            if reply.send(Ok(id)).is_err() {
+                tracing::debug!("a returning client was gone before its answer");
+            }
+            return;
+        }
+        let key = match self.place(&admission) {
+            Ok(key) => key,
+            Err(refusal) => {
+                if reply.send(Err(refusal)).is_err() {
+                    tracing::debug!("a refused client was gone before its answer");
+                }
+                return;
+            }
+        };
+        let id = PeerId(self.next_id());
+        if reply.send(Ok(id)).is_err() {
+            self.close_if_empty(key);
+            return;
+        }
+        let request = std::mem::take(&mut admission.request);
+        let participant = newcomer(id, key, outbox, admission);
+        self.commands.push(MediaCommand::AddPeer(NewPeer {
+            id,
+            room: key,
+            identity: if participant.is_hidden() { "" } else { participant.identity.as_str() }.into(),
+            sid: if participant.is_hidden() { "" } else { participant.sid.as_str() }.into(),
+            single: participant.single,
+            subscriber_primary: subscriber_primary(&participant),
+            may_publish_data: participant.grant.may_publish_data(),
+        }));
+        if let Some(room) = self.rooms.get_mut(&key) {
+            room.members.push(id);
+        }
+        tracing::info!(
+            participant = participant.sid,
+            identity = participant.identity,
+            single = participant.single,
+            "joined"
+        );
+        self.participants.insert(id, participant);
+        self.greet(id);
+        self.announce_to_others(id);
+        for track in request.add_track_requests {
+            self.add_track(id, track);
+        }
+        if let Some(offer) = request.publisher_offer {
+            self.on_offer(id, offer);
+        }
+        self.subscribe_to_everyone(id);
+    }
+
+    /// Finds or opens the room, making sure that there is a place; an earlier login of the same identity goes.
+    fn place(&mut self, admission: &Admission) -> Result<RoomKey, Refusal> {
+        let known = self.keys_by_name.get(&admission.room).copied();
+        let earlier = known.and_then(|key| {
+            let members = &self.rooms.get(&key)?.members;
+            members
+                .iter()
+                .copied()
+                .find(|id| self.participants.get(id).is_some_and(|p| p.identity == admission.identity))
+        });
+        let crowd = known.and_then(|key| self.rooms.get(&key)).map_or(0, |room| room.members.len());
+        let freed = usize::from(earlier.is_some());
+        if crowd - freed >= self.limits.participants_per_room {
+            return Err(Refusal::Full("the room is full"));
+        }
+        if self.participants.len() - freed >= self.limits.participants {
+            return Err(Refusal::Full("the server is full"));
+        }
+        if known.is_none() && self.rooms.len() >= self.limits.rooms {
+            return Err(Refusal::Full("too many rooms are open"));
+        }
+        if let Some(earlier) = earlier {
+            self.remove(earlier, DisconnectReason::DuplicateIdentity, Some(Action::Disconnect));
+        }
+        // The room may just have closed with its only member.
+        if let Some(key) = self.keys_by_name.get(&admission.room) {
+            return Ok(*key);
+        }
+        let key = RoomKey(self.next_id());
+        let room =
+            Room { name: admission.room.clone(), sid: new_sid("RM_"), created_ms: now_ms(), members: Vec::new() };
+        tracing::info!(room = room.name, sid = room.sid, "opened");
+        self.rooms.insert(key, room);
+        self.keys_by_name.insert(admission.room.clone(), key);
+        Ok(key)
+    }
+
+    fn close_if_empty(&mut self, key: RoomKey) {
+        if self.rooms.get(&key).is_some_and(|room| room.members.is_empty())
+            && let Some(room) = self.rooms.remove(&key)
+        {
+            self.keys_by_name.remove(&room.name);
+        }
+    }
+
+    /// The join response: nothing precedes it.
+    fn greet(&self, id: PeerId) {
+        let Some(participant) = self.participants.get(&id) else { return };
+        let others: Vec<ParticipantInfo> =
+            self.others(participant.room, id).filter(|other| !other.is_hidden()).map(Participant::info).collect();
+        let join = JoinResponse {
+            room: Some(self.room_info(participant.room)),
+            participant: Some(participant.info()),
+            other_participants: others,
+            server_version: COMPATIBLE_VERSION.to_owned(),
+            subscriber_primary: subscriber_primary(participant),
+            client_configuration: Some(ClientConfiguration {
+                // A broken connection is mended by a new login.
+                resume_connection: ClientConfigSetting::Disabled.into(),
+                ..ClientConfiguration::default()
+            }),
+            ping_timeout: PING_TIMEOUT_SECS,
+            ping_interval: PING_INTERVAL_SECS,
+            server_info: Some(server_info()),
+            enabled_publish_codecs: codecs(),
+            fast_publish: participant.grant.may_publish(),
+            ..JoinResponse::default()
+        };
+        participant.send(&response(Message::Join(join)));
+    }
+
+    fn announce_to_others(&self, id: PeerId) {
+        let Some(participant) = self.participants.get(&id).filter(|p| !p.is_hidden()) else { return };
+        let update = livekit_protocol::ParticipantUpdate { participants: vec![participant.info()] };
+        let update = response(Message::Update(update));
+        for other in self.others(participant.room, id) {
+            other.send(&update);
+        }
+    }
+
+    /// The first connection stands.
+    pub(super) fn connected(&mut self, id: PeerId) {
+        let Some(participant) = self.participants.get_mut(&id) else { return };
+        if participant.state == State::Joined {
+            participant.state = State::Active;
+            self.announce(id);
+        }
+    }
+}
+
+fn subscriber_primary(participant: &Participant) -> bool {
+    !participant.single && participant.client.protocol >= SUBSCRIBER_PRIMARY_FROM && participant.grant.may_subscribe()
+}
+
+fn newcomer(id: PeerId, room: RoomKey, outbox: crate::server::outbox::Outbox, admission: Admission) -> Participant {
+    let kind = Kind::from_str_name(&admission.claims.kind.to_ascii_uppercase()).unwrap_or(Kind::Standard);
+    Participant {
+        id,
+        room,
+        outbox,
+        sid: new_sid("PA_"),
+        identity: admission.identity,
+        name: admission.claims.name,
+        kind,
+        metadata: admission.metadata,
+        attributes: admission.attributes,
+        grant: admission.claims.video,
+        client: admission.client,
+        single: admission.single,
+        auto_subscribe: admission.auto_subscribe,
+        joined_at_ms: now_ms(),
+        joined: Instant::now(),
+        state: State::Joined,
+        version: 1,
+        reason: DisconnectReason::UnknownReason,
+        tracks: Vec::new(),
+        queued: Vec::new(),
+        receives: BTreeSet::new(),
+        declined: BTreeSet::new(),
+        quality: ConnectionQuality::Excellent,
+        level: 0.0,
+    }
+}
+
+/// Which track each section carries, as messages want it.
+pub(super) type Mids = HashMap<String, String>;

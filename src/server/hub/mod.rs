@@ -1,0 +1,172 @@
+//! Signalling: one actor that owns every room. Messages come from WebSockets and from the media thread; what it decides
+//! goes out through outboxes and [`MediaCommand`]s. Handlers are synchronous state transitions: nothing here waits except
+//! for the next message and for the media thread to take its commands.
+
+mod join;
+mod participant;
+mod publish;
+mod requests;
+mod room;
+mod speakers;
+mod subscribe;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use livekit_protocol::signal_request;
+use tokio::sync::{mpsc, oneshot};
+
+use super::admission::{Admission, Refusal};
+use super::config::ServerLimits;
+use super::counters::Counters;
+use super::media::{MediaCommand, MediaEvent, MediaHandle, PeerId, RoomKey, TrackId};
+use super::outbox::Outbox;
+use participant::Participant;
+use room::Room;
+
+/// Messages from WebSockets that may wait for the hub: then their readers wait, too.
+pub(crate) const MESSAGES_TO_HUB: usize = 1024;
+/// How often the hub looks for clients that are gone.
+const SWEEP: Duration = Duration::from_millis(500);
+/// How long the hub waits for a media thread whose queue is full.
+const MEDIA_RETRY: Duration = Duration::from_millis(1);
+
+/// A client that wants in.
+pub(crate) struct JoinAsk {
+    pub(crate) admission: Admission,
+    pub(crate) outbox: Outbox,
+    pub(crate) reply: oneshot::Sender<Result<PeerId, Refusal>>,
+}
+
+/// What WebSockets tell the hub.
+pub(crate) enum HubMessage {
+    /// A client wants in.
+    Join(Box<JoinAsk>),
+    /// A client asks for something.
+    Signal { peer: PeerId, message: Box<signal_request::Message> },
+    /// A client's WebSocket ended.
+    SocketClosed { peer: PeerId },
+    /// The server stops: say goodbye and answer when done.
+    Stop(oneshot::Sender<()>),
+}
+
+/// The actor's state.
+pub(crate) struct Hub {
+    limits: ServerLimits,
+    counters: Arc<Counters>,
+    media: MediaHandle,
+    /// Commands to hand over when the current message is dealt with.
+    commands: Vec<MediaCommand>,
+    rooms: HashMap<RoomKey, Room>,
+    keys_by_name: HashMap<String, RoomKey>,
+    participants: HashMap<PeerId, Participant>,
+    next_id: u64,
+}
+
+impl Hub {
+    pub(crate) fn new(limits: ServerLimits, counters: Arc<Counters>, media: MediaHandle) -> Self {
+        Self {
+            limits,
+            counters,
+            media,
+            commands: Vec::new(),
+            rooms: HashMap::new(),
+            keys_by_name: HashMap::new(),
+            participants: HashMap::new(),
+            next_id: 1,
+        }
+    }
+
+    /// Runs until told to stop.
+    pub(crate) async fn run(
+        mut self,
+        mut messages: mpsc::Receiver<HubMessage>,
+        mut events: mpsc::Receiver<MediaEvent>,
+    ) {
+        let mut sweep = tokio::time::interval(SWEEP);
+        let stopped = loop {
+            tokio::select! {
+                message = messages.recv() => match message {
+                    Some(HubMessage::Stop(done)) => break Some(done),
+                    Some(message) => self.on_message(message),
+                    None => break None,
+                },
+                event = events.recv() => match event {
+                    Some(event) => self.on_event(event),
+                    None => break None,
+                },
+                _ = sweep.tick() => self.sweep(Instant::now()),
+            }
+            self.flush().await;
+            self.counters.rooms.set(self.rooms.len() as u64);
+            self.counters.participants.set(self.participants.len() as u64);
+        };
+        self.stop();
+        if let Some(done) = stopped
+            && done.send(()).is_err()
+        {
+            tracing::debug!("nobody waits for the hub's end");
+        }
+    }
+
+    /// Hands the collected commands to the media thread; waits while its queue is full, which it always drains.
+    async fn flush(&mut self) {
+        if self.commands.is_empty() {
+            return;
+        }
+        for mut command in std::mem::take(&mut self.commands) {
+            while let Err(back) = self.media.send(command) {
+                command = back;
+                tokio::time::sleep(MEDIA_RETRY).await;
+            }
+        }
+        self.media.wake();
+    }
+
+    fn on_message(&mut self, message: HubMessage) {
+        match message {
+            HubMessage::Join(ask) => self.join(*ask),
+            HubMessage::Signal { peer, message } => self.on_request(peer, *message),
+            HubMessage::SocketClosed { peer } => self.socket_closed(peer),
+            HubMessage::Stop(_) => {}
+        }
+    }
+
+    fn on_event(&mut self, event: MediaEvent) {
+        match event {
+            MediaEvent::Answered { peer, id, sdp, mids, published } => self.answered(peer, id, sdp, mids, &published),
+            MediaEvent::Refused { peer, reason, published } => self.description_refused(peer, &reason, &published),
+            MediaEvent::Offer { peer, id, sdp, mids } => self.offer_made(peer, id, sdp, mids),
+            MediaEvent::SectionsNeeded { peer, audios, videos } => self.sections_needed(peer, audios, videos),
+            MediaEvent::Connected { peer } => self.connected(peer),
+            MediaEvent::Lost { peer, reason } => self.lost(peer, reason),
+            MediaEvent::Bound { peer, track } => self.bound(peer, track),
+            MediaEvent::Levels(levels) => self.levels(&levels),
+            MediaEvent::Quality { peer, loss } => self.quality(peer, loss),
+        }
+    }
+
+    fn next_id(&mut self) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        id
+    }
+
+    fn new_track_id(&mut self) -> TrackId {
+        TrackId(self.next_id())
+    }
+}
+
+/// A session id as LiveKit's: a prefix and twelve letters and digits.
+fn new_sid(prefix: &str) -> String {
+    use rand::Rng;
+    use rand::distr::Alphanumeric;
+    let random = rand::rng().sample_iter(Alphanumeric).take(12).map(char::from);
+    prefix.chars().chain(random).collect()
+}
+
+/// Unix time in ms.
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}

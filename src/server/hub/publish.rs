@@ -1,0 +1,250 @@
+//! Publishing: tracks are announced by request, bound to a section by an offer, and end when the section does.
+
+use livekit_protocol::request_response::{Reason, Request};
+use livekit_protocol::signal_response::Message;
+use livekit_protocol::{
+    AddTrackRequest, BackupCodecPolicy, MuteTrackRequest, SessionDescription, SimulcastCodecInfo, TrackInfo,
+    TrackPublishedResponse, TrackSource, TrackType, VideoLayer,
+};
+
+use super::join::Mids;
+use super::participant::Track;
+use super::{Hub, new_sid};
+use crate::model::limits::{MAX_PICTURE_SIDE_PX, STREAM_ID_MAX_BYTES};
+use crate::protocol::sdp::{self, SDP_MAX_BYTES, Section, SectionKind};
+use crate::server::media::{MediaCommand, PeerId, Published, TrackId};
+use crate::server::outbox::response;
+
+/// Longest name a client may give a track in its own terms, in bytes.
+const CID_MAX_BYTES: usize = 256;
+
+impl Hub {
+    /// The client announces a track.
+    pub(super) fn add_track(&mut self, id: PeerId, request: AddTrackRequest) {
+        let limits = self.limits;
+        let track_id = self.new_track_id();
+        let Some(participant) = self.participants.get_mut(&id) else { return };
+        if let Err((reason, text)) = check(participant, &request, &limits) {
+            return self.respond(id, 0, reason, text, Some(Request::AddTrack(request)));
+        }
+        if participant.tracks.iter().any(|track| track.cid == request.cid) {
+            participant.queued.push(request.clone());
+            let text = "a track of this name is still published";
+            return self.respond(id, 0, Reason::Queued, text, Some(Request::AddTrack(request)));
+        }
+        let cid = request.cid.clone();
+        let info = describe(request);
+        let published = TrackPublishedResponse { cid: cid.clone(), track: Some(info.clone()) };
+        participant.tracks.push(Track { id: track_id, cid, info, live: false, reported: false });
+        participant.send(&response(Message::TrackPublished(published)));
+    }
+
+    /// The client offers its sections: which of them carry announced tracks is settled here, the rest by the media side.
+    pub(super) fn on_offer(&mut self, id: PeerId, offer: SessionDescription) {
+        if offer.sdp.len() > SDP_MAX_BYTES {
+            return self.description_refused(id, "it is too long", &[]);
+        }
+        let Some(participant) = self.participants.get_mut(&id) else { return };
+        let sections = sdp::sections(&offer.sdp);
+        let sending: Vec<&Section<'_>> = sections.iter().filter(|s| s.direction.sends() && !s.mid.is_empty()).collect();
+        // Tracks whose section ended are unpublished: clients say it in no other way.
+        let ended: Vec<String> = participant
+            .tracks
+            .iter()
+            .filter(|track| !track.info.mid.is_empty() && !sending.iter().any(|s| s.mid == track.info.mid))
+            .map(|track| track.info.sid.clone())
+            .collect();
+        for section in sending {
+            let video = match section.kind {
+                SectionKind::Audio => false,
+                SectionKind::Video => true,
+                _ => continue,
+            };
+            if participant.tracks.iter().any(|track| track.info.mid == section.mid) {
+                continue;
+            }
+            let name = section.msid.map_or("", |(_, track)| track);
+            let waiting = |track: &&mut Track| track.info.mid.is_empty() && track.is_video() == video;
+            let named = |track: &Track| track.cid == name || track.info.codecs.iter().any(|codec| codec.cid == name);
+            let by_name = participant.tracks.iter_mut().filter(waiting).find(|track| named(track));
+            let track = match by_name {
+                Some(track) => Some(track),
+                None => participant.tracks.iter_mut().find(waiting),
+            };
+            if let Some(track) = track {
+                section.mid.clone_into(&mut track.info.mid);
+                for codec in &mut track.info.codecs {
+                    section.mid.clone_into(&mut codec.mid);
+                }
+            }
+        }
+        let published: Vec<Published> = participant
+            .tracks
+            .iter()
+            .filter(|track| !track.info.mid.is_empty() && !ended.contains(&track.info.sid))
+            .map(Track::published)
+            .collect();
+        self.commands.push(MediaCommand::Offer { peer: id, id: offer.id, sdp: offer.sdp, published });
+        for sid in ended {
+            self.unpublish(id, &sid);
+        }
+    }
+
+    /// The media side took an offer: its tracks are live and everyone may know.
+    pub(super) fn answered(&mut self, id: PeerId, offer: u32, sdp: String, mids: Mids, published: &[TrackId]) {
+        let Some(participant) = self.participants.get_mut(&id) else { return };
+        participant.send(&response(Message::Answer(SessionDescription {
+            r#type: "answer".to_owned(),
+            sdp,
+            id: offer,
+            mid_to_track_id: mids,
+        })));
+        let mut new = Vec::new();
+        for track in participant.tracks.iter_mut().filter(|track| published.contains(&track.id) && !track.live) {
+            track.live = true;
+            new.push(track.id);
+        }
+        if new.is_empty() {
+            return;
+        }
+        // Clients drop tracks of which they have not heard: this comes before any section carries them.
+        self.announce(id);
+        for track in new {
+            self.offer_to_everyone(id, track);
+        }
+    }
+
+    /// A description made no sense: its author is told, and what it would have bound waits on.
+    pub(super) fn description_refused(&mut self, id: PeerId, reason: &str, published: &[TrackId]) {
+        let Some(participant) = self.participants.get_mut(&id) else { return };
+        for track in participant.tracks.iter_mut().filter(|track| published.contains(&track.id) && !track.live) {
+            track.info.mid.clear();
+        }
+        let text = format!("the session description makes no sense: {reason}");
+        self.respond(id, 0, Reason::InvalidRequest, &text, None);
+    }
+
+    /// A track ends.
+    pub(super) fn unpublish(&mut self, id: PeerId, sid: &str) {
+        let Some(participant) = self.participants.get_mut(&id) else { return };
+        let Some(index) = participant.tracks.iter().position(|track| track.info.sid == sid) else { return };
+        let track = participant.tracks.remove(index);
+        let room = participant.room;
+        let next = participant.queued.iter().position(|request| request.cid == track.cid);
+        let next = next.map(|index| participant.queued.remove(index));
+        self.commands.push(MediaCommand::RemoveTrack(track.id));
+        self.forget_tracks(room, &[track.id]);
+        self.announce(id);
+        if let Some(request) = next {
+            self.add_track(id, request);
+        }
+    }
+
+    /// The client muted or unmuted a track of its own.
+    pub(super) fn mute(&mut self, id: PeerId, request: &MuteTrackRequest) {
+        let Some(participant) = self.participants.get_mut(&id) else { return };
+        let Some(track) = participant.track_mut(&request.sid) else {
+            return self.respond(id, 0, Reason::NotFound, "no such track", Some(Request::Mute(request.clone())));
+        };
+        if track.info.muted != request.muted {
+            track.info.muted = request.muted;
+            self.announce(id);
+        }
+    }
+}
+
+fn check(
+    participant: &super::participant::Participant,
+    request: &AddTrackRequest,
+    limits: &crate::server::config::ServerLimits,
+) -> Result<(), (Reason, &'static str)> {
+    let source = TrackSource::try_from(request.source).unwrap_or(TrackSource::Unknown);
+    let kind = TrackType::try_from(request.r#type);
+    if !participant.may_publish(source) {
+        return Err((Reason::NotAllowed, "the token does not grant publishing this"));
+    }
+    if !matches!(kind, Ok(TrackType::Audio | TrackType::Video)) {
+        return Err((Reason::UnsupportedType, "only sound and pictures can be published"));
+    }
+    if !request.sid.is_empty() {
+        return Err((Reason::UnsupportedType, "a second codec for a track is not supported"));
+    }
+    if request.cid.is_empty() || request.cid.len() > CID_MAX_BYTES {
+        return Err((Reason::InvalidRequest, "the track's cid is missing or too long"));
+    }
+    let texts = [(request.name.len(), limits.name_bytes), (request.stream.len(), STREAM_ID_MAX_BYTES)];
+    let lists = [request.layers.len(), request.simulcast_codecs.len(), request.audio_features.len()];
+    let sides = [request.width, request.height];
+    if texts.iter().any(|(len, max)| len > max) || lists.iter().any(|len| *len > 16) {
+        return Err((Reason::InvalidRequest, "a field of the track is too long"));
+    }
+    if sides.iter().any(|side| *side > MAX_PICTURE_SIDE_PX) {
+        return Err((Reason::InvalidRequest, "the picture is too large"));
+    }
+    let pending = participant.tracks.iter().filter(|track| !track.live).count() + participant.queued.len();
+    if pending >= limits.pending_tracks {
+        return Err((Reason::LimitExceeded, "too many announced tracks have not come yet"));
+    }
+    if participant.tracks.len() >= limits.tracks_per_participant {
+        return Err((Reason::LimitExceeded, "too many tracks are published"));
+    }
+    Ok(())
+}
+
+/// The track as everyone will see it.
+fn describe(request: AddTrackRequest) -> TrackInfo {
+    let video = request.r#type == i32::from(TrackType::Video);
+    let mime_type = if video { "video/VP8" } else { "audio/opus" }.to_owned();
+    let source = TrackSource::try_from(request.source).unwrap_or(TrackSource::Unknown);
+    let stream = if request.stream.is_empty() { default_stream(source).to_owned() } else { request.stream };
+    let first = request.simulcast_codecs.first();
+    let layers = match first.map(|codec| &codec.layers) {
+        Some(layers) if !layers.is_empty() => layers.clone(),
+        _ if video && request.layers.is_empty() => vec![VideoLayer {
+            quality: livekit_protocol::VideoQuality::High.into(),
+            width: request.width,
+            height: request.height,
+            ..VideoLayer::default()
+        }],
+        _ => request.layers,
+    };
+    let codec = SimulcastCodecInfo {
+        mime_type: mime_type.clone(),
+        cid: first.map_or(request.cid, |codec| codec.cid.clone()),
+        layers: layers.clone(),
+        video_layer_mode: first.map_or(0, |codec| codec.video_layer_mode),
+        ..SimulcastCodecInfo::default()
+    };
+    #[expect(deprecated, reason = "older clients read these")]
+    let info = TrackInfo {
+        sid: new_sid(if video { "TR_V" } else { "TR_A" }),
+        r#type: request.r#type,
+        name: request.name,
+        muted: request.muted,
+        width: request.width,
+        height: request.height,
+        simulcast: video && layers.len() > 1,
+        disable_dtx: request.disable_dtx,
+        source: request.source,
+        layers,
+        mime_type,
+        codecs: vec![codec],
+        stereo: request.stereo,
+        // Redundant audio is not forwarded.
+        disable_red: true,
+        encryption: request.encryption,
+        stream,
+        audio_features: request.audio_features,
+        backup_codec_policy: BackupCodecPolicy::PreferRegression.into(),
+        ..TrackInfo::default()
+    };
+    info
+}
+
+fn default_stream(source: TrackSource) -> &'static str {
+    match source {
+        TrackSource::Camera | TrackSource::Microphone => "camera",
+        TrackSource::ScreenShare | TrackSource::ScreenShareAudio => "screen",
+        TrackSource::Unknown => "unknown",
+    }
+}

@@ -1,0 +1,144 @@
+//! Receiving: who gets which track, and how it wants it.
+
+use livekit_protocol::signal_response::Message;
+use livekit_protocol::{
+    MediaSectionsRequirement, SessionDescription, SubscriptionError, SubscriptionResponse, TrackSubscribed,
+    UpdateSubscription, UpdateTrackSettings, VideoQuality,
+};
+
+use super::Hub;
+use super::join::Mids;
+use crate::protocol::sdp::msid_token;
+use crate::server::media::{MediaCommand, PeerId, RoomKey, TrackId, Want};
+use crate::server::outbox::response;
+
+/// Tracks one request may name.
+const SIDS_MAX: usize = 1024;
+
+impl Hub {
+    /// A newcomer receives what is there, unless it chose otherwise.
+    pub(super) fn subscribe_to_everyone(&mut self, id: PeerId) {
+        let Some(participant) = self.participants.get(&id).filter(|p| p.auto_subscribe) else { return };
+        let present: Vec<(PeerId, TrackId)> = self
+            .others(participant.room, id)
+            .flat_map(|other| other.tracks.iter().filter(|track| track.live).map(|track| (other.id, track.id)))
+            .collect();
+        for (owner, track) in present {
+            self.subscribe(id, owner, track);
+        }
+    }
+
+    /// A new track goes to everyone who did not choose otherwise.
+    pub(super) fn offer_to_everyone(&mut self, owner: PeerId, track: TrackId) {
+        let Some(room) = self.participants.get(&owner).map(|p| p.room) else { return };
+        let receivers: Vec<PeerId> = self.others(room, owner).filter(|p| p.auto_subscribe).map(|p| p.id).collect();
+        for receiver in receivers {
+            self.subscribe(receiver, owner, track);
+        }
+    }
+
+    fn subscribe(&mut self, id: PeerId, owner: PeerId, track: TrackId) {
+        let Some((stream, sid)) = self.participants.get(&owner).and_then(|owner| {
+            let track = owner.tracks.iter().find(|known| known.id == track && known.live)?;
+            Some((format!("{}|{}", owner.sid, msid_token(&track.info.stream)), track.info.sid.clone()))
+        }) else {
+            return;
+        };
+        let Some(participant) = self.participants.get_mut(&id).filter(|p| p.grant.may_subscribe()) else { return };
+        participant.declined.remove(&track);
+        if participant.receives.insert(track) {
+            self.commands.push(MediaCommand::Subscribe { peer: id, track, stream, sid });
+        }
+    }
+
+    fn unsubscribe(&mut self, id: PeerId, track: TrackId) {
+        let Some(participant) = self.participants.get_mut(&id) else { return };
+        participant.declined.insert(track);
+        if participant.receives.remove(&track) {
+            self.commands.push(MediaCommand::Unsubscribe { peer: id, track });
+        }
+    }
+
+    /// Tracks that no longer exist are no longer received.
+    pub(super) fn forget_tracks(&mut self, room: RoomKey, gone: &[TrackId]) {
+        let members = self.rooms.get(&room).map(|room| room.members.clone()).unwrap_or_default();
+        for member in members {
+            if let Some(participant) = self.participants.get_mut(&member) {
+                for track in gone {
+                    participant.receives.remove(track);
+                    participant.declined.remove(track);
+                }
+            }
+        }
+    }
+
+    /// Finds a live track in the participant's room.
+    fn find(&self, id: PeerId, sid: &str) -> Option<(PeerId, TrackId)> {
+        let room = self.participants.get(&id)?.room;
+        self.others(room, id).find_map(|other| {
+            let track = other.track(sid).filter(|track| track.live)?;
+            Some((other.id, track.id))
+        })
+    }
+
+    pub(super) fn update_subscription(&mut self, id: PeerId, request: &UpdateSubscription) {
+        let nested = request.participant_tracks.iter().flat_map(|tracks| &tracks.track_sids);
+        for sid in request.track_sids.iter().chain(nested).take(SIDS_MAX) {
+            match self.find(id, sid) {
+                Some((owner, track)) if request.subscribe => self.subscribe(id, owner, track),
+                Some((_, track)) => self.unsubscribe(id, track),
+                None if request.subscribe => {
+                    let err = SubscriptionError::SeTrackNotfound.into();
+                    let answer = SubscriptionResponse { track_sid: sid.clone(), err };
+                    self.send(id, Message::SubscriptionResponse(answer));
+                }
+                None => {}
+            }
+        }
+    }
+
+    pub(super) fn track_settings(&mut self, id: PeerId, request: &UpdateTrackSettings) {
+        let want = if request.width > 0 {
+            Want::Width(request.width)
+        } else {
+            match VideoQuality::try_from(request.quality) {
+                Ok(VideoQuality::Low) => Want::Rank(0),
+                Ok(VideoQuality::Medium) => Want::Rank(1),
+                _ => Want::Rank(2),
+            }
+        };
+        let disabled = request.disabled || request.quality == i32::from(VideoQuality::Off);
+        for sid in request.track_sids.iter().take(SIDS_MAX) {
+            if let Some((_, track)) = self.find(id, sid) {
+                self.commands.push(MediaCommand::Settings { peer: id, track, disabled, want });
+            }
+        }
+    }
+
+    /// v0: our offer for the receiving connection.
+    pub(super) fn offer_made(&mut self, id: PeerId, offer: u32, sdp: String, mids: Mids) {
+        let description = SessionDescription { r#type: "offer".to_owned(), sdp, id: offer, mid_to_track_id: mids };
+        self.send(id, Message::Offer(description));
+    }
+
+    /// v1: the client shall offer more sections.
+    pub(super) fn sections_needed(&mut self, id: PeerId, num_audios: u32, num_videos: u32) {
+        self.send(id, Message::MediaSectionsRequirement(MediaSectionsRequirement { num_audios, num_videos }));
+    }
+
+    /// A track reaches a receiver: the first time, its publisher is told.
+    pub(super) fn bound(&mut self, receiver: PeerId, track: TrackId) {
+        if self.participants.get(&receiver).is_none_or(super::participant::Participant::is_hidden) {
+            return;
+        }
+        for owner in self.participants.values_mut() {
+            if let Some(track) = owner.tracks.iter_mut().find(|known| known.id == track) {
+                if !std::mem::replace(&mut track.reported, true) {
+                    let message = TrackSubscribed { track_sid: track.info.sid.clone() };
+                    owner.send(&response(Message::TrackSubscribed(message)));
+                }
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Data packets: from one participant's data channel to those of the others, stamped with who sent them
+//! (LIVEKIT.md section 6). Slow receivers get a bounded backlog; senders have a rate.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use livekit_protocol::data_packet::{Kind, Value};
+use livekit_protocol::{DataPacket, UserPacket};
+use prost::Message;
+use str0m::channel::{ChannelData, ChannelId};
+
+use super::PeerId;
+use super::link::{Link, LinkId};
+use super::shard::Shard;
+use crate::model::limits::DATA_PACKET_MAX_BYTES;
+
+/// The ordered, reliable channel.
+pub(super) const RELIABLE: &str = "_reliable";
+/// The unordered channel without retransmission.
+pub(super) const LOSSY: &str = "_lossy";
+/// A lossy packet is dropped when this much waits already, in bytes: a late one is worthless.
+const LOSSY_BUFFER_BYTES: usize = 64 * 1024;
+/// What identity and session id may add to a packet of the allowed size, in bytes.
+const STAMP_BYTES: usize = 1024;
+
+impl Shard {
+    pub(super) fn on_channel_open(&mut self, id: LinkId, channel: ChannelId, label: &str) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        match label {
+            RELIABLE => link.reliable = Some(channel),
+            LOSSY => link.lossy = Some(channel),
+            _ => {}
+        }
+        self.flush_backlog(id);
+    }
+
+    pub(super) fn on_channel_close(&mut self, id: LinkId, channel: ChannelId) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        for known in [&mut link.reliable, &mut link.lossy] {
+            if *known == Some(channel) {
+                *known = None;
+            }
+        }
+    }
+
+    /// A participant sent a data packet.
+    pub(super) fn on_data(&mut self, id: LinkId, data: &ChannelData, now: Instant) {
+        if self.relay(id, data, now).is_none() {
+            self.counters.data_dropped.add(1);
+        }
+    }
+
+    /// `None`: not sent on.
+    fn relay(&mut self, id: LinkId, data: &ChannelData, now: Instant) -> Option<()> {
+        let link = self.links.get(&id)?;
+        let kind = if link.reliable == Some(data.id) {
+            Kind::Reliable
+        } else if link.lossy == Some(data.id) {
+            Kind::Lossy
+        } else {
+            return None;
+        };
+        let peer = self.peers.get_mut(&id.peer)?;
+        let allowed = peer.new.may_publish_data && data.data.len() <= DATA_PACKET_MAX_BYTES + STAMP_BYTES;
+        if !allowed || !peer.data_packets.take(1, now) || !peer.data_bytes.take(data.data.len(), now) {
+            return None;
+        }
+        let mut packet = DataPacket::decode(data.data.as_slice()).ok()?;
+        let destinations = stamp(&mut packet, kind, &peer.new.identity, &peer.new.sid);
+        let room = peer.new.room;
+        let bytes: Arc<[u8]> = packet.encode_to_vec().into();
+        let receivers: Vec<PeerId> = self.rooms.get(&room)?.iter().copied().filter(|other| *other != id.peer).collect();
+        for receiver in receivers {
+            let Some(peer) = self.peers.get(&receiver) else { continue };
+            let identity: &str = &peer.new.identity;
+            let sid: &str = &peer.new.sid;
+            if destinations.matches(identity, sid) {
+                let target = peer.primary();
+                self.send_data(target, kind, &bytes);
+            }
+        }
+        Some(())
+    }
+
+    fn send_data(&mut self, id: LinkId, kind: Kind, bytes: &Arc<[u8]>) {
+        let limit = self.limits.data_backlog_bytes;
+        let Some(link) = self.links.get_mut(&id) else { return };
+        match kind {
+            Kind::Lossy => {
+                if write(link, link.lossy, bytes, LOSSY_BUFFER_BYTES) {
+                    self.counters.data_forwarded.add(1);
+                } else {
+                    self.counters.data_dropped.add(1);
+                }
+            }
+            Kind::Reliable => {
+                let sent = link.backlog.messages.is_empty() && write(link, link.reliable, bytes, usize::MAX);
+                if !sent {
+                    if link.backlog.bytes + bytes.len() > limit {
+                        // What was promised reliable cannot be dropped: this client must begin anew.
+                        self.lose(id.peer, "it does not read its data");
+                        return;
+                    }
+                    link.backlog.bytes += bytes.len();
+                    link.backlog.messages.push_back(bytes.clone());
+                }
+                self.counters.data_forwarded.add(1);
+            }
+        }
+        self.mark_dirty(id);
+    }
+
+    /// Sends what waited, as far as the client takes it.
+    pub(super) fn flush_backlog(&mut self, id: LinkId) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        while let Some(bytes) = link.backlog.messages.front().cloned() {
+            if !write(link, link.reliable, &bytes, usize::MAX) {
+                break;
+            }
+            link.backlog.bytes = link.backlog.bytes.saturating_sub(bytes.len());
+            link.backlog.messages.pop_front();
+        }
+        self.mark_dirty(id);
+    }
+}
+
+/// Writes to a channel if it is open, has less than `buffer` waiting and takes it.
+fn write(link: &mut Link, channel: Option<ChannelId>, bytes: &[u8], buffer: usize) -> bool {
+    /// The client is asked for more when less than this waits, in bytes.
+    const LOW_BYTES: usize = 128 * 1024;
+    let Some(mut channel) = channel.and_then(|id| link.rtc.channel(id)) else { return false };
+    if channel.buffered_amount() > buffer {
+        return false;
+    }
+    channel.set_buffered_amount_low_threshold(LOW_BYTES);
+    channel.write(true, bytes).unwrap_or_else(|error| {
+        tracing::debug!(%error, "a data channel did not take a packet");
+        false
+    })
+}
+
+/// Whom a packet is for.
+struct Destinations {
+    identities: Vec<String>,
+    sids: Vec<String>,
+}
+
+impl Destinations {
+    fn matches(&self, identity: &str, sid: &str) -> bool {
+        (self.identities.is_empty() && self.sids.is_empty())
+            || self.identities.iter().any(|wanted| wanted == identity)
+            || self.sids.iter().any(|wanted| wanted == sid)
+    }
+}
+
+/// Says in the packet who sent it, whatever the sender claimed, and reads for whom it is. Older clients read both in
+/// the user packet, so they stand there as well.
+fn stamp(packet: &mut DataPacket, kind: Kind, identity: &str, sid: &str) -> Destinations {
+    #[expect(deprecated, reason = "older clients still write and read these")]
+    fn stamp_user(user: &mut UserPacket, identities: &mut Vec<String>, identity: &str, sid: &str) -> Vec<String> {
+        if identities.is_empty() {
+            identities.clone_from(&user.destination_identities);
+        }
+        user.destination_identities.clone_from(identities);
+        identity.clone_into(&mut user.participant_identity);
+        sid.clone_into(&mut user.participant_sid);
+        user.destination_sids.clone()
+    }
+    #[expect(deprecated, reason = "older clients read the kind here")]
+    fn stamp_kind(packet: &mut DataPacket, kind: Kind) {
+        packet.kind = kind.into();
+    }
+    stamp_kind(packet, kind);
+    identity.clone_into(&mut packet.participant_identity);
+    sid.clone_into(&mut packet.participant_sid);
+    let sids = match &mut packet.value {
+        Some(Value::User(user)) => stamp_user(user, &mut packet.destination_identities, identity, sid),
+        _ => Vec::new(),
+    };
+    Destinations { identities: packet.destination_identities.clone(), sids }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_speaks_in_anothers_name() {
+        let user = UserPacket { payload: b"hi".to_vec(), ..UserPacket::default() };
+        let mut packet = DataPacket {
+            participant_identity: "queen".into(),
+            participant_sid: "PA_queen".into(),
+            value: Some(Value::User(user)),
+            ..DataPacket::default()
+        };
+        let to = stamp(&mut packet, Kind::Lossy, "ann", "PA_1");
+        assert_eq!((packet.participant_identity.as_str(), packet.participant_sid.as_str()), ("ann", "PA_1"));
+        assert!(to.matches("bob", "PA_2"), "to all");
+    }
+
+    #[test]
+    fn a_packet_for_some_reaches_only_those() {
+        let mut packet = DataPacket { destination_identities: vec!["bob".into()], ..DataPacket::default() };
+        let to = stamp(&mut packet, Kind::Reliable, "ann", "PA_1");
+        assert!(to.matches("bob", "PA_2") && !to.matches("cleo", "PA_3"));
+        assert_eq!(packet.destination_identities, ["bob"], "receivers still see it");
+    }
+}

@@ -1,0 +1,299 @@
+//! The packet path: from a publisher's packet to one packet for each receiver. The payload is shared, never copied
+//! here; each leg keeps its own numbers. Allocates nothing per packet and leg.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use str0m::media::{KeyframeRequestKind, Pt};
+use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite, Ssrc, Vp8Descriptor};
+
+use super::keyframe::KeyframeWish;
+use super::layers::{Demand, LAYERS, allocate, rank_of};
+use super::levels::Level;
+use super::link::{Link, LinkId};
+use super::rewrite::{Incoming, Rewriter};
+use super::shard::Shard;
+use super::{Published, TrackId};
+
+/// RTP clock of pictures, in Hz.
+const VIDEO_HZ: u32 = 90_000;
+/// RTP clock of Opus, in Hz (RFC 7587).
+const OPUS_HZ: u32 = 48_000;
+/// An encoding without packets for this long does not flow: the publisher stopped it.
+const FLOW_TIMEOUT: Duration = Duration::from_millis(1000);
+/// What an encoding usually takes, in bit/s, by rank: until its first rate was read.
+const USUAL_BPS: [u64; LAYERS] = [150_000, 500_000, 1_700_000];
+/// Largest payload sent on, in bytes: what fits a datagram with our own header extensions.
+const PAYLOAD_MAX_BYTES: usize = 1400;
+
+/// One encoding of a published track.
+#[derive(Debug, Default)]
+pub(super) struct Layer {
+    ssrc: Option<Ssrc>,
+    heard: Option<Instant>,
+    /// Bytes since the rate was read.
+    bytes: usize,
+    rate_bps: u64,
+    wish: KeyframeWish,
+}
+
+impl Layer {
+    fn flows(&self, now: Instant) -> bool {
+        self.heard.is_some_and(|at| now.saturating_duration_since(at) < FLOW_TIMEOUT)
+    }
+}
+
+/// A track on its way to one receiver.
+#[derive(Debug)]
+pub(super) struct Leg {
+    pub(super) link: LinkId,
+    ssrc: Ssrc,
+    pt: Pt,
+    rewriter: Rewriter,
+    pub(super) disabled: bool,
+    /// The encoding it shall get.
+    target: usize,
+    /// The encoding it gets; `None` until a keyframe starts it.
+    current: Option<usize>,
+}
+
+/// A published track and everyone who receives it.
+#[derive(Debug)]
+pub(super) struct Track {
+    pub(super) video: bool,
+    pub(super) screen: bool,
+    pub(super) widths_px: [u32; LAYERS],
+    /// The link it comes in through.
+    pub(super) link: LinkId,
+    pub(super) layers: [Layer; LAYERS],
+    pub(super) legs: Vec<Leg>,
+    pub(super) level: Level,
+    /// The level last reported.
+    pub(super) reported: f32,
+}
+
+impl Track {
+    pub(super) fn new(link: LinkId, published: &Published) -> Self {
+        Self {
+            video: published.video,
+            screen: published.screen,
+            widths_px: published.widths_px,
+            link,
+            layers: Default::default(),
+            legs: Vec::new(),
+            level: Level::default(),
+            reported: 0.0,
+        }
+    }
+
+    /// Adds a receiver.
+    pub(super) fn add_leg(&mut self, link: LinkId, ssrc: Ssrc, pt: Pt, disabled: bool) {
+        let rewriter = Rewriter::new(if self.video { VIDEO_HZ } else { OPUS_HZ });
+        self.legs.push(Leg { link, ssrc, pt, rewriter, disabled, target: 0, current: None });
+        if self.video {
+            self.layers[0].wish.want();
+        }
+    }
+
+    /// Someone cannot show the picture until a keyframe comes.
+    pub(super) fn want_keyframe(&mut self, link: LinkId) {
+        let Some(leg) = self.legs.iter().find(|leg| leg.link == link) else { return };
+        self.layers[leg.current.unwrap_or(leg.target)].wish.want();
+    }
+
+    /// Pauses or resumes one receiver; it resumes with a keyframe.
+    pub(super) fn set_disabled(&mut self, link: LinkId, disabled: bool) {
+        let Some(leg) = self.legs.iter_mut().find(|leg| leg.link == link) else { return };
+        if leg.disabled && !disabled {
+            leg.current = None;
+            self.layers[leg.target].wish.want();
+        }
+        leg.disabled = disabled;
+    }
+
+    /// Asks the publisher for the keyframes that are due; answers how many requests that were.
+    pub(super) fn ask_keyframes(&mut self, links: &mut HashMap<LinkId, Link>, now: Instant) -> u64 {
+        if !self.video {
+            return 0;
+        }
+        let mut asked = 0;
+        for layer in &mut self.layers {
+            let (Some(ssrc), true) = (layer.ssrc, layer.heard.is_some()) else { continue };
+            if !layer.wish.due(now) {
+                continue;
+            }
+            let Some(link) = links.get_mut(&self.link) else { return asked };
+            if let Some(stream) = link.rtc.direct_api().stream_rx(&ssrc) {
+                stream.request_keyframe(KeyframeRequestKind::Pli);
+                link.dirty = true;
+                asked += 1;
+            }
+        }
+        asked
+    }
+
+    /// Turns the bytes of the last `elapsed` into rates.
+    pub(super) fn read_rates(&mut self, elapsed: Duration) {
+        let secs = elapsed.as_secs_f64().max(0.001);
+        for layer in &mut self.layers {
+            let rate = layer.bytes as f64 * 8.0 / secs;
+            layer.rate_bps = if layer.rate_bps == 0 { rate as u64 } else { (layer.rate_bps + rate as u64) / 2 };
+            layer.bytes = 0;
+        }
+    }
+
+    fn demand(&self, max_rank: usize, current: Option<usize>, now: Instant) -> Demand {
+        let rates_bps = std::array::from_fn(|rank| {
+            let layer = &self.layers[rank];
+            let rate_bps = if layer.rate_bps == 0 { USUAL_BPS[rank] } else { layer.rate_bps };
+            layer.flows(now).then_some(rate_bps)
+        });
+        Demand { rates_bps, max_rank, current, first: self.screen }
+    }
+
+    /// One leg shall get another encoding.
+    fn retarget(&mut self, link: LinkId, rank: usize) {
+        let Some(leg) = self.legs.iter_mut().find(|leg| leg.link == link) else { return };
+        leg.target = rank;
+        if leg.current != Some(rank) && !leg.disabled {
+            self.layers[rank].wish.want();
+        }
+    }
+}
+
+impl Shard {
+    /// A publisher's packet came in through `from`.
+    pub(super) fn forward(&mut self, from: LinkId, packet: RtpPacket, now: Instant) {
+        self.counters.packets_in.add(1);
+        let ssrc = packet.header.ssrc;
+        let Some((track_id, rank)) = self.route_packet(from, ssrc) else { return };
+        if packet.payload.is_empty() || packet.payload.len() > PAYLOAD_MAX_BYTES {
+            return;
+        }
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        let vp8 = if track.video { Vp8Descriptor::parse(&packet.payload).ok() } else { None };
+        let starts = !track.video || vp8.is_some_and(|descriptor| descriptor.starts_keyframe(&packet.payload));
+        let incoming = Incoming { seq: *packet.seq_no, timestamp: packet.header.timestamp, at: now, vp8 };
+        self.replan |= track.take_in(ssrc, rank, &packet, starts, now);
+
+        let extensions = ExtensionValues {
+            audio_level: packet.header.ext_vals.audio_level,
+            voice_activity: packet.header.ext_vals.voice_activity,
+            video_orientation: packet.header.ext_vals.video_orientation,
+            video_content_type: packet.header.ext_vals.video_content_type,
+            play_delay_min: packet.header.ext_vals.play_delay_min,
+            play_delay_max: packet.header.ext_vals.play_delay_max,
+            ..ExtensionValues::default()
+        };
+        let mut sent = 0;
+        for leg in &mut track.legs {
+            if leg.disabled {
+                continue;
+            }
+            if leg.current != Some(rank) {
+                if leg.target != rank || !starts {
+                    continue;
+                }
+                leg.current = Some(rank);
+                leg.rewriter.splice(&incoming);
+            }
+            let Some(out) = leg.rewriter.map(&incoming) else { continue };
+            let Some(link) = self.links.get_mut(&leg.link) else { continue };
+            let mut api = link.rtc.direct_api();
+            let Some(stream) = api.stream_tx(&leg.ssrc) else { continue };
+            let mut write = RtpWrite::new(leg.pt, out.seq.into(), out.timestamp, now, packet.payload.clone())
+                .marker(packet.header.marker)
+                .ext_vals(extensions.clone())
+                .nackable(track.video);
+            if let Some(patch) = out.patch {
+                write = write.vp8_patch(patch);
+            }
+            stream.write_rtp(write);
+            sent += 1;
+            if !link.dirty {
+                link.dirty = true;
+                self.dirty.push(leg.link);
+            }
+        }
+        self.counters.packets_forwarded.add(sent);
+    }
+
+    /// Which track and encoding an SSRC is: looked up once, then remembered until the next offer.
+    fn route_packet(&mut self, from: LinkId, ssrc: Ssrc) -> Option<(TrackId, usize)> {
+        let link = self.links.get_mut(&from)?;
+        if let Some(found) = link.incoming.get(&ssrc) {
+            return Some(*found);
+        }
+        let mut api = link.rtc.direct_api();
+        let stream = api.stream_rx(&ssrc)?;
+        let (mid, rid) = (stream.mid(), stream.rid());
+        let found = (*link.published.get(&mid)?, rank_of(rid));
+        link.incoming.insert(ssrc, found);
+        Some(found)
+    }
+
+    /// Shares each receiver's bandwidth among its pictures.
+    pub(super) fn plan_layers(&mut self, now: Instant) {
+        let receivers: Vec<LinkId> = self.peers.values().map(|peer| peer.receiving()).collect();
+        for receiver in receivers {
+            self.plan_receiver(receiver, now);
+        }
+    }
+
+    fn plan_receiver(&mut self, receiver: LinkId, now: Instant) {
+        let (Some(link), Some(peer)) = (self.links.get_mut(&receiver), self.peers.get(&receiver.peer)) else { return };
+        let mut ids = Vec::new();
+        let mut demands = Vec::new();
+        for id in link.sections.iter().filter(|s| s.video && s.live).filter_map(|s| s.track) {
+            let (Some(track), Some(wanted)) = (self.tracks.get(&id), peer.subscriptions.get(&id)) else { continue };
+            if wanted.disabled {
+                continue;
+            }
+            let current = track.legs.iter().find(|leg| leg.link == receiver).and_then(|leg| leg.current);
+            ids.push(id);
+            demands.push(track.demand(wanted.want.max_rank(&track.widths_px), current, now));
+        }
+        let ranks = allocate(&demands, link.estimate.map(|estimate| estimate.as_u64()));
+        let desired: u64 = demands.iter().map(Demand::wish_bps).sum::<u64>() * 5 / 4;
+        if desired.abs_diff(link.desired_bps) > desired / 10 {
+            link.desired_bps = desired;
+            link.rtc.bwe().set_bitrate(str0m::bwe::Bitrate::ZERO, str0m::bwe::Bitrate::bps(desired));
+        }
+        for (id, rank) in ids.into_iter().zip(ranks) {
+            if let (Some(track), Some(rank)) = (self.tracks.get_mut(&id), rank) {
+                track.retarget(receiver, rank);
+            }
+        }
+    }
+}
+
+impl Track {
+    /// Notes a packet of one encoding; answers whether the encoding began to flow with it.
+    fn take_in(&mut self, ssrc: Ssrc, rank: usize, packet: &RtpPacket, starts: bool, now: Instant) -> bool {
+        if !self.video
+            && let Some(level) = packet.header.ext_vals.audio_level
+        {
+            self.level.observe(level);
+        }
+        let layer = &mut self.layers[rank];
+        let began = !layer.flows(now);
+        if layer.ssrc != Some(ssrc) {
+            // The publisher began anew: nothing continues what was sent before.
+            layer.ssrc = Some(ssrc);
+            let mut waiting = false;
+            for leg in self.legs.iter_mut().filter(|leg| leg.current == Some(rank) || leg.target == rank) {
+                leg.current = None;
+                waiting = true;
+            }
+            if waiting && self.video {
+                layer.wish.want();
+            }
+        }
+        layer.heard = Some(now);
+        layer.bytes += packet.payload.len();
+        if starts {
+            layer.wish.arrived();
+        }
+        began
+    }
+}

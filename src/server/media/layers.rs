@@ -1,0 +1,155 @@
+//! Which encoding of a simulcast picture each receiver gets: what it asked for, what flows, what its bandwidth carries.
+//! Pure functions over plain numbers.
+
+use str0m::media::Rid;
+
+/// Encodings of one picture: low, medium, high.
+pub(super) const LAYERS: usize = 3;
+
+/// Raising a picture needs this much more estimated bandwidth than the picture itself takes, so that it does not flap.
+const RAISE_MARGIN: f64 = 1.15;
+
+/// The rank of an encoding by its rid: `q h f`, or `2 1 0` as some clients name them; without rid there is only one.
+pub(super) fn rank_of(rid: Option<Rid>) -> usize {
+    match rid.as_deref().map(|rid| rid.trim_start_matches('~')) {
+        Some("h" | "1") => 1,
+        Some("f" | "0") => 2,
+        _ => 0,
+    }
+}
+
+/// The most a receiver wants of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Want {
+    /// Up to this rank: 0 low, 1 medium, 2 high.
+    Rank(usize),
+    /// The smallest encoding at least this wide, in pixels.
+    Width(u32),
+}
+
+impl Want {
+    /// The highest rank this asks for, given the announced widths in pixels (0: not announced).
+    pub(super) fn max_rank(self, widths: &[u32; LAYERS]) -> usize {
+        match self {
+            Self::Rank(rank) => rank.min(LAYERS - 1),
+            Self::Width(width) => widths.iter().position(|w| *w >= width).unwrap_or(LAYERS - 1),
+        }
+    }
+}
+
+/// One picture of one receiver.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Demand {
+    /// What each encoding takes now, in bit/s; `None` while it does not flow.
+    pub(super) rates_bps: [Option<u64>; LAYERS],
+    /// The highest rank the receiver wants.
+    pub(super) max_rank: usize,
+    /// What it gets now.
+    pub(super) current: Option<usize>,
+    /// Served before the others: a shared screen.
+    pub(super) first: bool,
+}
+
+impl Demand {
+    fn flowing(&self) -> impl Iterator<Item = (usize, u64)> {
+        self.rates_bps.into_iter().enumerate().filter_map(|(rank, rate)| Some((rank, rate?)))
+    }
+
+    /// The lowest flowing rank: everyone gets at least that.
+    fn lowest(&self) -> Option<(usize, u64)> {
+        self.flowing().next()
+    }
+
+    /// The rate of the best flowing encoding that is wanted, in bit/s.
+    pub(super) fn wish_bps(&self) -> u64 {
+        let wanted = self.flowing().filter(|(rank, _)| *rank <= self.max_rank).last();
+        wanted.or(self.lowest()).map_or(0, |(_, rate)| rate)
+    }
+}
+
+/// Shares `budget_bps` (none: unlimited) among the pictures of one receiver: first the lowest encoding for each, then
+/// one step up at a time, shared screens first. Answers the rank for each picture; `None` where nothing flows.
+pub(super) fn allocate(demands: &[Demand], budget_bps: Option<u64>) -> Vec<Option<usize>> {
+    let mut ranks: Vec<Option<usize>> = demands.iter().map(|d| d.lowest().map(|(rank, _)| rank)).collect();
+    let mut spent: u64 = demands.iter().filter_map(|d| d.lowest().map(|(_, rate)| rate)).sum();
+    let mut order: Vec<usize> = (0..demands.len()).collect();
+    order.sort_by_key(|index| !demands[*index].first);
+    loop {
+        let mut raised = false;
+        for &index in &order {
+            let (demand, Some(rank)) = (&demands[index], ranks[index]) else { continue };
+            let next = demand.flowing().find(|(next, _)| *next > rank && *next <= demand.max_rank);
+            let Some((next, rate)) = next else { continue };
+            let extra = rate.saturating_sub(demand.rates_bps[rank].unwrap_or(0));
+            if fits(spent.saturating_add(extra), budget_bps, demand.current.is_some_and(|now| now >= next)) {
+                spent = spent.saturating_add(extra);
+                ranks[index] = Some(next);
+                raised = true;
+            }
+        }
+        if !raised {
+            return ranks;
+        }
+    }
+}
+
+fn fits(total_bps: u64, budget_bps: Option<u64>, held: bool) -> bool {
+    let margin = if held { 1.0 } else { RAISE_MARGIN };
+    budget_bps.is_none_or(|budget| total_bps as f64 * margin <= budget as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn demand(rates: [u64; 3]) -> Demand {
+        let rates_bps = rates.map(|rate| (rate > 0).then_some(rate * 1000));
+        Demand { rates_bps, max_rank: 2, current: None, first: false }
+    }
+
+    #[test]
+    fn rids_of_every_client_are_ranked() {
+        let rank = |rid: &str| rank_of(Some(Rid::from(rid)));
+        assert_eq!([rank("q"), rank("h"), rank("f")], [0, 1, 2]);
+        assert_eq!([rank("2"), rank("1"), rank("0")], [0, 1, 2]);
+        assert_eq!(rank_of(None), 0);
+    }
+
+    #[test]
+    fn a_width_asks_for_the_smallest_that_is_enough() {
+        let widths = [320, 640, 1280];
+        assert_eq!(Want::Width(300).max_rank(&widths), 0);
+        assert_eq!(Want::Width(321).max_rank(&widths), 1);
+        assert_eq!(Want::Width(4000).max_rank(&widths), 2);
+        assert_eq!(Want::Width(100).max_rank(&[0, 0, 0]), 2, "nothing announced: the best");
+        assert_eq!(Want::Rank(9).max_rank(&widths), 2);
+    }
+
+    #[test]
+    fn bandwidth_is_shared_from_below() {
+        let two = [demand([150, 500, 1700]), demand([150, 500, 1700])];
+        assert_eq!(allocate(&two, None), [Some(2), Some(2)]);
+        assert_eq!(allocate(&two, Some(1_300_000)), [Some(1), Some(1)]);
+        assert_eq!(allocate(&two, Some(2_700_000)), [Some(2), Some(1)]);
+        assert_eq!(allocate(&two, Some(10_000)), [Some(0), Some(0)], "the lowest is never taken away");
+        let screen = Demand { first: true, ..demand([150, 500, 1700]) };
+        assert_eq!(allocate(&[two[0], screen], Some(2_700_000)), [Some(1), Some(2)]);
+    }
+
+    #[test]
+    fn what_does_not_flow_is_not_chosen() {
+        assert_eq!(allocate(&[demand([150, 0, 0])], None), [Some(0)]);
+        assert_eq!(allocate(&[demand([0, 500, 0])], None), [Some(1)]);
+        assert_eq!(allocate(&[demand([0, 0, 0])], None), [None]);
+        let small = Demand { max_rank: 0, ..demand([0, 500, 1700]) };
+        assert_eq!(allocate(&[small], None), [Some(1)], "better too big than nothing");
+        assert_eq!(demand([150, 500, 0]).wish_bps(), 500_000);
+    }
+
+    #[test]
+    fn a_held_picture_does_not_flap() {
+        let held = Demand { current: Some(1), ..demand([150, 500, 0]) };
+        assert_eq!(allocate(&[held], Some(520_000)), [Some(1)]);
+        assert_eq!(allocate(&[demand([150, 500, 0])], Some(520_000)), [Some(0)]);
+    }
+}

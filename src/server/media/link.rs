@@ -1,0 +1,203 @@
+//! One WebRTC connection of a participant, and the participant itself as the media side sees it.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use str0m::bwe::Bitrate;
+use str0m::change::SdpPendingOffer;
+use str0m::channel::ChannelId;
+use str0m::config::DtlsCert;
+use str0m::media::Mid;
+use str0m::rtp::Ssrc;
+use str0m::{Candidate, Rtc};
+
+use super::layers::Want;
+use super::{NewPeer, PeerId, TrackId};
+use crate::server::rate::Rate;
+
+/// Addresses one link may have sent from: clients have a few, not many.
+const ADDRESSES_PER_LINK: usize = 16;
+/// The estimate a new receiver starts with: a few small pictures, or one large one.
+const START_BPS: u64 = 2_500_000;
+/// Largest message on a data channel that is taken, in bytes; also told to clients.
+const MESSAGE_MAX_BYTES: u32 = 64 * 1024 + 1024;
+/// SCTP data that may be on its way to one client, in bytes.
+const SCTP_BUFFER_BYTES: usize = 512 * 1024;
+/// How often loss is looked at.
+const STATS_INTERVAL: std::time::Duration = std::time::Duration::from_secs(5);
+/// Sent packets kept for retransmission, per stream.
+pub(super) const RTX_PACKETS: usize = 1024;
+
+/// Which of a participant's connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Role {
+    /// The client's offers: publishing (v0), or everything (v1).
+    Publisher,
+    /// Our offers: receiving (v0).
+    Subscriber,
+}
+
+/// Names a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct LinkId {
+    pub(super) peer: PeerId,
+    pub(super) role: Role,
+}
+
+/// A media section in which we can send.
+#[derive(Debug)]
+pub(super) struct Section {
+    pub(super) mid: Mid,
+    pub(super) video: bool,
+    /// What it carries.
+    pub(super) track: Option<TrackId>,
+    /// The client knows that it carries it: media may flow.
+    pub(super) live: bool,
+}
+
+/// Data that waits until a slow client takes it.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    pub(super) messages: VecDeque<std::sync::Arc<[u8]>>,
+    pub(super) bytes: usize,
+}
+
+/// One WebRTC connection.
+pub(super) struct Link {
+    pub(super) rtc: Rtc,
+    /// When the connection wants to be looked at again.
+    pub(super) timeout: Instant,
+    /// Something was written to it since it was looked at.
+    pub(super) dirty: bool,
+    pub(super) connected: bool,
+    /// When its last datagram came.
+    pub(super) heard: Instant,
+    pub(super) addresses: VecDeque<SocketAddr>,
+    /// Our user name fragment, by which STUN requests find it.
+    pub(super) ufrag: String,
+    /// Tracks published through it, by section.
+    pub(super) published: HashMap<Mid, TrackId>,
+    /// The same by what packets carry; filled as they come.
+    pub(super) incoming: HashMap<Ssrc, (TrackId, usize)>,
+    pub(super) sections: Vec<Section>,
+    pub(super) reliable: Option<ChannelId>,
+    pub(super) lossy: Option<ChannelId>,
+    pub(super) backlog: Backlog,
+    /// Estimated bandwidth towards the client; `None` without estimation.
+    pub(super) estimate: Option<Bitrate>,
+    /// The bandwidth last asked of the estimator.
+    pub(super) desired_bps: u64,
+    /// Our outstanding offer (v0).
+    pub(super) pending: Option<(SdpPendingOffer, u32)>,
+    /// Something changed while the offer was outstanding.
+    pub(super) again: bool,
+    pub(super) next_offer: u32,
+    /// Sections offered so far (v0).
+    pub(super) opened: usize,
+    /// Sections asked for and not offered yet: sound, pictures (v1).
+    pub(super) asked: [u32; 2],
+    /// Sections changed: the client shall offer again (v1).
+    pub(super) stale: bool,
+}
+
+impl Link {
+    pub(super) fn new(candidates: &[SocketAddr], cert: Option<&DtlsCert>, sends_video: bool, now: Instant) -> Self {
+        let mut config = Rtc::builder()
+            .set_ice_lite(true)
+            .set_rtp_mode(true)
+            .clear_codecs()
+            .enable_opus(true, false)
+            .enable_vp8(true)
+            .set_stats_interval(Some(STATS_INTERVAL))
+            .set_sctp_max_buffered_amount(SCTP_BUFFER_BYTES)
+            .set_sctp_max_message_size(MESSAGE_MAX_BYTES);
+        if let Some(cert) = cert {
+            config = config.set_dtls_cert(cert.clone());
+        }
+        if sends_video {
+            config = config.enable_bwe(Some(Bitrate::bps(START_BPS)));
+        }
+        let mut rtc = config.build(now);
+        for addr in candidates {
+            match Candidate::host(*addr, "udp") {
+                Ok(candidate) => {
+                    rtc.add_local_candidate(candidate);
+                }
+                Err(error) => tracing::error!(%addr, %error, "this address cannot be told to clients"),
+            }
+        }
+        let ufrag = rtc.direct_api().local_ice_credentials().ufrag;
+        Self {
+            rtc,
+            timeout: now,
+            dirty: false,
+            connected: false,
+            heard: now,
+            addresses: VecDeque::new(),
+            ufrag,
+            published: HashMap::new(),
+            incoming: HashMap::new(),
+            sections: Vec::new(),
+            reliable: None,
+            lossy: None,
+            backlog: Backlog::default(),
+            estimate: None,
+            desired_bps: 0,
+            pending: None,
+            again: false,
+            next_offer: 1,
+            opened: 0,
+            asked: [0; 2],
+            stale: false,
+        }
+    }
+
+    /// Remembers that the client sends from `addr`; answers the address that was forgotten for it.
+    pub(super) fn add_address(&mut self, addr: SocketAddr) -> Option<SocketAddr> {
+        if self.addresses.contains(&addr) {
+            return None;
+        }
+        self.addresses.push_back(addr);
+        if self.addresses.len() > ADDRESSES_PER_LINK { self.addresses.pop_front() } else { None }
+    }
+
+    /// The section that carries `track`.
+    pub(super) fn section_of(&mut self, track: TrackId) -> Option<&mut Section> {
+        self.sections.iter_mut().find(|section| section.track == Some(track))
+    }
+}
+
+/// What a participant wants of one track.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    /// The stream id to announce: `PA_x|name`.
+    pub(super) stream: String,
+    /// The track id to announce.
+    pub(super) sid: String,
+    pub(super) disabled: bool,
+    pub(super) want: Want,
+}
+
+/// A participant.
+pub(super) struct Peer {
+    pub(super) new: NewPeer,
+    pub(super) subscriptions: BTreeMap<TrackId, Subscription>,
+    pub(super) data_bytes: Rate,
+    pub(super) data_packets: Rate,
+    pub(super) reported_lost: bool,
+}
+
+impl Peer {
+    /// The link it receives through.
+    pub(super) fn receiving(&self) -> LinkId {
+        let role = if self.new.single { Role::Publisher } else { Role::Subscriber };
+        LinkId { peer: self.new.id, role }
+    }
+
+    /// The link that makes it a part of the call: what clients wait for.
+    pub(super) fn primary(&self) -> LinkId {
+        let role = if self.new.subscriber_primary { Role::Subscriber } else { Role::Publisher };
+        LinkId { peer: self.new.id, role }
+    }
+}

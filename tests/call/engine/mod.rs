@@ -1,0 +1,6 @@
+//! The call engine against a room server: `ROTUNDA_TEST_SERVER` (with `ROTUNDA_TEST_KEY`, `ROTUNDA_TEST_SECRET`) names
+//! one to test against, such as the official LiveKit server; without it each test starts an embedded one.
+
+mod calls;
+mod faults;
+mod kit;
