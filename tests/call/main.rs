@@ -2,3 +2,5 @@
 
 mod cli;
 mod engine;
+mod fake_engine;
+mod room;

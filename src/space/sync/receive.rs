@@ -5,8 +5,8 @@ use bevy::ecs::system::SystemParam;
 use bevy::prelude::*;
 
 use super::messages::{
-    CallTrouble, ChatReceived, DataReceived, EngineEvent, PlayStateChanged, PublishStateChanged, RoomStateChanged, StreamCame,
-    StreamChanged, StreamWent, UserCame, UserChanged, UserWent,
+    CallTrouble, ChatReceived, DataReceived, EngineEvent, PlayStateChanged, PublishStateChanged, RoomStateChanged,
+    StreamCame, StreamChanged, StreamWent, UserCame, UserChanged, UserWent,
 };
 use super::roster::{MAX_PARTICIPANTS, MAX_STREAMS, Roster};
 use super::{EngineBridge, RoomStatus};
