@@ -22,9 +22,14 @@ struct HallUniform {
 
 struct Part {
     @builtin(position) clip: vec4<f32>,
-    @location(0) world: vec3<f32>,
+    // Every value that travels costs a software renderer: each kind carries what it reads.
+    @location(0) light: vec4<f32>,
+#ifndef PLAIN
     @location(1) uv: vec2<f32>,
-    @location(2) light: vec4<f32>,
+#endif
+#ifdef MOVES_WITH_VIEW
+    @location(2) world: vec3<f32>,
+#endif
 #ifdef BEAM
     @location(3) normal: vec3<f32>,
 #endif
@@ -36,9 +41,13 @@ fn vertex(in: Vertex) -> Part {
     let world = mesh_functions::mesh_position_local_to_world(world_from_local, vec4(in.position, 1.0));
     var out: Part;
     out.clip = position_world_to_clip(world.xyz);
-    out.world = world.xyz;
-    out.uv = in.uv;
     out.light = in.color;
+#ifndef PLAIN
+    out.uv = in.uv;
+#endif
+#ifdef MOVES_WITH_VIEW
+    out.world = world.xyz;
+#endif
 #ifdef BEAM
     out.normal = in.normal;
 #endif
@@ -63,20 +72,25 @@ fn fragment(in: Part) -> @location(0) vec4<f32> {
     let fade = smoothstep(0.0, 0.25, in.uv.y) * (1.0 - 0.75 * in.uv.y);
     return vec4(vec3(1.0, 0.86, 0.64) * (0.030 * facing * facing * fade), 0.0);
 #else
-    let albedo = textureSample(surface, surface_sampler, in.uv).rgb;
-    var colour = albedo * (in.light.rgb + hall.glow.rgb * in.light.a);
+    var colour = in.light.rgb + hall.glow.rgb * in.light.a;
+#ifndef PLAIN
+    colour *= textureSample(surface, surface_sampler, in.uv).rgb;
+#endif
 #ifdef POLISHED
     // A clear coat: at grazing angles it mirrors the warm wall, the lamps' glow and the picture on the great wall.
     let to_point = normalize(in.world - view.world_position);
     let cosine = clamp(-to_point.y, 0.0, 1.0);
-    let fresnel = 0.035 + 0.65 * pow(1.0 - cosine, 5.0);
+    let grazing = 1.0 - cosine;
+    let squared = grazing * grazing;
+    let fresnel = 0.035 + 0.65 * squared * squared * grazing;
     let up = reflect(to_point, vec3(0.0, 1.0, 0.0));
     // Where the mirrored ray meets the plane of the picture.
     let reach = (hall.picture.y - in.world.z) / min(up.z, -1e-3);
     let hit = in.world + up * reach;
     let from_picture = abs(hit.xy - vec2(0.0, hall.picture.x)) - hall.picture.zw;
-    let beside = length(max(from_picture, vec2(0.0)));
-    let picture = select(0.0, exp(-beside * beside * 0.9), up.z < -0.05);
+    let beside = max(from_picture, vec2(0.0));
+    let near = 1.0 / (1.0 + 0.9 * dot(beside, beside));
+    let picture = select(0.0, near * near, up.z < -0.05);
     let room = mix(vec3(0.13, 0.085, 0.050), vec3(0.060, 0.062, 0.064), clamp(up.y * 1.6, 0.0, 1.0));
     colour += fresnel * (room + hall.glow.rgb * picture * 0.55);
 #endif

@@ -7,9 +7,10 @@ use bevy::app::{PluginGroup, PluginGroupBuilder, ScheduleRunnerPlugin};
 use bevy::log::LogPlugin;
 use bevy::pbr::PbrPlugin;
 use bevy::prelude::*;
-use bevy::render::RenderPlugin;
+use bevy::render::batching::gpu_preprocessing::{GpuPreprocessingMode, GpuPreprocessingSupport};
 use bevy::render::pipelined_rendering::PipelinedRenderingPlugin;
 use bevy::render::settings::{Backends, PowerPreference, RenderCreation, WgpuSettings};
+use bevy::render::{RenderApp, RenderPlugin, RenderStartup, init_gpu_resource};
 use bevy::window::{ExitCondition, PresentMode, WindowResolution};
 use bevy::winit::WinitPlugin;
 
@@ -68,14 +69,32 @@ fn base() -> PluginGroupBuilder {
             })),
             ..default()
         })
-        // The room has some hundred meshes and no prepass: building instances with compute shaders costs a software
-        // renderer half of every frame and gains nothing on a GPU.
         .set(PbrPlugin {
             use_gpu_instance_buffer_builder: false,
             prepass_enabled: false,
             add_default_deferred_lighting_plugin: false,
             ..default()
         })
+        .add_after::<PbrPlugin>(PlainDrawing)
+}
+
+/// Draws without preparing draws in compute shaders. The room has a few hundred meshes: that preparation costs a
+/// software renderer some milliseconds of every frame and gains a GPU nothing; and so every machine takes the path
+/// that is tested.
+struct PlainDrawing;
+
+impl Plugin for PlainDrawing {
+    fn build(&self, app: &mut App) {
+        if let Some(render_app) = app.get_sub_app_mut(RenderApp) {
+            render_app
+                .add_systems(RenderStartup, prepare_on_the_cpu.after(init_gpu_resource::<GpuPreprocessingSupport>));
+        }
+    }
+}
+
+/// Phases and instances must agree: `PbrPlugin` was told above, the phases read this.
+fn prepare_on_the_cpu(mut support: ResMut<GpuPreprocessingSupport>) {
+    support.max_supported_mode = GpuPreprocessingMode::None;
 }
 
 /// Whether drawing one frame while the next is prepared pays: with few cores both only get in each other's way.
@@ -85,7 +104,8 @@ fn cores_to_spare() -> bool {
 
 /// Bevy with a window of this size in logical pixels. Closing the window ends the app.
 pub fn windowed((width, height): (u32, u32), title: impl Into<String>) -> PluginGroupBuilder {
-    base().set(WindowPlugin { primary_window: Some(window((width, height), title)), ..default() })
+    let base = if cores_to_spare() { base() } else { base().disable::<PipelinedRenderingPlugin>() };
+    base.set(WindowPlugin { primary_window: Some(window((width, height), title)), ..default() })
 }
 
 /// The room's window, of this size in logical pixels.

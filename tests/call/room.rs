@@ -369,7 +369,13 @@ fn guests_and_the_share_hang_where_they_belong() {
     }
     let wall = on_screen(&mut app, GREAT_WALL_CENTRE);
     assert_near(&shown, wall, reference_rgb(share_colour, ColourSpace::default()), "the share");
-    // The hall around them is lit.
+    // The hall around them is there and lit: its floor differs from its wall, and neither is what is behind them.
+    let floor = on_screen(&mut app, Vec3::new(1.2, 0.0, 3.4));
+    let floor = pixel(&shown, floor.0, floor.1);
+    let column = on_screen(&mut app, Vec3::new(-8.2, 5.6, -5.5));
+    let column = pixel(&shown, column.0, column.1);
+    assert!(floor[0] - floor[2] > 15, "the parquet is brown: {floor:?}");
+    assert!(column[0] > floor[0] + 25, "marble and limestone are light: {column:?} beside {floor:?}");
     let mean: f64 =
         shown.rgba.chunks_exact(4).map(|p| f64::from(p[1])).sum::<f64>() / f64::from(shown.width * shown.height);
     assert!((40.0..220.0).contains(&mean), "the room is neither dark nor blown out: {mean}");

@@ -13,9 +13,11 @@ const HALL_SHADER: Handle<Shader> = uuid_handle!("0b8a6f04-93c5-4d0e-8a55-7d2b6c
 /// What is drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) enum HallKind {
-    /// Stone, metal, cloth: texture times light.
+    /// Stone: texture times light.
     #[default]
     Lit,
+    /// Plaster, marble, metal, cloth: light alone.
+    Plain,
     /// The same with a polish that mirrors the room's light.
     Polished,
     /// A soft shadow: darkens what is behind it.
@@ -65,7 +67,7 @@ impl Material for HallMaterial {
 
     fn alpha_mode(&self) -> AlphaMode {
         match self.kind {
-            HallKind::Lit | HallKind::Polished => AlphaMode::Opaque,
+            HallKind::Lit | HallKind::Plain | HallKind::Polished => AlphaMode::Opaque,
             HallKind::Shadow | HallKind::Beam => AlphaMode::Premultiplied,
         }
     }
@@ -84,16 +86,17 @@ impl Material for HallMaterial {
         _: &MeshVertexBufferLayoutRef,
         key: MaterialPipelineKey<Self>,
     ) -> Result<(), SpecializedMeshPipelineError> {
-        let define = match key.bind_group_data.0 {
-            HallKind::Lit => None,
-            HallKind::Polished => Some("POLISHED"),
-            HallKind::Shadow => Some("SHADOW"),
-            HallKind::Beam => Some("BEAM"),
+        let defines: &[&str] = match key.bind_group_data.0 {
+            HallKind::Lit => &[],
+            HallKind::Plain => &["PLAIN"],
+            HallKind::Polished => &["POLISHED", "MOVES_WITH_VIEW"],
+            HallKind::Shadow => &["SHADOW"],
+            HallKind::Beam => &["BEAM", "MOVES_WITH_VIEW"],
         };
-        if let Some(define) = define {
-            descriptor.vertex.shader_defs.push(define.into());
+        for define in defines {
+            descriptor.vertex.shader_defs.push((*define).into());
             if let Some(fragment) = &mut descriptor.fragment {
-                fragment.shader_defs.push(define.into());
+                fragment.shader_defs.push((*define).into());
             }
         }
         // The hall is seen from inside, its furniture from every side; thin parts have no back of their own.

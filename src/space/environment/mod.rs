@@ -20,6 +20,8 @@ use builder::{Builder, Corner};
 use light::Light;
 use material::{HallAssets, HallKind, HallMaterial, HallMaterialPlugin, HallUniform};
 
+use textures::Filter;
+
 use super::geometry::{GREAT_WALL_CENTRE, GREAT_WALL_WIDTH, OCULUS_RADIUS};
 use super::schedule::SpaceSystems;
 use super::settings::Tier;
@@ -50,13 +52,13 @@ fn build_hall(
     mut materials: ResMut<Assets<HallMaterial>>,
     mut images: ResMut<Assets<Image>>,
 ) {
-    let anisotropy = match *tier {
-        Tier::Low => 1,
-        Tier::Medium => 4,
-        Tier::High => 16,
+    let filter = match *tier {
+        Tier::Low => Filter::Bilinear,
+        Tier::Medium => Filter::Trilinear { anisotropy: 4 },
+        Tier::High => Filter::Trilinear { anisotropy: 16 },
     };
-    let wood = images.add(textures::wood(anisotropy));
-    let stone = images.add(textures::stone(anisotropy));
+    let wood = images.add(textures::wood(filter));
+    let stone = images.add(textures::stone(filter));
     let white = images.add(Image::default());
     let half = Vec2::new(GREAT_WALL_WIDTH, GREAT_WALL_WIDTH * 9.0 / 16.0) * 0.5;
     let picture = Vec4::new(GREAT_WALL_CENTRE.y, GREAT_WALL_CENTRE.z, half.x, half.y);
@@ -64,7 +66,7 @@ fn build_hall(
     let mut material =
         |texture: &Handle<Image>, kind| materials.add(HallMaterial { uniform, texture: texture.clone(), kind });
     let assets = HallAssets {
-        plain: material(&white, HallKind::Lit),
+        plain: material(&white, HallKind::Plain),
         stone: material(&stone, HallKind::Lit),
         floor: material(&stone, HallKind::Polished),
         wood: material(&wood, HallKind::Polished),

@@ -9,9 +9,21 @@ use wgpu::{Extent3d, TextureDimension, TextureFormat};
 /// Side of a texture in texels.
 const SIDE: usize = 256;
 
+/// How a texture is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Filter {
+    /// Within one mip level: half the work on a software renderer.
+    Bilinear,
+    /// Between levels, and along the direction of view.
+    Trilinear {
+        /// Samples at most.
+        anisotropy: u16,
+    },
+}
+
 /// Planks, laid along the texture's first axis, four across.
-pub(super) fn wood(anisotropy: u16) -> Image {
-    texture(anisotropy, |x, y| {
+pub(super) fn wood(filter: Filter) -> Image {
+    texture(filter, |x, y| {
         const PLANKS: usize = 4;
         let row = (y * PLANKS as f32) as usize;
         let shift = hash(row as u32, 77) * 0.5;
@@ -32,8 +44,8 @@ pub(super) fn wood(anisotropy: u16) -> Image {
 }
 
 /// Coursed blocks of fine-grained limestone.
-pub(super) fn stone(anisotropy: u16) -> Image {
-    texture(anisotropy, |x, y| {
+pub(super) fn stone(filter: Filter) -> Image {
+    texture(filter, |x, y| {
         let row = (y * 4.0) as u32;
         let along = (x * 2.0 + if row.is_multiple_of(2) { 0.0 } else { 0.5 }).rem_euclid(2.0);
         let block = row * 2 + along as u32;
@@ -51,7 +63,7 @@ fn edge(at: f32, width: f32) -> f32 {
     (at.min(1.0 - at) / width).clamp(0.0, 1.0)
 }
 
-fn texture(anisotropy: u16, paint: impl Fn(f32, f32) -> Vec3) -> Image {
+fn texture(filter: Filter, paint: impl Fn(f32, f32) -> Vec3) -> Image {
     let mut level: Vec<Vec3> =
         (0..SIDE * SIDE).map(|i| paint((i % SIDE) as f32 / SIDE as f32, (i / SIDE) as f32 / SIDE as f32)).collect();
     let mut data = Vec::with_capacity(SIDE * SIDE * 16 / 3);
@@ -75,6 +87,10 @@ fn texture(anisotropy: u16, paint: impl Fn(f32, f32) -> Vec3) -> Image {
             .collect();
         side = half;
     }
+    let (mipmap_filter, anisotropy_clamp) = match filter {
+        Filter::Bilinear => (ImageFilterMode::Nearest, 1),
+        Filter::Trilinear { anisotropy } => (ImageFilterMode::Linear, anisotropy),
+    };
     let size = Extent3d { width: SIDE as u32, height: SIDE as u32, depth_or_array_layers: 1 };
     let mut image =
         Image::new_uninit(size, TextureDimension::D2, TextureFormat::Rgba8UnormSrgb, RenderAssetUsages::RENDER_WORLD);
@@ -85,8 +101,8 @@ fn texture(anisotropy: u16, paint: impl Fn(f32, f32) -> Vec3) -> Image {
         address_mode_v: ImageAddressMode::Repeat,
         mag_filter: ImageFilterMode::Linear,
         min_filter: ImageFilterMode::Linear,
-        mipmap_filter: ImageFilterMode::Linear,
-        anisotropy_clamp: anisotropy,
+        mipmap_filter,
+        anisotropy_clamp,
         ..default()
     });
     image
@@ -133,7 +149,7 @@ mod tests {
 
     #[test]
     fn textures_carry_every_mip_level() {
-        let image = stone(1);
+        let image = stone(Filter::Bilinear);
         let levels = image.texture_descriptor.mip_level_count;
         let texels: usize = (0..levels).map(|level| (SIDE >> level) * (SIDE >> level)).sum();
         assert_eq!(image.data.unwrap().len(), texels * 4);
