@@ -33,6 +33,8 @@ pub(super) use tasks::{OwnedTask, Tasks};
 const MAX_RECEIVE_SECTIONS: u32 = 256;
 /// Remote candidates that are kept until the answer, and taken in altogether.
 const MAX_CANDIDATES: usize = 64;
+/// A request that is not taken off our hands in this time is given up; the ping timeout will end the link.
+const REQUEST_STALL: Duration = Duration::from_secs(2);
 /// Leaving may take this long for the signalling, and this long for the peer connection.
 const SIGNAL_CLOSE: Duration = Duration::from_millis(1000);
 const PEER_CLOSE: Duration = Duration::from_millis(500);
@@ -117,9 +119,11 @@ impl PeerEvents {
 }
 
 impl Link {
-    /// Sends a request; a connection that broke meanwhile tells so by itself.
+    /// Sends a request; a connection that broke meanwhile tells so by itself, and one that stalls holds nobody up.
     pub(super) async fn request(&self, request: Request) {
-        self.signal.send(request).await;
+        if timeout(REQUEST_STALL, self.signal.send(request)).await.is_err() {
+            tracing::warn!("the server takes no requests");
+        }
     }
 
     /// The newest token: servers refresh it.
