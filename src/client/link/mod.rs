@@ -3,9 +3,10 @@
 //!
 //! Invariant: at most one offer waits for its answer; what changes meanwhile is offered after it.
 
+mod bandwidth;
 mod channels;
 mod dial;
-mod interceptors;
+mod keyframe_tap;
 mod peer;
 mod tasks;
 
@@ -23,9 +24,9 @@ use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::peer_connection::{PeerConnection, RTCIceCandidateInit, RTCSessionDescription};
 use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit, RtpSender, RtpTransceiver};
 
+pub(super) use bandwidth::Bandwidth;
 pub(super) use channels::{Channels, Inbound};
 pub(super) use dial::{Dialed, dial};
-pub(super) use interceptors::Bandwidth;
 pub(super) use peer::{PeerEvent, is_audio_level};
 pub(super) use tasks::{OwnedTask, Tasks};
 

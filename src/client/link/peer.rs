@@ -25,7 +25,8 @@ use webrtc::peer_connection::{
     RTCIceCandidateInit, RTCPeerConnectionIceEvent, RTCPeerConnectionState, Registry, SettingEngineBuilder, Slot,
 };
 
-use super::interceptors::{Bandwidth, KEYFRAME_TAP_SLOT, KeyframeTap, ReportingGcc};
+use super::bandwidth::{Bandwidth, Estimator};
+use super::keyframe_tap::{KEYFRAME_TAP_SLOT, KeyframeTap};
 
 /// Events of the peer connection that may wait; candidates and tracks are few, so it never fills while we live.
 const PEER_EVENT_CAPACITY: usize = 1024;
@@ -71,7 +72,7 @@ pub(super) struct Peer {
 /// Builds a peer connection bound to every interface, and to the loopback when the server is there.
 pub(super) async fn build(loopback: bool) -> Result<Peer> {
     let media = media_engine()?;
-    let (estimator, bandwidth) = ReportingGcc::new();
+    let (estimator, bandwidth) = Estimator::new();
     let registry = interceptors(estimator);
     let (event_tx, events) = mpsc::channel(PEER_EVENT_CAPACITY);
     let mut settings = SettingEngineBuilder::new()
@@ -139,7 +140,7 @@ fn media_engine() -> Result<MediaEngine> {
     Ok(media)
 }
 
-fn interceptors(estimator: ReportingGcc) -> Registry {
+fn interceptors(estimator: Estimator) -> Registry {
     Registry::new()
         .with(Slot::CongestionControl, CongestionControlBuilder::new(estimator).build())
         .with(Slot::TwccSender, TwccSenderBuilder::new().build())
