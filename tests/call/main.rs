@@ -1,1 +1,3 @@
 //! Calls through real sockets, real codecs and real clients. One test binary, since each one links Bevy.
+
+mod server;
