@@ -12,7 +12,8 @@
 
 struct HallUniform {
     glow: vec4<f32>,
-    more: vec4<f32>,
+    // The great wall's picture: height of its centre, its distance along Z, half its width and height.
+    picture: vec4<f32>,
 }
 
 @group(#{MATERIAL_BIND_GROUP}) @binding(0) var<uniform> hall: HallUniform;
@@ -71,9 +72,9 @@ fn fragment(in: Part) -> @location(0) vec4<f32> {
     let fresnel = 0.035 + 0.65 * pow(1.0 - cosine, 5.0);
     let up = reflect(to_point, vec3(0.0, 1.0, 0.0));
     // Where the mirrored ray meets the plane of the picture.
-    let reach = (-9.35 - in.world.z) / min(up.z, -1e-3);
+    let reach = (hall.picture.y - in.world.z) / min(up.z, -1e-3);
     let hit = in.world + up * reach;
-    let from_picture = abs(hit.xy - vec2(0.0, 6.35)) - vec2(3.95, 2.22);
+    let from_picture = abs(hit.xy - vec2(0.0, hall.picture.x)) - hall.picture.zw;
     let beside = length(max(from_picture, vec2(0.0)));
     let picture = select(0.0, exp(-beside * beside * 0.9), up.z < -0.05);
     let room = mix(vec3(0.13, 0.085, 0.050), vec3(0.060, 0.062, 0.064), clamp(up.y * 1.6, 0.0, 1.0));

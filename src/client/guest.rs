@@ -86,7 +86,8 @@ impl Guests {
         let leave = Arc::new(AtomicBool::new(false));
         let guests = configs.into_iter().map(Guest::start).collect::<Result<Vec<_>, _>>()?;
         let (thread_status, thread_leave) = (Arc::clone(&status), Arc::clone(&leave));
-        let thread = Builder::new().name("guests".into()).spawn(move || listen(guests, &thread_status, &thread_leave))?;
+        let thread =
+            Builder::new().name("guests".into()).spawn(move || listen(guests, &thread_status, &thread_leave))?;
         Ok(Self { status, leave, thread: Some(thread) })
     }
 

@@ -29,10 +29,10 @@ pub const EYE_HEIGHT: f32 = 1.72;
 /// Where the local participant stands at first: at the back, on the upper step.
 pub const VIEWPOINT: Vec2 = Vec2::new(0.0, 8.7);
 /// Where they look at first.
-pub const FIRST_LOOK: Vec3 = Vec3::new(0.0, 3.75, -WALL_RADIUS);
+pub const FIRST_LOOK: Vec3 = Vec3::new(0.0, 3.95, -WALL_RADIUS);
 
 /// Centre of the great wall's picture.
-pub const GREAT_WALL_CENTRE: Vec3 = Vec3::new(0.0, 6.35, -9.35);
+pub const GREAT_WALL_CENTRE: Vec3 = Vec3::new(0.0, 6.08, -9.35);
 /// Width of the great wall's picture; its height is 9/16 of that.
 pub const GREAT_WALL_WIDTH: f32 = 7.9;
 

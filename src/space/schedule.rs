@@ -28,11 +28,9 @@ pub struct SchedulePlugin;
 
 impl Plugin for SchedulePlugin {
     fn build(&self, app: &mut App) {
-        app.configure_sets(PreUpdate, SpaceSystems::Receive)
-            .configure_sets(Update, SpaceSystems::Sync)
-            .configure_sets(
-                PostUpdate,
-                (SpaceSystems::Present.after(VisibilitySystems::CheckVisibility), SpaceSystems::Send).chain(),
-            );
+        app.configure_sets(PreUpdate, SpaceSystems::Receive).configure_sets(Update, SpaceSystems::Sync).configure_sets(
+            PostUpdate,
+            (SpaceSystems::Present.after(VisibilitySystems::CheckVisibility), SpaceSystems::Send).chain(),
+        );
     }
 }

@@ -5,11 +5,13 @@
 
 use std::sync::Arc;
 
-use rotunda::bridge::{EngineHandle, EnginePort, EventEnvelope, Mailbox, RoomEvent, SessionId, VideoFeed, engine_channels};
+use rotunda::bridge::{
+    EngineHandle, EnginePort, EventEnvelope, Mailbox, RoomEvent, SessionId, VideoFeed, engine_channels,
+};
 use rotunda::media::{ColourSpace, VideoFrame};
 use rotunda::model::{
-    EndReason, MediaKind, RoomState, RoomStateReason, StreamId, StreamInfo, StreamKind, TrackInfo, TrackSid, TrackSource,
-    UserId, UserInfo,
+    EndReason, MediaKind, RoomState, RoomStateReason, StreamId, StreamInfo, StreamKind, TrackInfo, TrackSid,
+    TrackSource, UserId, UserInfo,
 };
 
 /// The engine's end of the bridge, played by hand.
@@ -152,7 +154,9 @@ pub fn paint(width: u32, height: u32, at_us: u64, colour: impl Fn(f32, f32) -> [
 
 /// A simple person before a soft backdrop; `seed` chooses the colours, `phase` lets them sway.
 pub fn portrait(width: u32, height: u32, seed: u32, phase: f32) -> Arc<VideoFrame> {
-    let pick = |n: u32| (seed.wrapping_mul(2_654_435_761).wrapping_add(n.wrapping_mul(0x9e37_79b9)) >> 8) as f32 / 16_777_216.0;
+    let pick = |n: u32| {
+        (seed.wrapping_mul(2_654_435_761).wrapping_add(n.wrapping_mul(0x9e37_79b9)) >> 8) as f32 / 16_777_216.0
+    };
     let hue = |h: f32, s: f32, v: f32| {
         let f = |n: f32| {
             let k = (n + h * 6.0) % 6.0;
@@ -197,7 +201,8 @@ pub fn page(width: u32, height: u32, phase: f32) -> Arc<VideoFrame> {
             return [0.10, 0.23, 0.34];
         }
         let lines = u > 0.06 && u < 0.48 && v > 0.16 && v < 0.9;
-        let line = ((v - 0.16) * 22.0).fract() < 0.38 && u < 0.30 + 0.18 * (((v - 0.16) * 22.0).floor() * 2.3).sin().abs();
+        let line =
+            ((v - 0.16) * 22.0).fract() < 0.38 && u < 0.30 + 0.18 * (((v - 0.16) * 22.0).floor() * 2.3).sin().abs();
         if lines && line {
             return [0.22, 0.24, 0.28];
         }

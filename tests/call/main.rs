@@ -2,4 +2,6 @@
 
 mod cli;
 mod engine;
+mod fake_engine;
+mod room;
 mod server;

@@ -90,11 +90,14 @@ fn play(mut script: ResMut<Script>, mut times: ResMut<FrameTimes>, mut requests:
             if n + 1 == script.feeds.len() && n > 3 {
                 continue;
             }
-            let picture = script.painted.entry((n, pose)).or_insert_with(|| portrait(320, 180, n as u32, pose as f32 * 1.6));
+            let picture =
+                script.painted.entry((n, pose)).or_insert_with(|| portrait(320, 180, n as u32, pose as f32 * 1.6));
             feed.put(picture.clone());
         }
         if let Some(share) = &script.share {
-            share.put(script.painted.entry((usize::MAX, pose)).or_insert_with(|| page(1280, 720, pose as f32 * 0.1)).clone());
+            share.put(
+                script.painted.entry((usize::MAX, pose)).or_insert_with(|| page(1280, 720, pose as f32 * 0.1)).clone(),
+            );
         }
     }
     script.engine.set_levels([("guest1".into(), 0.12), ("guest4".into(), 0.05)]);
@@ -108,7 +111,10 @@ fn finish(
     mut exit: MessageWriter<AppExit>,
 ) {
     for picture in taken.read() {
-        let written = picture.to_png().map_err(|e| e.to_string()).and_then(|png| std::fs::write(&script.out, png).map_err(|e| e.to_string()));
+        let written = picture
+            .to_png()
+            .map_err(|e| e.to_string())
+            .and_then(|png| std::fs::write(&script.out, png).map_err(|e| e.to_string()));
         info!(out = %script.out, times = ?times.summary(), uploads = uploads.frames(), bytes = uploads.bytes(), ?written, "done");
         exit.write(AppExit::Success);
     }

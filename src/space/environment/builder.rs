@@ -79,8 +79,10 @@ impl Builder {
                 Corner {
                     at: turned.axis + out * radius + Vec3::Y * y,
                     normal: out * normal2.x + Vec3::Y * normal2.y,
-                    uv: Vec2::new(angle * turned.uv_radius, if (y1 - y0).abs() > (r1 - r0).abs() { -y } else { radius })
-                        * turned.uv_scale,
+                    uv: Vec2::new(
+                        angle * turned.uv_radius,
+                        if (y1 - y0).abs() > (r1 - r0).abs() { -y } else { radius },
+                    ) * turned.uv_scale,
                     tint: turned.tint,
                     open: turned.open,
                 }
@@ -100,7 +102,10 @@ impl Builder {
 
     /// Lights every vertex where it stands and makes the mesh.
     pub(super) fn finish(self, light: &Light) -> Mesh {
-        self.finish_with(|corner| light.at(corner.at, corner.normal), |corner| light.wall_share(corner.at, corner.normal))
+        self.finish_with(
+            |corner| light.at(corner.at, corner.normal),
+            |corner| light.wall_share(corner.at, corner.normal),
+        )
     }
 
     /// As [`Builder::finish`], lit by functions: for things that stand in several places.
@@ -117,9 +122,18 @@ impl Builder {
             })
             .collect();
         Mesh::new(PrimitiveTopology::TriangleList, RenderAssetUsages::RENDER_WORLD)
-            .with_inserted_attribute(Mesh::ATTRIBUTE_POSITION, self.corners.iter().map(|c| c.at.to_array()).collect::<Vec<_>>())
-            .with_inserted_attribute(Mesh::ATTRIBUTE_NORMAL, self.corners.iter().map(|c| c.normal.to_array()).collect::<Vec<_>>())
-            .with_inserted_attribute(Mesh::ATTRIBUTE_UV_0, self.corners.iter().map(|c| c.uv.to_array()).collect::<Vec<_>>())
+            .with_inserted_attribute(
+                Mesh::ATTRIBUTE_POSITION,
+                self.corners.iter().map(|c| c.at.to_array()).collect::<Vec<_>>(),
+            )
+            .with_inserted_attribute(
+                Mesh::ATTRIBUTE_NORMAL,
+                self.corners.iter().map(|c| c.normal.to_array()).collect::<Vec<_>>(),
+            )
+            .with_inserted_attribute(
+                Mesh::ATTRIBUTE_UV_0,
+                self.corners.iter().map(|c| c.uv.to_array()).collect::<Vec<_>>(),
+            )
             .with_inserted_attribute(Mesh::ATTRIBUTE_COLOR, colours)
             .with_inserted_indices(Indices::U32(self.indices))
     }

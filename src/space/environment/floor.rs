@@ -44,7 +44,12 @@ pub(super) fn stone(builder: &mut Builder) {
     for (index, (inner, height)) in STEPS.into_iter().enumerate() {
         builder.lathe(
             &Lathe {
-                profile: &[(inner, below), (inner, height - 0.035), (inner - 0.03, height - 0.03), (inner - 0.03, height)],
+                profile: &[
+                    (inner, below),
+                    (inner, height - 0.035),
+                    (inner - 0.03, height - 0.03),
+                    (inner - 0.03, height),
+                ],
                 segments: 128,
                 longest: 0.15,
                 tint: LIMESTONE_DEEP,

@@ -9,7 +9,7 @@ use super::builder::{Builder, Lathe};
 use super::material::{HallAssets, HallMaterial};
 use super::palette::{BRASS, BRONZE, TEAL_LEATHER};
 use crate::space::geometry::VIEWPOINT;
-use crate::space::participant::Seat;
+use crate::space::participant::{LocalParticipant, Seat};
 
 /// What stands at a participant's seat.
 #[derive(Component, Debug)]
@@ -32,38 +32,43 @@ pub(super) enum Piece {
 /// A round club chair, its front towards +Z.
 pub(super) fn chair_mesh() -> Mesh {
     let mut builder = Builder::default();
-    // Angles run clockwise from -Z, the back: the shell covers 240 degrees around it.
-    let (from, to) = (-2.1, 2.1);
-    let part = |profile, tint, open, inside| Lathe {
+    // Angles run clockwise from -Z, the back: the shell goes around it and ends in two arms.
+    let shell = |profile, open, inside| Lathe {
         profile,
-        from,
-        to,
-        segments: 28,
+        from: -2.15,
+        to: 2.15,
+        segments: 36,
+        longest: 0.2,
         inside,
-        tint,
+        tint: TEAL_LEATHER,
         open,
         ..Lathe::default()
     };
-    let shell = builder.mark();
-    builder.lathe(
-        &part(&[(0.43, 0.10), (0.47, 0.28), (0.475, 0.62), (0.455, 0.70), (0.42, 0.73)], TEAL_LEATHER, 1.0, false),
-        |_| 1.0,
-    );
-    builder.lathe(&part(&[(0.42, 0.73), (0.385, 0.70), (0.365, 0.60), (0.35, 0.40)], TEAL_LEATHER, 0.8, false), |_| 1.0);
-    // The back is higher than the arms.
-    builder.shade_since(shell, |corner| {
-        let around = corner.at.x.atan2(-corner.at.z).abs();
-        let lift = 1.0 + 0.32 * (1.0 - (around / 1.5).min(1.0)).powi(2) * (3.0 - 2.0 * (1.0 - (around / 1.5).min(1.0)));
-        if corner.at.y > 0.5 {
-            corner.at.y = 0.5 + (corner.at.y - 0.5) * (1.0 + (lift - 1.0) * 3.6);
-        }
+    let mark = builder.mark();
+    builder
+        .lathe(&shell(&[(0.40, 0.12), (0.45, 0.26), (0.47, 0.50), (0.465, 0.585), (0.435, 0.615)], 0.9, false), |_| {
+            1.0
+        });
+    builder.lathe(&shell(&[(0.435, 0.615), (0.40, 0.60), (0.375, 0.54), (0.36, 0.36)], 0.8, false), |_| 1.0);
+    builder.shade_since(mark, |corner| {
+        // The back is a little higher than the arms, in one soft curve; deep inside it is darker.
+        let back = 0.5 + 0.5 * (corner.at.x.atan2(-corner.at.z) * 1.25).clamp(-3.1, 3.1).cos();
+        let share = ((corner.at.y - 0.26) / 0.36).clamp(0.0, 1.0);
+        corner.at.y += 0.20 * back * share;
+        corner.open *= 0.55 + 0.45 * ((corner.at.y - 0.1) / 0.5).clamp(0.0, 1.0);
     });
     let round = |profile, tint, open| Lathe { profile, segments: 28, inside: false, tint, open, ..Lathe::default() };
     builder.lathe(
-        &round(&[(0.33, 0.28), (0.365, 0.34), (0.36, 0.40), (0.32, 0.44), (0.18, 0.455), (0.0, 0.455)], TEAL_LEATHER * 1.25, 0.9),
+        &round(
+            &[(0.34, 0.24), (0.375, 0.30), (0.37, 0.36), (0.33, 0.395), (0.18, 0.41), (0.0, 0.41)],
+            TEAL_LEATHER * 1.2,
+            0.85,
+        ),
         |_| 1.0,
     );
-    builder.lathe(&round(&[(0.36, 0.02), (0.36, 0.10), (0.42, 0.11)], BRASS * 0.8, 0.7), |_| 1.0);
+    // A dark swivel base with a brass rim.
+    builder.lathe(&round(&[(0.34, 0.24), (0.30, 0.14), (0.26, 0.06)], BRONZE * 0.5, 0.35), |_| 1.0);
+    builder.lathe(&round(&[(0.30, 0.012), (0.30, 0.035), (0.0, 0.06)], BRASS * 0.7, 0.6), |_| 1.0);
     builder.finish_with(|corner| furniture_light(corner.normal), |corner| 0.03 * (-corner.normal.z).max(0.0))
 }
 
@@ -105,16 +110,20 @@ fn furniture_light(normal: Vec3) -> Vec3 {
 /// Furnishes new seats.
 pub(super) fn furnish(
     mut commands: Commands,
-    seats: Query<(Entity, &Seat), Without<Furniture>>,
+    seats: Query<(Entity, &Seat, Has<LocalParticipant>), Without<Furniture>>,
     assets: Res<HallAssets>,
 ) {
-    for (entity, seat) in &seats {
+    for (entity, seat, local) in &seats {
         let pieces: [(Piece, &Handle<Mesh>, &Handle<HallMaterial>); 3] = [
             (Piece::Chair, &assets.chair, &assets.plain),
             (Piece::Stand, &assets.stand, &assets.plain),
             (Piece::Shadow, &assets.shadow_disc, &assets.shadow),
         ];
         for (piece, mesh, material) in pieces {
+            // One's own chair stays empty: no panel rests above it.
+            if local && piece == Piece::Stand {
+                continue;
+            }
             commands.spawn((
                 StandsFor(entity),
                 piece,
@@ -148,8 +157,11 @@ fn place(piece: Piece, seat: &Seat) -> Transform {
         Piece::Chair => Transform::from_translation(seat.place).with_rotation(facing),
         Piece::Stand => {
             let height = (seat.panel.y - seat.place.y).max(0.1);
+
             Transform::from_translation(behind).with_scale(Vec3::new(1.0, height, 1.0))
         }
-        Piece::Shadow => Transform::from_translation(seat.place + Vec3::Y * 0.012).with_scale(Vec3::new(0.95, 1.0, 0.95)),
+        Piece::Shadow => {
+            Transform::from_translation(seat.place + Vec3::Y * 0.012).with_scale(Vec3::new(0.95, 1.0, 0.95))
+        }
     }
 }

@@ -42,11 +42,8 @@ impl Light {
             power: 1.15,
             reach: 7.5,
         });
-        let niches = niche_angles().map(|angle| Lamp {
-            at: on_wall(angle, WALL_RADIUS - 0.05, 1.35),
-            power: 0.62,
-            reach: 5.0,
-        });
+        let niches =
+            niche_angles().map(|angle| Lamp { at: on_wall(angle, WALL_RADIUS - 0.05, 1.35), power: 0.62, reach: 5.0 });
         let oculus = Vec3::Y * (DOME_BASE_HEIGHT + DOME_RISE);
         Self { lamps: sconces.chain(niches).collect(), oculus }
     }

@@ -5,9 +5,7 @@ use bevy::asset::uuid_handle;
 use bevy::mesh::MeshVertexBufferLayoutRef;
 use bevy::pbr::{MaterialPipeline, MaterialPipelineKey};
 use bevy::prelude::*;
-use bevy::render::render_resource::{
-    AsBindGroup, RenderPipelineDescriptor, ShaderType, SpecializedMeshPipelineError,
-};
+use bevy::render::render_resource::{AsBindGroup, RenderPipelineDescriptor, ShaderType, SpecializedMeshPipelineError};
 use bevy::shader::ShaderRef;
 
 const HALL_SHADER: Handle<Shader> = uuid_handle!("0b8a6f04-93c5-4d0e-8a55-7d2b6c1e4f90");
@@ -30,8 +28,8 @@ pub(super) enum HallKind {
 pub(super) struct HallUniform {
     /// Light of the great wall's picture, linear.
     pub glow: Vec4,
-    /// Strength of a beam, and unused.
-    pub more: Vec4,
+    /// The great wall's picture: height of its centre, its distance along Z, half its width and height, in metres.
+    pub picture: Vec4,
 }
 
 /// See the module.

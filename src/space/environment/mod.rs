@@ -20,7 +20,7 @@ use builder::{Builder, Corner};
 use light::Light;
 use material::{HallAssets, HallKind, HallMaterial, HallMaterialPlugin, HallUniform};
 
-use super::geometry::OCULUS_RADIUS;
+use super::geometry::{GREAT_WALL_CENTRE, GREAT_WALL_WIDTH, OCULUS_RADIUS};
 use super::schedule::SpaceSystems;
 use super::settings::Tier;
 use super::stream::VideoStream;
@@ -58,7 +58,9 @@ fn build_hall(
     let wood = images.add(textures::wood(anisotropy));
     let stone = images.add(textures::stone(anisotropy));
     let white = images.add(Image::default());
-    let uniform = HallUniform { glow: IDLE_GLOW.extend(1.0), more: Vec4::ZERO };
+    let half = Vec2::new(GREAT_WALL_WIDTH, GREAT_WALL_WIDTH * 9.0 / 16.0) * 0.5;
+    let picture = Vec4::new(GREAT_WALL_CENTRE.y, GREAT_WALL_CENTRE.z, half.x, half.y);
+    let uniform = HallUniform { glow: IDLE_GLOW.extend(1.0), picture };
     let mut material =
         |texture: &Handle<Image>, kind| materials.add(HallMaterial { uniform, texture: texture.clone(), kind });
     let assets = HallAssets {
@@ -119,9 +121,9 @@ fn glow_with_the_wall(
     mut level: Local<f32>,
 ) {
     let Some(assets) = assets else { return };
-    let shared = streams.iter().any(|s| {
-        s.info.kind == StreamKind::Screen && s.info.video.as_ref().is_some_and(|video| !video.muted)
-    });
+    let shared = streams
+        .iter()
+        .any(|s| s.info.kind == StreamKind::Screen && s.info.video.as_ref().is_some_and(|video| !video.muted));
     let target = f32::from(shared);
     if (target - *level).abs() < 1e-3 {
         return;

@@ -13,7 +13,7 @@ pub(super) const WALNUT_DEEP: Vec3 = Vec3::new(0.60, 0.55, 0.52);
 pub(super) const GREEN_MARBLE: Vec3 = Vec3::new(0.075, 0.150, 0.125);
 pub(super) const BRASS: Vec3 = Vec3::new(0.80, 0.53, 0.21);
 pub(super) const BRONZE: Vec3 = Vec3::new(0.20, 0.125, 0.065);
-pub(super) const VELVET: Vec3 = Vec3::new(0.032, 0.105, 0.115);
+pub(super) const VELVET: Vec3 = Vec3::new(0.060, 0.185, 0.195);
 pub(super) const TEAL_LEATHER: Vec3 = Vec3::new(0.055, 0.165, 0.170);
 pub(super) const TERRACOTTA: Vec3 = Vec3::new(0.46, 0.19, 0.105);
 /// Shining things.

@@ -52,9 +52,8 @@ fn edge(at: f32, width: f32) -> f32 {
 }
 
 fn texture(anisotropy: u16, paint: impl Fn(f32, f32) -> Vec3) -> Image {
-    let mut level: Vec<Vec3> = (0..SIDE * SIDE)
-        .map(|i| paint((i % SIDE) as f32 / SIDE as f32, (i / SIDE) as f32 / SIDE as f32))
-        .collect();
+    let mut level: Vec<Vec3> =
+        (0..SIDE * SIDE).map(|i| paint((i % SIDE) as f32 / SIDE as f32, (i / SIDE) as f32 / SIDE as f32)).collect();
     let mut data = Vec::with_capacity(SIDE * SIDE * 16 / 3);
     let (mut side, mut levels) = (SIDE, 0);
     loop {
@@ -67,7 +66,10 @@ fn texture(anisotropy: u16, paint: impl Fn(f32, f32) -> Vec3) -> Image {
         level = (0..half * half)
             .map(|i| {
                 let (x, y) = (i % half * 2, i / half * 2);
-                (level[y * side + x] + level[y * side + x + 1] + level[(y + 1) * side + x] + level[(y + 1) * side + x + 1])
+                (level[y * side + x]
+                    + level[y * side + x + 1]
+                    + level[(y + 1) * side + x]
+                    + level[(y + 1) * side + x + 1])
                     * 0.25
             })
             .collect();

@@ -9,8 +9,8 @@ use bevy::prelude::*;
 
 use super::participant::{CameraOff, LocalParticipant, Muted, Participant, Seat, Speaking, VoiceLevel};
 use super::schedule::SpaceSystems;
-use super::stream::{FaceLook, FaceStyle, Label, Publishes, VideoFace, VideoMaterial, VideoStream};
 use super::stream::{FaceAssets, LABEL_WIDTH_PX};
+use super::stream::{FaceLook, FaceStyle, Label, Publishes, VideoFace, VideoMaterial, VideoStream};
 use crate::model::StreamKind;
 
 /// The face of a participant.

@@ -41,7 +41,8 @@ impl Participant {
 
     /// The person's colour: the same on every client, from the identity alone.
     pub fn colour(&self) -> LinearRgba {
-        let hash = self.user.as_str().bytes().fold(0x811c_9dc5_u32, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
+        let hash =
+            self.user.as_str().bytes().fold(0x811c_9dc5_u32, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
         let hue = (hash.wrapping_mul(0x9e37_79b1) >> 8) as f32 / (1 << 24) as f32 * 360.0;
         Oklcha::new(0.66, 0.11, hue, 1.0).into()
     }

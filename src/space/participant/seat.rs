@@ -1,8 +1,8 @@
 //! Where everyone sits: the same on every client, from the order of joining alone. Pure geometry.
 //!
-//! Seats form rows, arcs around the hall's centre between the viewpoint at the back and the great wall. Within a row
-//! they are spread evenly *as seen from the viewpoint*, and each row stands above the one before it, so that from
-//! there nobody hides anybody, and nobody hides the wall.
+//! Seats form rows, arcs around the hall's centre between the viewpoint at the back and the great wall. They are laid
+//! out as seen from the viewpoint: everyone is equally large, spread evenly, each row above the one before it, so that
+//! from there nobody hides anybody, and nobody hides the wall. A large meeting also takes boxes on both sides of it.
 
 use std::cmp::Ordering;
 
@@ -10,23 +10,30 @@ use bevy::math::{Vec2, Vec3};
 use bevy::prelude::*;
 
 use super::Participant;
-use crate::space::geometry::{EYE_HEIGHT, VIEWPOINT, floor_height};
+use crate::space::geometry::{EYE_HEIGHT, GREAT_WALL_CENTRE, GREAT_WALL_WIDTH, VIEWPOINT, floor_height};
 
-/// Widest panel, in metres.
-const WIDEST_M: f32 = 2.7;
-/// Angle, as seen from the viewpoint, that a row may take.
-const ROW_SPAN_DEG: f32 = 66.0;
+/// Largest and smallest width of a panel as seen from the viewpoint: metres per metre of distance.
+const WIDEST: f32 = 0.188;
+const NARROWEST: f32 = 0.02;
+/// Below this width the boxes beside the wall are opened.
+const CROWDED: f32 = 0.115;
+/// Angle that a row may take.
+const ROW_SPAN: f32 = 1.17;
 /// Room between two panels, as a share of their width.
 const GAP: f32 = 0.09;
-/// What the name plate adds to a panel's height, as a share of it.
-const PLATE: f32 = 0.24;
-/// Height, at the front row, that all rows together may take.
-const STACK_M: f32 = 2.9;
-/// Radius of the front row and of the last one.
+/// What name plate and gap add to a panel's height, as a share of it.
+const PLATE: f32 = 0.27;
+/// A panel's height, as a share of its width.
+const ASPECT: f32 = 9.0 / 16.0;
+/// Height above the floor that chairs take.
+const CHAIR_M: f32 = 0.92;
+/// Rows of boxes beside the wall.
+const BOX_ROWS: usize = 2;
+/// Half the angle that the great wall's frame takes, and a little air.
+const WALL_HALF_ANGLE: f32 = 0.255;
 const FRONT_RADIUS: f32 = 4.9;
-const BACK_RADIUS: f32 = 8.4;
-/// Lowest centre of a panel above its floor.
-const LOWEST_CENTRE_M: f32 = 1.66;
+const ROW_DEPTH: f32 = 1.75;
+const BACK_RADIUS: f32 = 8.8;
 
 /// A participant's place.
 #[derive(Component, Clone, Copy, Debug, PartialEq)]
@@ -41,83 +48,123 @@ pub struct Seat {
     pub size: Vec2,
 }
 
-/// All places for a number of people.
+/// All places for a number of people, in the order in which they are taken.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SeatPlan {
-    /// In the order in which they are taken.
+    /// One for each person.
     pub seats: Vec<Seat>,
 }
 
-/// The places for `count` people.
+/// How many rows of how many seats, at a width.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Layout {
+    width: f32,
+    rows: usize,
+    in_row: usize,
+    in_box: usize,
+}
+
+impl Layout {
+    fn at(width: f32, boxes: bool) -> Self {
+        let step = width * (1.0 + GAP);
+        let rows = ((wall_bottom() - first_bottom()) / row_height(width)) as usize;
+        let box_span = ROW_SPAN * 0.5 - WALL_HALF_ANGLE;
+        Self {
+            width,
+            rows,
+            in_row: (ROW_SPAN / step) as usize,
+            in_box: if boxes { (box_span / step) as usize } else { 0 },
+        }
+    }
+
+    fn capacity(&self) -> usize {
+        self.rows * self.in_row + BOX_ROWS * 2 * self.in_box
+    }
+
+    /// The largest panels that seat everyone.
+    fn choose(count: usize) -> Self {
+        let fits = |boxes: bool| {
+            let mut width = WIDEST;
+            while width > NARROWEST && Self::at(width, boxes).capacity() < count {
+                width *= 0.985;
+            }
+            Self::at(width, boxes)
+        };
+        let plain = fits(false);
+        if plain.width < CROWDED { fits(true) } else { plain }
+    }
+}
+
+/// The places for `count` people; beyond a few hundred the last ones share the last place.
 pub fn seat_plan(count: usize) -> SeatPlan {
-    let rows = (1..=8).max_by(|a, b| by_width(count, *a, *b)).unwrap_or(1);
-    let width = panel_width(count, rows);
-    let height = width * 9.0 / 16.0;
-    let eye = floor_height(VIEWPOINT.length()) + EYE_HEIGHT;
+    let layout = Layout::choose(count);
+    let in_rows = count.min(layout.rows * layout.in_row);
+    // No more rows than are needed, evenly filled, the further ones first.
+    let rows = in_rows.div_ceil(layout.in_row.max(1)).max(1);
     let mut seats = Vec::with_capacity(count);
-    let mut clear_above = f32::NEG_INFINITY;
     for row in 0..rows {
-        let in_row = row_share(count, rows, row);
-        if in_row == 0 {
-            continue;
+        let here = in_rows / rows + usize::from(rows - 1 - row < in_rows % rows);
+        for column in 0..here {
+            let step = (layout.width * (1.0 + GAP) * 1.12).min(ROW_SPAN / here as f32);
+            let azimuth = (column as f32 - (here - 1) as f32 * 0.5) * step;
+            seats.push(seat(seats.len(), azimuth, row, row, layout.width));
         }
-        let radius = row_radius(rows, row);
-        let depth = VIEWPOINT.length() + radius;
-        let floor = floor_height(radius);
-        let centre = (floor + LOWEST_CENTRE_M.max(height * 0.5 + 0.95))
-            .max(eye + clear_above * depth + height * (0.5 + PLATE) + 0.02);
-        clear_above = (centre + height * 0.5 - eye) / depth;
-        for column in 0..in_row {
-            let azimuth = azimuth_of(column, in_row, width, depth);
-            let ground = on_circle(azimuth, radius);
-            seats.push(Seat {
-                index: seats.len(),
-                place: Vec3::new(ground.x, floor, ground.y),
-                panel: Vec3::new(ground.x, centre, ground.y),
-                size: Vec2::new(width, height),
-            });
+    }
+    for box_row in 0..BOX_ROWS {
+        for column in 0..layout.in_box {
+            for side in [-1.0, 1.0] {
+                if seats.len() < count {
+                    let step = layout.width * (1.0 + GAP);
+                    let azimuth = side * (WALL_HALF_ANGLE + (column as f32 + 0.5) * step);
+                    seats.push(seat(seats.len(), azimuth, rows + box_row, layout.rows + box_row, layout.width));
+                }
+            }
         }
+    }
+    while let Some(last) = seats.last().copied().filter(|_| seats.len() < count) {
+        seats.push(Seat { index: seats.len(), ..last });
     }
     SeatPlan { seats }
 }
 
-fn by_width(count: usize, a: usize, b: usize) -> Ordering {
-    // Of two layouts alike, fewer rows are calmer.
-    panel_width(count, a).total_cmp(&panel_width(count, b)).then(b.cmp(&a))
+/// The place at an angle to the right of the middle: `level` counts rows upwards, `depth` counts them backwards.
+fn seat(index: usize, azimuth: f32, level: usize, depth: usize, width: f32) -> Seat {
+    let radius = (FRONT_RADIUS + ROW_DEPTH * depth as f32).min(BACK_RADIUS);
+    let (ground, distance) = on_circle(azimuth, radius);
+    let size = Vec2::new(width, width * ASPECT) * distance;
+    let centre = first_bottom() + row_height(width) * (level as f32 + 1.0) - width * ASPECT * 0.5;
+    let floor = floor_height(ground.length());
+    let place = Vec3::new(ground.x, floor, ground.y);
+    Seat { index, place, panel: place.with_y(eye_height() + centre * distance), size }
 }
 
-fn panel_width(count: usize, rows: usize) -> f32 {
-    let in_row = count.div_ceil(rows).max(1) as f32;
-    let depth = VIEWPOINT.length() + row_radius(rows, 0);
-    let by_span = ROW_SPAN_DEG.to_radians() / in_row / (1.0 + GAP) * depth;
-    let by_stack = (STACK_M / rows as f32) / (1.0 + PLATE) * 16.0 / 9.0;
-    by_span.min(by_stack).min(WIDEST_M)
+fn eye_height() -> f32 {
+    floor_height(VIEWPOINT.length()) + EYE_HEIGHT
 }
 
-/// People in a row: as even as can be, the further rows first.
-fn row_share(count: usize, rows: usize, row: usize) -> usize {
-    let base = count / rows;
-    base + usize::from(rows - 1 - row < count % rows)
+/// What one row of panels with their plates takes upwards, per metre of distance.
+fn row_height(width: f32) -> f32 {
+    width * ASPECT * (1.0 + PLATE)
 }
 
-fn row_radius(rows: usize, row: usize) -> f32 {
-    if rows == 1 { FRONT_RADIUS } else { FRONT_RADIUS + (BACK_RADIUS - FRONT_RADIUS) * row as f32 / (rows - 1) as f32 }
+/// Where the lowest plate may begin: just above the chair in the middle of the front row, the furthest of that row.
+fn first_bottom() -> f32 {
+    (CHAIR_M - eye_height()) / (VIEWPOINT.length() + FRONT_RADIUS)
 }
 
-/// Angle from the middle, to the right, as seen from the viewpoint; taken from the middle outwards.
-fn azimuth_of(column: usize, in_row: usize, width: f32, depth: f32) -> f32 {
-    let natural = width * (1.0 + GAP) / depth * 1.16;
-    let step = natural.min(ROW_SPAN_DEG.to_radians() / in_row as f32);
-    (column as f32 - (in_row - 1) as f32 * 0.5) * step
+/// Where the great wall's picture begins.
+fn wall_bottom() -> f32 {
+    let bottom = GREAT_WALL_CENTRE.y - GREAT_WALL_WIDTH * ASPECT * 0.5;
+    (bottom - eye_height()) / (VIEWPOINT.y - GREAT_WALL_CENTRE.z)
 }
 
-/// The far point of the circle around the hall's centre on the viewpoint's ray.
-fn on_circle(azimuth: f32, radius: f32) -> Vec2 {
+/// The far point of the circle around the hall's centre on the viewpoint's ray, and its distance.
+fn on_circle(azimuth: f32, radius: f32) -> (Vec2, f32) {
     let back = VIEWPOINT.length();
     let (sin, cos) = azimuth.sin_cos();
     let half = (radius * radius - (back * sin).powi(2)).max(0.0).sqrt();
     let along = back * cos + half;
-    VIEWPOINT + Vec2::new(sin, -cos) * along
+    (VIEWPOINT + Vec2::new(sin, -cos) * along, along)
 }
 
 /// Who sits before whom.
@@ -148,24 +195,19 @@ pub fn assign_seats(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::space::geometry::{GREAT_WALL_CENTRE, GREAT_WALL_WIDTH, STEPS};
 
-    fn eye() -> Vec3 {
-        Vec3::new(VIEWPOINT.x, floor_height(VIEWPOINT.length()) + EYE_HEIGHT, VIEWPOINT.y)
-    }
-
-    /// A panel as the viewpoint sees it: left, right, bottom, top as tangents.
+    /// A panel as the viewpoint sees it: left, right, bottom (of the plate), top.
     fn seen(seat: &Seat) -> [f32; 4] {
-        let to = seat.panel - eye();
-        let depth = Vec2::new(to.x, to.z).length();
+        let to = seat.panel - Vec3::new(VIEWPOINT.x, eye_height(), VIEWPOINT.y);
+        let distance = to.x.hypot(to.z);
         let azimuth = to.x.atan2(-to.z);
-        let half = seat.size * 0.5 / depth;
-        [azimuth - half.x, azimuth + half.x, to.y / depth - half.y, to.y / depth + half.y]
+        let half = seat.size * 0.5 / distance;
+        [azimuth - half.x, azimuth + half.x, to.y / distance - half.y * (1.0 + PLATE), to.y / distance + half.y]
     }
 
     #[test]
     fn nobody_hides_anybody_from_the_viewpoint() {
-        for count in 1..=30 {
+        for count in 1..=40 {
             let plan = seat_plan(count);
             assert_eq!(plan.seats.len(), count);
             for (i, a) in plan.seats.iter().enumerate() {
@@ -179,18 +221,25 @@ mod tests {
     }
 
     #[test]
-    fn up_to_25_people_fit_the_first_view_and_leave_the_wall_free() {
-        let wall_bottom = GREAT_WALL_CENTRE.y - GREAT_WALL_WIDTH * 9.0 / 32.0;
-        let wall = (wall_bottom - eye().y) / (eye().z - GREAT_WALL_CENTRE.z);
-        for count in 1..=25 {
+    fn everyone_fits_the_first_view_and_leaves_the_wall_free() {
+        for count in 1..=30 {
             for seat in seat_plan(count).seats {
                 let [left, right, bottom, top] = seen(&seat);
-                assert!(left > -0.66 && right < 0.66, "{count} people: {left} {right} leave a 16:9 view");
-                assert!(bottom > -0.35, "{count} people: {bottom} falls out below");
-                assert!(top < wall + 0.002, "{count} people: {top} hides the wall at {wall}");
-                assert!(seat.place.xz().length() < STEPS[1].0 + 1.5);
+                assert!(left > -0.65 && right < 0.65, "{count} people: {left} {right} leave a 16:9 view");
+                assert!(bottom > -0.2, "{count} people: {bottom} falls out below");
+                let beside = left.abs().min(right.abs()) > 0.24;
+                assert!(beside || top < wall_bottom() + 0.002, "{count} people: {top} hides the wall");
+                assert!(top < 0.4, "{count} people: {top} leaves the view above");
             }
         }
+    }
+
+    #[test]
+    fn few_people_are_large_and_more_never_larger() {
+        let width = |count| Layout::choose(count).width;
+        assert!(width(5) > 0.17 && width(9) > 0.12 && width(25) > 0.10, "{} {} {}", width(5), width(9), width(25));
+        assert!((1..100).all(|count| width(count + 1) <= width(count) + 1e-6));
+        assert_eq!(seat_plan(1000).seats.len(), 1000);
     }
 
     #[test]

@@ -63,16 +63,7 @@ impl Label {
     /// Draws one line from `left`, vertically centred between `top` and `top + height`; returns its width. A line
     /// wider than `room` is drawn smaller.
     #[expect(clippy::too_many_arguments, reason = "a line of text has this many parts")]
-    fn line(
-        &mut self,
-        font: &FontRef<'_>,
-        text: &str,
-        size: f32,
-        left: f32,
-        top: f32,
-        height: f32,
-        room: f32,
-    ) -> f32 {
+    fn line(&mut self, font: &FontRef<'_>, text: &str, size: f32, left: f32, top: f32, height: f32, room: f32) -> f32 {
         let natural = width_of(font, text, size);
         let size = if natural > room { size * room / natural } else { size };
         let scaled = font.as_scaled(PxScale::from(size));
@@ -91,8 +82,8 @@ impl Label {
             let bounds = outline.px_bounds();
             outline.draw(|dx, dy, coverage| {
                 let (px, py) = (bounds.min.x as i32 + dx as i32, bounds.min.y as i32 + dy as i32);
-                let inside = (0..LABEL_WIDTH_PX as i32).contains(&px)
-                    && (top as i32..(top + height) as i32).contains(&py);
+                let inside =
+                    (0..LABEL_WIDTH_PX as i32).contains(&px) && (top as i32..(top + height) as i32).contains(&py);
                 if inside {
                     let pixel = &mut self.pixels[(py as u32 * LABEL_WIDTH_PX + px as u32) as usize];
                     *pixel = (*pixel).max((coverage.clamp(0.0, 1.0) * 255.0) as u8);

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use bevy::prelude::*;
 
 pub use messages::{
-    CallTrouble, ChatReceived, DataReceived, EngineEvent, PlayStateChanged, PublishStateChanged, RoomStateChanged, StreamCame,
-    StreamChanged, StreamWent, UserCame, UserChanged, UserWent,
+    CallTrouble, ChatReceived, DataReceived, EngineEvent, PlayStateChanged, PublishStateChanged, RoomStateChanged,
+    StreamCame, StreamChanged, StreamWent, UserCame, UserChanged, UserWent,
 };
 pub use outbox::Outbox;
 pub use receive::ReceiveCounts;

@@ -5,8 +5,8 @@ use bevy::ecs::system::SystemParam;
 use bevy::prelude::*;
 
 use super::messages::{
-    CallTrouble, ChatReceived, DataReceived, EngineEvent, PlayStateChanged, PublishStateChanged, RoomStateChanged, StreamCame,
-    StreamChanged, StreamWent, UserCame, UserChanged, UserWent,
+    CallTrouble, ChatReceived, DataReceived, EngineEvent, PlayStateChanged, PublishStateChanged, RoomStateChanged,
+    StreamCame, StreamChanged, StreamWent, UserCame, UserChanged, UserWent,
 };
 use super::roster::{MAX_PARTICIPANTS, MAX_STREAMS, Roster};
 use super::{EngineBridge, RoomStatus};
@@ -167,13 +167,8 @@ impl Room<'_, '_> {
             return;
         };
         // Streams that were not withdrawn before go with their owner.
-        let theirs: Vec<StreamId> = self
-            .roster
-            .streams
-            .iter()
-            .filter(|(_, (_, owner))| owner == user)
-            .map(|(id, _)| id.clone())
-            .collect();
+        let theirs: Vec<StreamId> =
+            self.roster.streams.iter().filter(|(_, (_, owner))| owner == user).map(|(id, _)| id.clone()).collect();
         for stream in theirs {
             self.remove_stream(&stream, reason);
         }

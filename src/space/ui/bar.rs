@@ -43,10 +43,13 @@ fn muted_banner(ctx: &egui::Context) {
         .anchor(Align2::CENTER_BOTTOM, [0.0, -theme::EDGE_PT - 94.0])
         .interactable(false)
         .show(ctx, |ui| {
-            egui::Frame::new().fill(theme::CORAL).corner_radius(CornerRadius::same(13)).inner_margin(egui::Margin::symmetric(14, 5)).show(
-                ui,
-                |ui| ui.label(egui::RichText::new("You are muted").font(theme::body()).color(Color32::WHITE)),
-            );
+            egui::Frame::new()
+                .fill(theme::CORAL)
+                .corner_radius(CornerRadius::same(13))
+                .inner_margin(egui::Margin::symmetric(14, 5))
+                .show(ui, |ui| {
+                    ui.label(egui::RichText::new("You are muted").font(theme::body()).color(Color32::WHITE))
+                });
         });
 }
 

@@ -80,6 +80,12 @@ fn draw_overlay(
         theme::apply(ctx);
         *themed = true;
     }
+    // Small pictures get a small overlay: it must not cover the room.
+    let height_px = ctx.content_rect().height() * ctx.zoom_factor();
+    let zoom = (height_px / 640.0).clamp(0.5, 1.0);
+    if (ctx.zoom_factor() - zoom).abs() > 0.02 {
+        ctx.set_zoom_factor(zoom);
+    }
     notices::show(ctx, &notices, &status);
     let pressed = bar::show(ctx, &own, people.iter().count(), panes.people);
     if pressed.microphone {

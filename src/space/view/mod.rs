@@ -28,10 +28,8 @@ pub struct ViewPlugin;
 
 impl Plugin for ViewPlugin {
     fn build(&self, app: &mut App) {
-        app.add_systems(Startup, spawn_camera).add_systems(
-            Update,
-            (steer::read_input, steer::walk).chain().in_set(SpaceSystems::Sync),
-        );
+        app.add_systems(Startup, spawn_camera)
+            .add_systems(Update, (steer::read_input, steer::walk).chain().in_set(SpaceSystems::Sync));
     }
 }
 
@@ -48,12 +46,7 @@ fn spawn_camera(
         Walker::looking_at(eye, FIRST_LOOK),
         Camera3d::default(),
         Camera { clear_color: ClearColorConfig::Custom(Color::BLACK), ..default() },
-        Projection::Perspective(PerspectiveProjection {
-            fov: steer::DEFAULT_FOV,
-            near: 0.1,
-            far: 80.0,
-            ..default()
-        }),
+        Projection::Perspective(PerspectiveProjection { fov: steer::DEFAULT_FOV, near: 0.1, far: 80.0, ..default() }),
         Transform::from_translation(eye).looking_at(FIRST_LOOK, Vec3::Y),
         // The hall's shader maps its own tones, and pictures of people are shown as they are.
         Tonemapping::None,

@@ -79,13 +79,7 @@ fn assign_slots(streams: Query<(Entity, &VideoStream)>, mut slots: ResMut<WallSl
 /// Shows what the slots hold, captioned with who shares it.
 fn show_shares(
     slots: Res<WallSlots>,
-    mut faces: Query<(
-        &WallSlot,
-        &mut VideoFace,
-        &mut FaceLook,
-        &mut Visibility,
-        &MeshMaterial3d<VideoMaterial>,
-    )>,
+    mut faces: Query<(&WallSlot, &mut VideoFace, &mut FaceLook, &mut Visibility, &MeshMaterial3d<VideoMaterial>)>,
     streams: Query<(&VideoStream, &PublishedBy)>,
     people: Query<&Participant>,
     mut materials: ResMut<Assets<VideoMaterial>>,
