@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bevy::platform::cell::SyncCell;
 use bevy::prelude::*;
+use bevy::window::ExitCondition;
 
 use self::recording::{CallPlugin, CallSetup};
 use crate::bridge::{CommandError, EngineHandle, LoginRequest, PublishRequest, RoomCommand};
@@ -93,7 +95,13 @@ impl RoomRun {
         let mut app = App::new();
         let view = match self.view {
             View::Window => {
-                app.add_plugins(host::windowed(self.size, &self.title));
+                // The call ends before the window does: see `recording`.
+                app.add_plugins(host::windowed(self.size, &self.title).set(WindowPlugin {
+                    primary_window: Some(host::window(self.size, &self.title)),
+                    exit_condition: ExitCondition::DontExit,
+                    close_when_requested: false,
+                    ..default()
+                }));
                 ViewTarget::Window
             }
             View::Offscreen => {
@@ -105,15 +113,15 @@ impl RoomRun {
         let expected =
             Expectations { remote_videos: self.remote_videos, own_streams: self.publications.len(), rendered: true };
         app.insert_resource(SpaceSettings { quality: self.quality, view, ..SpaceSettings::default() })
-            .insert_resource(EngineBridge::new(self.engine))
+            .insert_resource(EngineBridge(self.engine))
             .add_plugins(RotundaPlugins)
             .add_plugins(CallPlugin::new(CallSetup {
                 recorder,
-                publications: self.publications,
+                publications: SyncCell::new(self.publications),
                 limit: self.limit,
                 picture: self.out.map(|out| out.join("room.png")),
                 expected,
-                progress: self.progress,
+                progress: self.progress.map(SyncCell::new),
                 result: Arc::clone(&result),
             }));
         let exit = app.run();

@@ -1,9 +1,10 @@
 //! The call inside the app: publishes once in, keeps the figures, and ends the app in good order.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bevy::platform::cell::SyncCell;
 use bevy::prelude::*;
 use bevy::window::WindowCloseRequested;
 
@@ -25,11 +26,12 @@ const PICTURE_WITHIN: Duration = Duration::from_secs(10);
 /// All the call needs inside the app.
 pub(super) struct CallSetup {
     pub recorder: Recorder,
-    pub publications: Vec<PublishRequest>,
+    /// Reached through `&mut` alone: a source is `Send` only.
+    pub publications: SyncCell<Vec<PublishRequest>>,
     pub limit: Option<Duration>,
     pub picture: Option<PathBuf>,
     pub expected: Expectations,
-    pub progress: Option<Box<dyn Progress>>,
+    pub progress: Option<SyncCell<Box<dyn Progress>>>,
     pub result: Arc<Mutex<Option<Report>>>,
 }
 
@@ -62,7 +64,7 @@ struct Call {
 
 impl Call {
     fn make_report(&mut self, bridge: &EngineBridge) {
-        self.setup.recorder.on_snapshot(&bridge.snapshot());
+        self.setup.recorder.on_snapshot(&bridge.0.snapshot());
         let report = self.setup.recorder.report(self.setup.expected);
         *self.setup.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(report);
     }
@@ -77,8 +79,8 @@ fn follow_events(mut call: ResMut<Call>, mut events: MessageReader<EngineEvent>,
     for EngineEvent(event) in events.read() {
         call.setup.recorder.on_event(event);
         if let RoomEvent::StateChanged { state: RoomState::Connected, .. } = event {
-            for publication in std::mem::take(&mut call.setup.publications) {
-                if let Err(error) = bridge.send(RoomCommand::PublishStream(publication)) {
+            for publication in std::mem::take(call.setup.publications.get()) {
+                if let Err(error) = bridge.0.send(RoomCommand::PublishStream(publication)) {
                     tracing::error!(%error, "a stream was not published");
                 }
             }
@@ -100,12 +102,15 @@ fn measure_frames(mut call: ResMut<Call>, time: Res<Time<Real>>) {
     }
 }
 
-fn tell_progress(mut call: ResMut<Call>, time: Res<Time<Real>>) {
+fn tell_progress(mut call: ResMut<Call>, time: Res<Time<Real>>, bridge: Res<EngineBridge>) {
     call.since_progress += time.delta();
     if call.since_progress >= PROGRESS_EVERY {
         call.since_progress = Duration::ZERO;
+        // Also between: the figures of a stream that ends go with it.
+        let snapshot = bridge.0.snapshot();
+        call.setup.recorder.on_snapshot(&snapshot);
         if let Some(progress) = &mut call.setup.progress {
-            progress.tick();
+            progress.get().tick();
         }
     }
 }
@@ -128,7 +133,7 @@ fn end_in_order(
     if let Some(closing) = &call.closing {
         let picture = pictures.read().last();
         if let (Some(path), Some(picture)) = (&call.setup.picture, picture)
-            && let Err(error) = picture.save(path)
+            && let Err(error) = save(picture, path)
         {
             tracing::error!(%error, path = %path.display(), "the room's picture was not written");
         }
@@ -142,11 +147,16 @@ fn end_in_order(
     }
     call.make_report(&bridge);
     if call.setup.picture.is_some() {
-        requests.write(PictureRequest);
+        requests.write(PictureRequest::default());
         call.closing = Some(Closing { since: time.elapsed() });
     } else {
         exit.write(AppExit::Success);
     }
+}
+
+fn save(picture: &PictureTaken, path: &Path) -> std::io::Result<()> {
+    let png = picture.to_png().map_err(std::io::Error::other)?;
+    std::fs::write(path, png)
 }
 
 /// Ctrl-C, or a plugin, ends the app without asking: there is a report all the same.

@@ -10,6 +10,8 @@ use crate::model::{RoomState, RoomStateReason, StreamId};
 
 /// How often to call [`HeadlessCall::tick`]: a frame is taken at most this long after it was decoded.
 pub const TICK_EVERY: Duration = Duration::from_millis(4);
+/// How often the engine's figures are read: those of a stream that ends go with it.
+const FIGURES_EVERY: Duration = Duration::from_millis(250);
 /// How long leaving may take before the call is let go anyway.
 const LEAVE_WITHIN: Duration = Duration::from_secs(3);
 
@@ -21,6 +23,7 @@ pub struct HeadlessCall {
     own_streams: usize,
     feeds: BTreeMap<StreamId, VideoFeed>,
     recorder: Recorder,
+    figures_read: Instant,
     ended: bool,
 }
 
@@ -37,7 +40,8 @@ impl HeadlessCall {
         let recorder = Recorder::new(login.room.as_str());
         engine.send(RoomCommand::Login(login))?;
         let own_streams = publications.len();
-        Ok(Self { engine, publications, own_streams, feeds: BTreeMap::new(), recorder, ended: false })
+        let figures_read = Instant::now();
+        Ok(Self { engine, publications, own_streams, feeds: BTreeMap::new(), recorder, figures_read, ended: false })
     }
 
     /// Reads events and frames; `false` once the call has ended for good.
@@ -45,6 +49,10 @@ impl HeadlessCall {
         while let Some(envelope) = self.engine.try_event() {
             self.recorder.on_event(&envelope.event);
             self.on_event(envelope.event);
+        }
+        if self.figures_read.elapsed() >= FIGURES_EVERY {
+            self.figures_read = Instant::now();
+            self.recorder.on_snapshot(&self.engine.snapshot());
         }
         let now_ms = unix_ms();
         for (stream, feed) in &self.feeds {

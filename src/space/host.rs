@@ -67,16 +67,18 @@ fn base() -> PluginGroupBuilder {
 
 /// Bevy with a window of this size in logical pixels. Closing the window ends the app.
 pub fn windowed((width, height): (u32, u32), title: impl Into<String>) -> PluginGroupBuilder {
-    base().set(WindowPlugin {
-        primary_window: Some(Window {
-            title: title.into(),
-            name: Some("rotunda".into()),
-            resolution: WindowResolution::new(width.max(1), height.max(1)),
-            present_mode: PresentMode::AutoVsync,
-            ..default()
-        }),
+    base().set(WindowPlugin { primary_window: Some(window((width, height), title)), ..default() })
+}
+
+/// The room's window, of this size in logical pixels.
+pub fn window((width, height): (u32, u32), title: impl Into<String>) -> Window {
+    Window {
+        title: title.into(),
+        name: Some("rotunda".into()),
+        resolution: WindowResolution::new(width.max(1), height.max(1)),
+        present_mode: PresentMode::AutoVsync,
         ..default()
-    })
+    }
 }
 
 /// Bevy without a window: the room is drawn into an image (choose [`super::ViewTarget::Offscreen`] with the size), at

@@ -33,7 +33,7 @@ pub use picture::{PictureRequest, PictureTaken};
 pub use schedule::SpaceSystems;
 pub use settings::{QualityTier, SpaceSettings, Tier, ViewTarget};
 pub use stream::{FramePresented, PublishedBy, Publishes, VideoStream};
-pub use sync::{ChatReceived, EngineBridge, Outbox, RoomFigures, RoomStatus, UserCame, UserWent};
+pub use sync::{ChatReceived, EngineBridge, EngineEvent, Outbox, RoomFigures, RoomStatus, UserCame, UserWent};
 
 /// The whole room. Insert [`SpaceSettings`] before, [`EngineBridge`] before or later.
 pub struct RotundaPlugins;

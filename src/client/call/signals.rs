@@ -114,12 +114,13 @@ impl Call<'_> {
     }
 }
 
-/// What a `Leave` means: the end, or a fresh start.
+/// What a `Leave` means: the end, or a fresh start. A server that shuts down may be restarting, or another of the
+/// login's servers may take over: that is tried before giving up.
 fn left(leave: &proto::LeaveRequest) -> LinkEnd {
-    match leave.action() {
-        proto::leave_request::Action::Disconnect if !leave.can_reconnect => {
-            LinkEnd::Ended(reasons::ended(leave.reason()))
-        }
+    let final_word = leave.action() == proto::leave_request::Action::Disconnect && !leave.can_reconnect;
+    match leave.reason() {
+        proto::DisconnectReason::ServerShutdown => LinkEnd::Lost("the server is shutting down".to_owned()),
+        reason if final_word => LinkEnd::Ended(reasons::ended(reason)),
         _ => LinkEnd::Lost(format!("the server asks to come back ({})", leave.reason().as_str_name())),
     }
 }
@@ -153,5 +154,8 @@ mod tests {
         assert!(matches!(left(&leave(Action::Disconnect, false)), LinkEnd::Ended(_)));
         assert!(matches!(left(&leave(Action::Reconnect, false)), LinkEnd::Lost(_)));
         assert!(matches!(left(&leave(Action::Resume, true)), LinkEnd::Lost(_)));
+        let mut shutdown = leave(Action::Disconnect, false);
+        shutdown.reason = proto::DisconnectReason::ServerShutdown.into();
+        assert!(matches!(left(&shutdown), LinkEnd::Lost(_)), "the server may be restarting");
     }
 }

@@ -3,9 +3,15 @@
 
 use bevy::prelude::*;
 
+use crate::bridge::RoomEvent;
 use crate::model::{
     CallError, EndReason, PlayState, PublishState, RoomState, RoomStateReason, StreamId, UserId, UserInfo,
 };
+
+/// An engine event as it came, for whoever follows the call as a whole. The messages below say the same piece by piece
+/// and name the entities.
+#[derive(Message, Clone, Debug)]
+pub struct EngineEvent(pub RoomEvent);
 
 /// The room state changed.
 #[derive(Message, Clone, Debug)]

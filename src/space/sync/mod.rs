@@ -15,7 +15,7 @@ use std::sync::Arc;
 use bevy::prelude::*;
 
 pub use messages::{
-    CallTrouble, ChatReceived, DataReceived, PlayStateChanged, PublishStateChanged, RoomStateChanged, StreamCame,
+    CallTrouble, ChatReceived, DataReceived, EngineEvent, PlayStateChanged, PublishStateChanged, RoomStateChanged, StreamCame,
     StreamChanged, StreamWent, UserCame, UserChanged, UserWent,
 };
 pub use outbox::Outbox;
@@ -62,6 +62,7 @@ impl Plugin for SyncPlugin {
             .init_resource::<Roster>()
             .init_resource::<ReceiveCounts>()
             .init_resource::<Outbox>()
+            .add_message::<EngineEvent>()
             .add_message::<RoomStateChanged>()
             .add_message::<UserCame>()
             .add_message::<UserChanged>()

@@ -5,7 +5,7 @@ use bevy::ecs::system::SystemParam;
 use bevy::prelude::*;
 
 use super::messages::{
-    CallTrouble, ChatReceived, DataReceived, PlayStateChanged, PublishStateChanged, RoomStateChanged, StreamCame,
+    CallTrouble, ChatReceived, DataReceived, EngineEvent, PlayStateChanged, PublishStateChanged, RoomStateChanged, StreamCame,
     StreamChanged, StreamWent, UserCame, UserChanged, UserWent,
 };
 use super::roster::{MAX_PARTICIPANTS, MAX_STREAMS, Roster};
@@ -41,6 +41,7 @@ pub(super) struct Told<'w> {
     chat: MessageWriter<'w, ChatReceived>,
     data: MessageWriter<'w, DataReceived>,
     trouble: MessageWriter<'w, CallTrouble>,
+    every: MessageWriter<'w, EngineEvent>,
 }
 
 #[derive(SystemParam)]
@@ -65,6 +66,7 @@ pub(super) fn apply_room_events(mut bridge: ResMut<EngineBridge>, settings: Res<
             room.begin_session(envelope.session);
         }
         room.counts.applied += 1;
+        room.told.every.write(EngineEvent(envelope.event.clone()));
         room.apply(envelope.event);
     }
 }
