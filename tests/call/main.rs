@@ -1,5 +1,7 @@
 //! Calls through real sockets, real codecs and real clients. One test binary, since each one links Bevy.
 
+mod browser;
+mod browser_driver;
 mod cli;
 mod engine;
 mod fake_engine;

@@ -3,4 +3,4 @@
 
 mod calls;
 mod faults;
-mod kit;
+pub mod kit;
