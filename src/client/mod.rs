@@ -7,6 +7,7 @@
 //! - `call`: one login from first dial to the end, across the links it takes.
 //! - `publish`: capture and encode threads and the packets they send.
 //! - `play`: received tracks: assembly, decoding, sound.
+//! - [`guest`]: generated participants; [`headless`]: a call without a room; [`report`]: what a call was like.
 //! - `reasons`: what went wrong, in the words and codes of [`crate::model::CallError`].
 //!
 //! Threads: `NAME` runs the actor and owns the runtime, `NAME-net` are the runtime's workers, `NAME-dec-N` decode,
@@ -14,11 +15,14 @@
 
 mod call;
 mod engine;
+pub mod guest;
+pub mod headless;
 mod link;
 mod login;
 mod play;
 mod publish;
 mod reasons;
+pub mod report;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -13,8 +13,8 @@ const BIN_MS: f32 = 5.0;
 const BINS: usize = 200;
 /// Share of packets that should arrive in time.
 const QUANTILE: f32 = 0.975;
-/// What a packet leaves of the weights before it: a memory of about 250 packets, 5 s.
-const FORGET: f32 = 0.996;
+/// What a packet leaves of the weights before it: a memory of about 125 packets, 2.5 s.
+const FORGET: f32 = 0.992;
 /// Added to the quantile: playing happens in steps of 10 ms.
 const STEP_MS: f32 = 10.0;
 /// Bounds of the target in ms.

@@ -52,6 +52,14 @@ struct Packet {
     payload: Vec<u8>,
 }
 
+impl Packet {
+    /// True when packets that did not come would have filled most of the hole before this one, rather than the sender
+    /// having sent nothing.
+    fn mostly_lost_before(&self, last_sequence: i64, hole: i64) -> bool {
+        (self.sequence - last_sequence - 1) * self.samples as i64 * 2 > hole
+    }
+}
+
 /// Figures since the buffer was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct JitterStats {
@@ -228,13 +236,18 @@ impl JitterBuffer {
         }
     }
 
-    /// The first packet follows a pause: plays it when it is due, which sets the delay afresh.
+    /// The first packet follows a pause, or an outage too long to bridge: plays it when it is due, which sets the delay afresh.
     fn wait_for(&mut self, timestamp: i64, now: Instant) {
         let delay_ms = self.estimator.delay_ms(timestamp, now);
         if delay_ms < self.estimator.target_ms() - START_EARLY_MS {
             return self.conceal(SAMPLES_10MS);
         }
-        self.tally.was_pause();
+        match self.packets.first_key_value().zip(self.next) {
+            Some(((_, packet), next)) if packet.mostly_lost_before(self.last_sequence, timestamp - next) => {
+                self.tally.was_missing();
+            }
+            _ => self.tally.was_pause(),
+        }
         self.next = Some(timestamp);
         self.run = 0;
         self.delay_ms = delay_ms;

@@ -192,7 +192,8 @@ pub(crate) mod tests {
     fn speech_packets_carry_the_copy_and_it_beats_concealment() {
         let (_, packets) = speech_packets(200);
         let carrying = packets.iter().skip(2).filter(|packet| has_fec(packet)).count();
-        assert!(carrying > 150, "only {carrying} of 198 packets carry the copy");
+        // The encoder leaves it out of the quiet ends of syllables.
+        assert!(carrying > 120, "only {carrying} of 198 packets carry the copy");
 
         // The reference is what a decoder gives that misses nothing.
         let mut block = [0.0; MAX_PACKET_SAMPLES];

@@ -191,7 +191,9 @@ impl Shard {
                 continue;
             }
             if leg.current != Some(rank) {
-                if leg.target != rank || !starts {
+                // Whoever sees nothing yet starts with the first keyframe it may have.
+                let welcome = rank == leg.target || (leg.current.is_none() && rank < leg.target);
+                if !welcome || !starts {
                     continue;
                 }
                 leg.current = Some(rank);
@@ -253,13 +255,10 @@ impl Shard {
             ids.push(id);
             demands.push(track.demand(wanted.want.max_rank(&track.widths_px), current, now));
         }
-        let ranks = allocate(&demands, link.estimate.map(|estimate| estimate.as_u64()));
-        let desired: u64 = demands.iter().map(Demand::wish_bps).sum::<u64>() * 5 / 4;
-        if desired.abs_diff(link.desired_bps) > desired / 10 {
-            link.desired_bps = desired;
-            link.rtc.bwe().set_bitrate(str0m::bwe::Bitrate::ZERO, str0m::bwe::Bitrate::bps(desired));
-        }
-        for (id, rank) in ids.into_iter().zip(ranks) {
+        let plan = allocate(&demands, link.estimate.map(|estimate| estimate.as_u64()));
+        link.aim(&plan);
+        tracing::trace!(peer = receiver.peer.0, estimate = ?link.estimate, ?demands, ?plan, "layers");
+        for (id, rank) in ids.into_iter().zip(plan.ranks) {
             if let (Some(track), Some(rank)) = (self.tracks.get_mut(&id), rank) {
                 track.retarget(receiver, rank);
             }

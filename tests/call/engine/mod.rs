@@ -5,4 +5,4 @@
 
 mod calls;
 mod faults;
-mod kit;
+pub mod kit;
