@@ -1,3 +1,5 @@
 //! Calls through real sockets, real codecs and real clients. One test binary, since each one links Bevy.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails loudly")]
+
 mod server;
