@@ -223,6 +223,8 @@ fn newcomer(id: PeerId, room: RoomKey, outbox: crate::server::outbox::Outbox, ad
         queued: Vec::new(),
         receives: BTreeSet::new(),
         declined: BTreeSet::new(),
+        barred: BTreeSet::new(),
+        audience: super::audience::Audience::default(),
         quality: ConnectionQuality::Excellent,
         level: 0.0,
     }

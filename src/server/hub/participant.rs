@@ -10,6 +10,7 @@ use livekit_protocol::{
     SignalResponse, TrackInfo, TrackSource, TrackType,
 };
 
+use super::audience::Audience;
 use crate::protocol::token::VideoGrant;
 use crate::server::media::{PeerId, Published, RoomKey, TrackId};
 use crate::server::outbox::Outbox;
@@ -84,6 +85,10 @@ pub(super) struct Participant {
     pub(super) receives: BTreeSet<TrackId>,
     /// What it turned down although it receives everything.
     pub(super) declined: BTreeSet<TrackId>,
+    /// What its publishers keep from it: received as soon as they allow it.
+    pub(super) barred: BTreeSet<TrackId>,
+    /// Whom it lets receive its tracks.
+    pub(super) audience: Audience,
     pub(super) quality: ConnectionQuality,
     pub(super) level: f32,
 }
