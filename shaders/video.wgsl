@@ -211,12 +211,12 @@ fn fragment(in: Face) -> @location(0) vec4<f32> {
 
     // Name plate.
     if plate > 0.0 {
-        let height = plate * 0.70;
+        let height = plate * 0.76;
         let text_scale = height / 64.0;
         let name = style.text.x * 512.0 * text_scale;
         let sign = select(0.0, height * 0.72, muted);
         let half_plate = vec2((name + sign) * 0.5 + height * 0.42, height * 0.5);
-        let q = in.at - vec2(0.0, centre.y - half.y - bezel - plate * 0.54);
+        let q = in.at - vec2(0.0, centre.y - half.y - bezel - plate * 0.50);
         let dp = rounded_box(q, half_plate, height * 0.5);
         let cover = clamp(0.5 - dp / pixel, 0.0, 1.0);
         if cover > 0.0 {

@@ -2,6 +2,7 @@
 //! the example that shows the room.
 
 #![allow(dead_code, reason = "each user of this file needs another part of it")]
+#![allow(clippy::unwrap_used, reason = "a script that cannot be told is a mistake in the test")]
 
 use std::sync::Arc;
 

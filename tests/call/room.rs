@@ -1,6 +1,13 @@
 //! The room against a scripted engine: entities follow events, pictures appear where they belong and in the right
 //! colours. Tests that draw use whatever adapter there is, a software one included.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking and says on stderr why it was skipped"
+)]
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 

@@ -51,15 +51,17 @@ impl Plugin for PanelPlugin {
 fn style(accent: LinearRgba, width: f32, label: &Label) -> FaceStyle {
     FaceStyle {
         accent: accent.to_vec4(),
-        frame: Vec4::new(width * 0.07, width * 0.115, width * 0.030, width * 0.011),
+        frame: Vec4::new(width * 0.07, width * 0.148, width * 0.030, width * 0.011),
         text: Vec4::new(label.name_px / LABEL_WIDTH_PX as f32, label.initials_px / LABEL_WIDTH_PX as f32, 0.0, 0.0),
     }
 }
 
+type Unpanelled = (Without<HasPanel>, Without<LocalParticipant>);
+
 /// A panel for everyone who has a seat and none yet, except for this client.
 fn hang_panels(
     mut commands: Commands,
-    people: Query<(Entity, &Participant, &Seat), (Without<HasPanel>, Without<LocalParticipant>)>,
+    people: Query<(Entity, &Participant, &Seat), Unpanelled>,
     local: Query<&HasPanel, With<LocalParticipant>>,
     assets: Res<FaceAssets>,
     mut materials: ResMut<Assets<VideoMaterial>>,

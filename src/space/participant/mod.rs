@@ -34,7 +34,7 @@ impl Participant {
     pub fn initials(&self) -> String {
         let mut words = self.name.split_whitespace().filter_map(|word| word.chars().find(|c| c.is_alphanumeric()));
         let first = words.next();
-        let last = words.last();
+        let last = words.next_back();
         let letters: String = first.into_iter().chain(last).flat_map(char::to_uppercase).collect();
         if letters.is_empty() { "?".to_owned() } else { letters }
     }

@@ -70,6 +70,7 @@ type FaceData = (
 
 /// Takes the newest picture of each visible face: at most one upload a stream and frame; what is out of view is not
 /// uploaded at all.
+#[expect(clippy::too_many_arguments, reason = "a system names all it touches")]
 pub(super) fn take_frames(
     mut commands: Commands,
     mut faces: Query<FaceData>,

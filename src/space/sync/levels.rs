@@ -21,12 +21,15 @@ pub(super) fn read_figures(bridge: Res<EngineBridge>, mut figures: ResMut<RoomFi
     figures.0 = bridge.0.snapshot();
 }
 
+type Voice = (Entity, &'static Participant, &'static mut VoiceLevel, Has<Speaking>, Has<Muted>);
+type States = (Entity, Option<&'static Publishes>, Has<Muted>, Has<CameraOff>);
+
 /// Smooths levels and sets [`Speaking`].
 pub(super) fn mark_speaking(
     mut commands: Commands,
     time: Res<Time>,
     figures: Res<RoomFigures>,
-    mut people: Query<(Entity, &Participant, &mut VoiceLevel, Has<Speaking>, Has<Muted>)>,
+    mut people: Query<Voice>,
 ) {
     let dt = time.delta_secs().min(0.25);
     for (entity, participant, mut level, speaking, muted) in &mut people {
@@ -48,7 +51,7 @@ pub(super) fn mark_speaking(
 /// Sets [`Muted`] and [`CameraOff`] from the tracks of the camera streams.
 pub(super) fn mark_states(
     mut commands: Commands,
-    people: Query<(Entity, Option<&Publishes>, Has<Muted>, Has<CameraOff>), With<Participant>>,
+    people: Query<States, With<Participant>>,
     streams: Query<&VideoStream>,
 ) {
     let live = |track: Option<&TrackInfo>| track.is_some_and(|track| !track.muted);

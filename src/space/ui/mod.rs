@@ -59,6 +59,7 @@ impl Plugin for UiPlugin {
 
 type Person<'a> = (&'a Participant, &'a Seat, Has<LocalParticipant>, Has<Speaking>, Has<Muted>, Has<CameraOff>);
 
+#[expect(clippy::too_many_arguments, reason = "a system names all it touches")]
 fn draw_overlay(
     mut contexts: EguiContexts,
     settings: Res<SpaceSettings>,

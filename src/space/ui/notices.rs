@@ -44,6 +44,7 @@ impl Notices {
 }
 
 /// Events to notices; old ones end.
+#[expect(clippy::too_many_arguments, reason = "a system names all it touches")]
 pub(super) fn collect(
     time: Res<Time>,
     status: Res<RoomStatus>,
