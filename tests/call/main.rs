@@ -7,5 +7,6 @@ mod browser_driver;
 mod cli;
 mod engine;
 mod fake_engine;
+mod forwarding;
 mod room;
 mod server;

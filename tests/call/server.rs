@@ -23,7 +23,7 @@ use tungstenite::{Message, WebSocket};
 /// Longer than anything here should take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-fn server(change: impl FnOnce(&mut ServerConfig)) -> ServerHandle {
+pub(crate) fn server(change: impl FnOnce(&mut ServerConfig)) -> ServerHandle {
     let mut config = ServerConfig { port: 0, rtc_port: 0, ..ServerConfig::dev() };
     change(&mut config);
     Server::start(config).unwrap()
@@ -33,7 +33,7 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-fn token(identity: &str, change: impl FnOnce(&mut TokenRequest)) -> String {
+pub(crate) fn token(identity: &str, change: impl FnOnce(&mut TokenRequest)) -> String {
     let mut request = TokenRequest::member("devkey", "secret", "hall", identity);
     change(&mut request);
     token::issue(&request, now()).unwrap()
@@ -53,7 +53,7 @@ fn get(server: &ServerHandle, path: &str) -> (u16, String) {
 }
 
 /// A client that only speaks signalling.
-struct Client {
+pub(crate) struct Client {
     socket: WebSocket<MaybeTlsStream<TcpStream>>,
 }
 
@@ -70,7 +70,7 @@ impl Client {
         Self::join_with(server, token, JoinRequest::default())
     }
 
-    fn join_with(server: &ServerHandle, token: &str, mut request: JoinRequest) -> (Self, JoinResponse) {
+    pub(crate) fn join_with(server: &ServerHandle, token: &str, mut request: JoinRequest) -> (Self, JoinResponse) {
         request.connection_settings = Some(ConnectionSettings { auto_subscribe: true, ..Default::default() });
         let wrapped = WrappedJoinRequest { join_request: request.encode_to_vec(), ..Default::default() };
         let packed = URL_SAFE.encode(wrapped.encode_to_vec());
@@ -81,7 +81,7 @@ impl Client {
         }
     }
 
-    fn ask(&mut self, message: Ask) {
+    pub(crate) fn ask(&mut self, message: Ask) {
         let bytes = SignalRequest { message: Some(message) }.encode_to_vec();
         self.socket.send(Message::Binary(bytes.into())).unwrap();
     }
@@ -102,7 +102,7 @@ impl Client {
     }
 
     /// Skips messages until one fits.
-    fn until<T>(&mut self, what: &str, mut fits: impl FnMut(Answer) -> Option<T>) -> T {
+    pub(crate) fn until<T>(&mut self, what: &str, mut fits: impl FnMut(Answer) -> Option<T>) -> T {
         loop {
             match self.next() {
                 Some(message) => {

@@ -89,7 +89,7 @@ pub(super) struct Participant {
     pub(super) barred: BTreeSet<TrackId>,
     /// Whom it lets receive its tracks.
     pub(super) audience: Audience,
-    pub(super) quality: ConnectionQuality,
+    pub(super) quality: Option<ConnectionQuality>,
     pub(super) level: f32,
 }
 
