@@ -1,6 +1,7 @@
 //! The loudspeaker: finding devices, and a stream whose callback copies out of a lock-free ring. The stream object
 //! stays on the playout thread; its callback runs on a thread of the sound system and neither locks nor allocates.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -64,13 +65,19 @@ pub fn list_devices() -> AudioDevices {
 
 /// The sound systems that answer, the preferred one first (on Linux PulseAudio, then ALSA).
 fn hosts() -> impl Iterator<Item = cpal::Host> {
-    cpal::available_hosts().into_iter().filter_map(|id| match cpal::host_from_id(id) {
+    cpal::available_hosts().into_iter().filter(has_hardware).filter_map(|id| match cpal::host_from_id(id) {
         Ok(host) => Some(host),
         Err(error) => {
             tracing::debug!(?id, %error, "a sound system does not answer");
             None
         }
     })
+}
+
+/// Whether to ask a sound system at all: ALSA writes pages of complaints to standard error on a machine without a
+/// sound card.
+fn has_hardware(id: &cpal::HostId) -> bool {
+    !(cfg!(target_os = "linux") && id.name().eq_ignore_ascii_case("alsa")) || Path::new("/proc/asound/cards").exists()
 }
 
 /// An open loudspeaker.
