@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use bevy::app::{PluginGroup, PluginGroupBuilder, ScheduleRunnerPlugin};
 use bevy::log::LogPlugin;
+use bevy::pbr::PbrPlugin;
 use bevy::prelude::*;
 use bevy::render::RenderPlugin;
+use bevy::render::pipelined_rendering::PipelinedRenderingPlugin;
 use bevy::render::settings::{Backends, PowerPreference, RenderCreation, WgpuSettings};
 use bevy::window::{ExitCondition, PresentMode, WindowResolution};
 use bevy::winit::WinitPlugin;
@@ -56,13 +58,29 @@ pub fn check_gpu() -> Result<GpuInfo, GpuError> {
 
 fn base() -> PluginGroupBuilder {
     // The binary sets up its own log subscriber; a second one would be refused.
-    DefaultPlugins.build().disable::<LogPlugin>().set(RenderPlugin {
-        render_creation: RenderCreation::Automatic(Box::new(WgpuSettings {
-            power_preference: PowerPreference::from_env().unwrap_or(PowerPreference::HighPerformance),
+    DefaultPlugins
+        .build()
+        .disable::<LogPlugin>()
+        .set(RenderPlugin {
+            render_creation: RenderCreation::Automatic(Box::new(WgpuSettings {
+                power_preference: PowerPreference::from_env().unwrap_or(PowerPreference::HighPerformance),
+                ..default()
+            })),
             ..default()
-        })),
-        ..default()
-    })
+        })
+        // The room has some hundred meshes and no prepass: building instances with compute shaders costs a software
+        // renderer half of every frame and gains nothing on a GPU.
+        .set(PbrPlugin {
+            use_gpu_instance_buffer_builder: false,
+            prepass_enabled: false,
+            add_default_deferred_lighting_plugin: false,
+            ..default()
+        })
+}
+
+/// Whether drawing one frame while the next is prepared pays: with few cores both only get in each other's way.
+fn cores_to_spare() -> bool {
+    std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 3)
 }
 
 /// Bevy with a window of this size in logical pixels. Closing the window ends the app.
@@ -87,5 +105,6 @@ pub fn offscreen() -> PluginGroupBuilder {
     base()
         .set(WindowPlugin { primary_window: None, exit_condition: ExitCondition::DontExit, ..default() })
         .disable::<WinitPlugin>()
+        .disable::<PipelinedRenderingPlugin>()
         .add(ScheduleRunnerPlugin::run_loop(Duration::from_secs_f64(1.0 / OFFSCREEN_FPS)))
 }

@@ -14,7 +14,6 @@ use std::time::Duration;
 use bevy::camera::{RenderTarget, ScalingMode};
 use bevy::core_pipeline::tonemapping::Tonemapping;
 use bevy::prelude::*;
-use bevy::render::pipelined_rendering::PipelinedRenderingPlugin;
 use bevy::time::TimeUpdateStrategy;
 use rotunda::bridge::{Mailbox, RoomCommand, RoomEvent, SessionId, VideoFeed};
 use rotunda::media::{ColourMatrix, ColourRange, ColourSpace, VideoFrame};
@@ -145,8 +144,7 @@ fn gpu() -> Option<MutexGuard<'static, ()>> {
 
 fn offscreen_app() -> App {
     let mut app = App::new();
-    app.add_plugins(host::offscreen().disable::<PipelinedRenderingPlugin>())
-        .insert_resource(TimeUpdateStrategy::ManualDuration(Duration::from_millis(50)));
+    app.add_plugins(host::offscreen()).insert_resource(TimeUpdateStrategy::ManualDuration(Duration::from_millis(50)));
     app
 }
 

@@ -26,7 +26,7 @@ fn ring(builder: &mut Builder, inner: f32, outer: f32, height: f32, tint: Vec3, 
 pub(super) fn wood(builder: &mut Builder) {
     ring(builder, 2.06, 3.55, 0.0, WALNUT, 1.0);
     ring(builder, 3.61, 5.10, 0.0, WALNUT_DEEP, 1.0);
-    ring(builder, 5.16, STEPS[0].0 - 0.02, 0.0, WALNUT, 1.0);
+    ring(builder, 5.16, STEPS[0].0 + 0.01, 0.0, WALNUT, 1.0);
 }
 
 /// The parts of stone and metal: medallion, inlays, steps.

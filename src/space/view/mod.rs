@@ -45,7 +45,8 @@ fn spawn_camera(
         RoomCamera,
         Walker::looking_at(eye, FIRST_LOOK),
         Camera3d::default(),
-        Camera { clear_color: ClearColorConfig::Custom(Color::BLACK), ..default() },
+        // Where two surfaces meet, single pixels may show what is behind: stone, not black.
+        Camera { clear_color: ClearColorConfig::Custom(Color::srgb(0.40, 0.35, 0.29)), ..default() },
         Projection::Perspective(PerspectiveProjection { fov: steer::DEFAULT_FOV, near: 0.1, far: 80.0, ..default() }),
         Transform::from_translation(eye).looking_at(FIRST_LOOK, Vec3::Y),
         // The hall's shader maps its own tones, and pictures of people are shown as they are.
