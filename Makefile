@@ -21,7 +21,7 @@ test: deps-test $(BROWSER)/node_modules/.package-lock.json
 	cargo test --locked $(ARGS)
 
 bench: deps
-	cargo bench --locked $(ARGS)
+	cargo bench --locked --bench measures $(ARGS)
 
 ci:
 	.ci/run

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bevy::platform::cell::SyncCell;
 use bevy::prelude::*;
@@ -10,8 +10,8 @@ use bevy::window::WindowCloseRequested;
 
 use super::Progress;
 use crate::bridge::{PublishRequest, RoomCommand, RoomEvent};
-use crate::client::headless::unix_ms;
 use crate::client::report::{Expectations, Recorder, Report};
+use crate::media::capture::stamp::unix_now_ms;
 use crate::model::{RoomState, RoomStateReason};
 use crate::space::picture::{PictureRequest, PictureTaken};
 use crate::space::{EngineBridge, EngineEvent, FramePresented};
@@ -48,7 +48,11 @@ impl Plugin for CallPlugin {
     fn build(&self, app: &mut App) {
         let Some(setup) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
         app.insert_resource(Call { setup, closing: None, since_progress: Duration::ZERO, frames: 0 })
-            .add_systems(Update, (follow_events, count_presented, measure_frames, tell_progress, end_in_order).chain())
+            .add_systems(
+                Update,
+                (follow_events, count_presented, measure_frames, tell_progress, decide_to_end, end_with_picture)
+                    .chain(),
+            )
             .add_systems(Last, report_on_exit);
     }
 }
@@ -57,7 +61,8 @@ impl Plugin for CallPlugin {
 #[derive(Resource)]
 struct Call {
     setup: CallSetup,
-    closing: Option<Closing>,
+    /// When the report was made and the picture asked for.
+    closing: Option<Instant>,
     since_progress: Duration,
     frames: u32,
 }
@@ -68,11 +73,6 @@ impl Call {
         let report = self.setup.recorder.report(self.setup.expected);
         *self.setup.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(report);
     }
-}
-
-/// The app is about to end: the report is made, the picture may be under way.
-struct Closing {
-    since: Duration,
 }
 
 fn follow_events(mut call: ResMut<Call>, mut events: MessageReader<EngineEvent>, bridge: Res<EngineBridge>) {
@@ -89,7 +89,7 @@ fn follow_events(mut call: ResMut<Call>, mut events: MessageReader<EngineEvent>,
 }
 
 fn count_presented(mut call: ResMut<Call>, mut frames: MessageReader<FramePresented>) {
-    let now_ms = unix_ms();
+    let now_ms = unix_now_ms();
     for shown in frames.read() {
         call.setup.recorder.on_frame_presented(&shown.stream, &shown.frame, now_ms);
     }
@@ -115,41 +115,40 @@ fn tell_progress(mut call: ResMut<Call>, time: Res<Time<Real>>, bridge: Res<Engi
     }
 }
 
-/// Ends the app when the window is closed, the time is up or the call is over: first the figures, then the picture.
-fn end_in_order(
+/// Whether it is time to end: the window was closed, the time is up or the call is over.
+fn decide_to_end(
     mut call: ResMut<Call>,
-    time: Res<Time<Real>>,
     bridge: Res<EngineBridge>,
     mut events: MessageReader<EngineEvent>,
     mut closed: MessageReader<WindowCloseRequested>,
-    mut pictures: MessageReader<PictureTaken>,
     mut requests: MessageWriter<PictureRequest>,
     mut exit: MessageWriter<AppExit>,
 ) {
     let over = events.read().any(|EngineEvent(event)| call_is_over(event));
-    let wants_to_end = closed.read().next().is_some()
-        || over
-        || call.setup.limit.is_some_and(|limit| call.setup.recorder.elapsed() >= limit);
-    if let Some(closing) = &call.closing {
-        let picture = pictures.read().last();
-        if let (Some(path), Some(picture)) = (&call.setup.picture, picture)
-            && let Err(error) = save(picture, path)
-        {
-            tracing::error!(%error, path = %path.display(), "the room's picture was not written");
-        }
-        if picture.is_some() || time.elapsed().saturating_sub(closing.since) > PICTURE_WITHIN {
-            exit.write(AppExit::Success);
-        }
-        return;
-    }
-    if !wants_to_end {
+    let closed = closed.read().next().is_some();
+    let late = call.setup.limit.is_some_and(|limit| call.setup.recorder.elapsed() >= limit);
+    if call.closing.is_some() || !(over || closed || late) {
         return;
     }
     call.make_report(&bridge);
     if call.setup.picture.is_some() {
         requests.write(PictureRequest::default());
-        call.closing = Some(Closing { since: time.elapsed() });
+        call.closing = Some(Instant::now());
     } else {
+        exit.write(AppExit::Success);
+    }
+}
+
+/// Writes the last picture, then ends the app; without a picture when none comes.
+fn end_with_picture(call: Res<Call>, mut pictures: MessageReader<PictureTaken>, mut exit: MessageWriter<AppExit>) {
+    let (Some(since), Some(path)) = (call.closing, &call.setup.picture) else { return };
+    let picture = pictures.read().last();
+    if let Some(picture) = picture
+        && let Err(error) = save(picture, path)
+    {
+        tracing::error!(%error, path = %path.display(), "the room's picture was not written");
+    }
+    if picture.is_some() || since.elapsed() > PICTURE_WITHIN {
         exit.write(AppExit::Success);
     }
 }

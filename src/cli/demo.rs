@@ -192,10 +192,10 @@ const PAGE: VideoFormat = VideoFormat { width: 1280, height: 720, fps: 4.0 };
 /// Sizes that let two cores carry every guest's encoder beside a software renderer.
 fn guest_camera(guests: u16) -> VideoFormat {
     match guests {
-        0..=3 => VideoFormat { width: 640, height: 480, fps: 15.0 },
-        4..=8 => VideoFormat { width: 480, height: 360, fps: 15.0 },
-        9..=16 => VideoFormat { width: 320, height: 240, fps: 12.0 },
-        _ => VideoFormat { width: 240, height: 180, fps: 8.0 },
+        0..=3 => VideoFormat { width: 640, height: 360, fps: 15.0 },
+        4..=8 => VideoFormat { width: 480, height: 270, fps: 15.0 },
+        9..=16 => VideoFormat { width: 320, height: 180, fps: 12.0 },
+        _ => VideoFormat { width: 240, height: 136, fps: 8.0 },
     }
 }
 
@@ -205,7 +205,7 @@ fn video_count(guests: u16) -> usize {
 }
 
 fn own_stream(me: &UserId) -> PublishRequest {
-    let format = VideoFormat { width: 320, height: 240, fps: 15.0 };
+    let format = VideoFormat { width: 320, height: 180, fps: 15.0 };
     let source: Box<dyn VideoSource> = Box::new(PortraitSource::new("You", join::seed_of(me), format));
     PublishRequest {
         stream: StreamId::derived(me, "camera"),

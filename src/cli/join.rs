@@ -20,7 +20,7 @@ use super::args::{ServerUrl, SourceArg, Span};
 use super::{progress, runtime, say};
 
 /// What `--video test` publishes.
-const TEST_CAMERA: VideoFormat = VideoFormat { width: 640, height: 480, fps: 15.0 };
+const TEST_CAMERA: VideoFormat = VideoFormat { width: 640, height: 360, fps: 15.0 };
 /// What `--screen test` publishes.
 const TEST_PAGE: VideoFormat = VideoFormat { width: 1280, height: 720, fps: 5.0 };
 /// The screen preset "balanced".

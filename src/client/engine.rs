@@ -59,8 +59,7 @@ impl Engine {
             return self.failed(error).await;
         }
         let dialed = {
-            let dialing = dial_any(&request, &request.token);
-            tokio::pin!(dialing);
+            let mut dialing = Box::pin(dial_any(&request, &request.token));
             loop {
                 tokio::select! {
                     result = &mut dialing => break result,
@@ -80,7 +79,7 @@ impl Engine {
         };
         let waiting = std::mem::take(&mut self.waiting);
         let call = Call::new(&mut self.port, Arc::clone(&self.hub), self.session, request);
-        match call.run(dialed, waiting).await {
+        match Box::pin(call.run(dialed, waiting)).await {
             CallEnd::Left => Next::Idle,
             CallEnd::Login(other) => Next::Login(other),
             CallEnd::Stopped => Next::Stop,
@@ -137,7 +136,7 @@ async fn refuse(port: &EnginePort, session: SessionId, command: RoomCommand) {
 pub(super) async fn dial_any(request: &LoginRequest, token: &str) -> Result<Dialed, CallError> {
     let mut last = CallError::new(ErrorCode::ConnectFailed, "no server address was given");
     for server in &request.servers {
-        match dial(server, token, request.auto_play).await {
+        match Box::pin(dial(server, token, request.auto_play)).await {
             Ok(dialed) => return Ok(dialed),
             Err(error) => {
                 tracing::info!(%server, %error, "a server was not reached");

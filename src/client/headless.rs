@@ -2,10 +2,11 @@
 //! which calls [`HeadlessCall::tick`] often.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use super::report::{Expectations, Recorder, Report};
 use crate::bridge::{CommandError, EngineHandle, LoginRequest, PublishRequest, RoomCommand, RoomEvent, VideoFeed};
+use crate::media::capture::stamp::unix_now_ms;
 use crate::model::{RoomState, RoomStateReason, StreamId};
 
 /// How often to call [`HeadlessCall::tick`]: a frame is taken at most this long after it was decoded.
@@ -54,7 +55,7 @@ impl HeadlessCall {
             self.figures_read = Instant::now();
             self.recorder.on_snapshot(&self.engine.snapshot());
         }
-        let now_ms = unix_ms();
+        let now_ms = unix_now_ms();
         for (stream, feed) in &self.feeds {
             if let Some(frame) = feed.take() {
                 self.recorder.on_frame_presented(stream, &frame, now_ms);
@@ -100,9 +101,4 @@ impl HeadlessCall {
             _ => {}
         }
     }
-}
-
-/// The system's clock, in ms since 1970; 0 before that.
-pub fn unix_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use livekit_protocol as proto;
 
 use super::convert::{self, StreamName};
-use crate::model::{EndReason, MediaKind, StreamId, StreamInfo, TrackInfo, TrackSid, UserId, UserInfo};
+use crate::model::{EndReason, MediaKind, StreamId, StreamInfo, TrackInfo, UserId, UserInfo};
 
 /// Participants that are kept; a server that announces more is followed only this far.
 pub const MAX_PARTICIPANTS: usize = 2_000;
@@ -264,11 +264,6 @@ fn place(streams: &mut BTreeMap<StreamId, StreamInfo>, owner: &UserId, id: Strea
         }
         MediaKind::Audio => stream.audio = Some(track),
     }
-}
-
-/// Whether a track of this id is among the stream's.
-pub fn has_track(stream: &StreamInfo, sid: &TrackSid) -> bool {
-    stream.tracks().any(|track| track.sid == *sid)
 }
 
 #[cfg(test)]

@@ -255,7 +255,7 @@ mod tests {
         assert!(why(dial(true, |_| {}, &[("join_request", URL_SAFE.encode([0xff; 9]))])).1.contains("decoded"));
         assert_eq!(why(dial(false, |t| t.identity = "x".repeat(64), &[])).0, 400);
         assert_eq!(why(dial(false, |t| t.room = "x".repeat(129), &[])).0, 400);
-        assert_eq!(why(dial(false, |t| t.metadata = "x".repeat(64 * 1024 + 1), &[])).0, 400);
+        assert_eq!(why(dial(false, |t| t.name = "x".repeat(257), &[])).0, 400);
         let attributes = ("attributes", URL_SAFE_NO_PAD.encode(r#"{"a":"b"}"#));
         assert_eq!(why(dial(false, |t| t.can_update_own_metadata = false, &[attributes])).0, 401);
         assert_eq!(why(dial(false, |_| {}, &[("room", "attic".into())])).0, 401);

@@ -152,7 +152,7 @@ fn floor_us(payload: usize) -> anyhow::Result<f64> {
                 let _bytes = sink.recv(&mut buffer).unwrap_or(0);
             }
         });
-        let mut run = || -> anyhow::Result<f64> {
+        let run = || -> anyhow::Result<f64> {
             let before = cpu::this_thread()?;
             let mut packet = vec![0x5a_u8; HEADER + payload];
             for number in 0..PACKETS {

@@ -65,7 +65,7 @@ fn frame_times(panels: usize) -> anyhow::Result<(f64, f64)> {
 
 /// Plays the engine: everyone comes, then pictures flow.
 fn script(mut port: EnginePort, panels: usize, ended: &AtomicBool) -> anyhow::Result<()> {
-    let frames = (0..4).map(|seed| frame(seed)).collect::<anyhow::Result<Vec<_>>>()?;
+    let frames = (0..4).map(frame).collect::<anyhow::Result<Vec<_>>>()?;
     // The app has asked for the login before it runs.
     while !matches!(port.commands.try_recv(), Ok(RoomCommand::Login(_))) {
         if ended.load(Ordering::Relaxed) {
@@ -73,7 +73,10 @@ fn script(mut port: EnginePort, panels: usize, ended: &AtomicBool) -> anyhow::Re
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    let tell = |event| port.events.blocking_send(rotunda::bridge::EventEnvelope { session: SessionId(1), event });
+    let tell = |event| {
+        let told = port.events.blocking_send(rotunda::bridge::EventEnvelope { session: SessionId(1), event });
+        told.ok().context("the room has ended")
+    };
     let connected = RoomEvent::StateChanged {
         state: RoomState::Connected,
         reason: RoomStateReason::LoggedIn,

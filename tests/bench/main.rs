@@ -3,6 +3,8 @@
 //!
 //! Arguments select measures by name (`receive`, `forward`, `frames`, `join`); none means all.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench reports to the terminal")]
+
 mod cpu;
 mod forward;
 mod frames;

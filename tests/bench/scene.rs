@@ -37,11 +37,6 @@ impl Replay {
         }
         Ok(Self { frames: Arc::new(frames), next: 0, due: None })
     }
-
-    /// The painted frames.
-    pub fn frames(&self) -> &[VideoFrame] {
-        &self.frames
-    }
 }
 
 impl VideoSource for Replay {

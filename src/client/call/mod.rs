@@ -85,7 +85,7 @@ enum Step {
     Command(Option<RoomCommand>),
     Signal(Signal),
     Peer(Option<PeerEvent>),
-    Data(Option<Inbound>),
+    Data(Option<Box<Inbound>>),
     SourceEnded(SourceEnded),
     Tick,
 }
@@ -139,7 +139,7 @@ impl<'a> Call<'a> {
             };
             let token = link.token();
             link.close(false).await;
-            match self.come_back(&why, token).await {
+            match Box::pin(self.come_back(&why, token)).await {
                 Ok(next) => dialed = next,
                 Err(end) => return end,
             }
@@ -182,7 +182,7 @@ impl<'a> Call<'a> {
                 command = self.port.commands.recv() => Step::Command(command),
                 signal = link.signals.next() => Step::Signal(signal),
                 event = link.peer_events.next() => Step::Peer(event),
-                data = link.inbound.recv() => Step::Data(data),
+                data = link.inbound.recv() => Step::Data(data.map(Box::new)),
                 Some(ended) = self.source_ends.recv() => Step::SourceEnded(ended),
                 _ = ticks.tick() => Step::Tick,
             };
@@ -191,7 +191,7 @@ impl<'a> Call<'a> {
                 Step::Signal(Signal::Message(message)) => self.signal(link, *message).await,
                 Step::Signal(Signal::Closed(why)) => Err(LinkEnd::Lost(why)),
                 Step::Peer(event) => self.peer_event(link, event).await,
-                Step::Data(Some(data)) => self.data(link, data).await,
+                Step::Data(Some(data)) => self.data(link, *data).await,
                 Step::Data(None) => Err(LinkEnd::Lost("the data channels closed".to_owned())),
                 Step::SourceEnded(ended) => self.source_ended(link, ended).await,
                 Step::Tick => self.tick(link).await,

@@ -37,7 +37,7 @@ impl Call<'_> {
             let request = self.request.clone();
             let dialing = async {
                 sleep(pause(attempt, rand::random())).await;
-                dial_any(&request, &token).await
+                Box::pin(dial_any(&request, &token)).await
             };
             tokio::pin!(dialing);
             let result = loop {

@@ -42,7 +42,7 @@ pub(in crate::client) struct Dialed {
 /// # Errors
 /// [`CallError`] that says why; [`reasons::may_retry`] tells whether another attempt may help.
 pub(in crate::client) async fn dial(server: &str, token: &str, auto_subscribe: bool) -> Result<Dialed, CallError> {
-    match timeout(LOGIN_TIMEOUT, attempt(server, token, auto_subscribe)).await {
+    match timeout(LOGIN_TIMEOUT, Box::pin(attempt(server, token, auto_subscribe))).await {
         Ok(result) => result,
         Err(_) => Err(reasons::timeout(server)),
     }

@@ -3,9 +3,10 @@
 //!
 //! Invariant: at most one offer waits for its answer; what changes meanwhile is offered after it.
 
+mod bandwidth;
 mod channels;
 mod dial;
-mod interceptors;
+mod keyframe_tap;
 mod peer;
 mod tasks;
 
@@ -23,9 +24,9 @@ use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::peer_connection::{PeerConnection, RTCIceCandidateInit, RTCSessionDescription};
 use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit, RtpSender, RtpTransceiver};
 
+pub(super) use bandwidth::Bandwidth;
 pub(super) use channels::{Channels, Inbound};
 pub(super) use dial::{Dialed, dial};
-pub(super) use interceptors::Bandwidth;
 pub(super) use peer::{PeerEvent, is_audio_level};
 pub(super) use tasks::{OwnedTask, Tasks};
 
@@ -33,6 +34,8 @@ pub(super) use tasks::{OwnedTask, Tasks};
 const MAX_RECEIVE_SECTIONS: u32 = 256;
 /// Remote candidates that are kept until the answer, and taken in altogether.
 const MAX_CANDIDATES: usize = 64;
+/// A request that is not taken off our hands in this time is given up; the ping timeout will end the link.
+const REQUEST_STALL: Duration = Duration::from_secs(2);
 /// Leaving may take this long for the signalling, and this long for the peer connection.
 const SIGNAL_CLOSE: Duration = Duration::from_millis(1000);
 const PEER_CLOSE: Duration = Duration::from_millis(500);
@@ -117,9 +120,11 @@ impl PeerEvents {
 }
 
 impl Link {
-    /// Sends a request; a connection that broke meanwhile tells so by itself.
+    /// Sends a request; a connection that broke meanwhile tells so by itself, and one that stalls holds nobody up.
     pub(super) async fn request(&self, request: Request) {
-        self.signal.send(request).await;
+        if timeout(REQUEST_STALL, self.signal.send(request)).await.is_err() {
+            tracing::warn!("the server takes no requests");
+        }
     }
 
     /// The newest token: servers refresh it.

@@ -25,7 +25,8 @@ use webrtc::peer_connection::{
     RTCIceCandidateInit, RTCPeerConnectionIceEvent, RTCPeerConnectionState, Registry, SettingEngineBuilder, Slot,
 };
 
-use super::interceptors::{Bandwidth, KEYFRAME_TAP_SLOT, KeyframeTap, ReportingGcc};
+use super::bandwidth::{Bandwidth, Estimator};
+use super::keyframe_tap::{KEYFRAME_TAP_SLOT, KeyframeTap};
 
 /// Events of the peer connection that may wait; candidates and tracks are few, so it never fills while we live.
 const PEER_EVENT_CAPACITY: usize = 1024;
@@ -70,9 +71,9 @@ pub(super) struct Peer {
 
 /// Builds a peer connection bound to every interface, and to the loopback when the server is there.
 pub(super) async fn build(loopback: bool) -> Result<Peer> {
-    let mut media = media_engine()?;
-    let (estimator, bandwidth) = ReportingGcc::new();
-    let registry = interceptors(estimator, &mut media);
+    let media = media_engine()?;
+    let (estimator, bandwidth) = Estimator::new();
+    let registry = interceptors(estimator);
     let (event_tx, events) = mpsc::channel(PEER_EVENT_CAPACITY);
     let mut settings = SettingEngineBuilder::new()
         .with_ice_connection_attempts(Some(ICE_CHECK_INTERVAL), Some(ICE_MAX_CHECKS))
@@ -84,7 +85,7 @@ pub(super) async fn build(loopback: bool) -> Result<Peer> {
         settings = settings.with_include_loopback_candidate(true);
         addresses.push("127.0.0.1:0");
     }
-    let connection = PeerConnectionBuilder::new()
+    let building = PeerConnectionBuilder::new()
         .with_configuration(RTCConfigurationBuilder::default().build())
         .with_media_engine(media)
         .with_interceptor_registry(registry)
@@ -92,8 +93,8 @@ pub(super) async fn build(loopback: bool) -> Result<Peer> {
         .with_handler(Arc::new(Handler { events: event_tx }))
         .with_data_channel_send_buffer_limit(DATA_SEND_BUFFER_BYTES)
         .with_udp_addrs(addresses)
-        .build()
-        .await?;
+        .build();
+    let connection = Box::pin(building).await?;
     Ok(Peer { connection: Arc::new(connection), events, bandwidth })
 }
 
@@ -139,7 +140,7 @@ fn media_engine() -> Result<MediaEngine> {
     Ok(media)
 }
 
-fn interceptors(estimator: ReportingGcc, _media: &mut MediaEngine) -> Registry {
+fn interceptors(estimator: Estimator) -> Registry {
     Registry::new()
         .with(Slot::CongestionControl, CongestionControlBuilder::new(estimator).build())
         .with(Slot::TwccSender, TwccSenderBuilder::new().build())

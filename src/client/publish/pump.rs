@@ -36,10 +36,9 @@ pub(in crate::client) async fn send(track: Arc<TrackLocalStaticRTP>, mut packets
 /// Hands keyframe requests on; the encode thread limits how often it answers.
 pub(in crate::client) async fn hear_requests(track: Arc<TrackLocalStaticRTP>, gate: Arc<Gate>) {
     while let Some(event) = track.poll().await {
-        match event {
-            // The tap in the packet chain lets nothing but keyframe requests through.
-            TrackLocalEvent::OnRtcpPacket(_) => gate.ask_keyframe(),
-            _ => {}
+        // The tap in the packet chain lets nothing but keyframe requests through.
+        if let TrackLocalEvent::OnRtcpPacket(_) = event {
+            gate.ask_keyframe();
         }
     }
 }

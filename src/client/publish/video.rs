@@ -18,7 +18,7 @@ use crate::model::{CallError, ErrorCode, StreamKind};
 /// Payload of one packet, in bytes: fits 1200 with RTP header and extensions.
 const MAX_PAYLOAD_BYTES: usize = 1150;
 /// RTP clock of video, in Hz.
-const VIDEO_CLOCK_HZ: u64 = 90_000;
+const VIDEO_CLOCK_HZ: u128 = 90_000;
 /// Keyframes on request come at most this often.
 const KEYFRAME_INTERVAL: Duration = Duration::from_millis(300);
 /// Frames in a row that fail to encode before the source counts as unusable.
@@ -162,7 +162,7 @@ impl Encoding {
     }
 
     fn packetise(&mut self, data: &[u8], keyframe: bool, timestamp_us: u64, sink: &Sink) -> Vec<rtp::Packet> {
-        let ticks = timestamp_us.wrapping_mul(VIDEO_CLOCK_HZ / 10_000) / 100;
+        let ticks = u128::from(timestamp_us) * VIDEO_CLOCK_HZ / 1_000_000;
         let timestamp = self.timestamp_base.wrapping_add(ticks as u32);
         let mut packets = Vec::with_capacity(data.len() / MAX_PAYLOAD_BYTES + 1);
         let sequence = &mut self.sequence;

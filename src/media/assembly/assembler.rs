@@ -219,13 +219,11 @@ impl Vp8Assembler {
 
     /// Looks at the packets from `start` on, which should be the start of a frame.
     fn run_at(&self, start: u64) -> Run {
-        let mut expected = start;
         let mut timestamp = None;
-        for (&sequence, stored) in self.packets.range(start..) {
+        for (expected, (&sequence, stored)) in (start..).zip(self.packets.range(start..)) {
             if sequence != expected {
                 return Run::Missing(expected);
             }
-            expected += 1;
             if stored.body.is_none() {
                 continue;
             }

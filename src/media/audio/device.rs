@@ -1,8 +1,9 @@
 //! The loudspeaker: finding devices, and a stream whose callback copies out of a lock-free ring. The stream object
 //! stays on the playout thread; its callback runs on a thread of the sound system and neither locks nor allocates.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
@@ -64,13 +65,19 @@ pub fn list_devices() -> AudioDevices {
 
 /// The sound systems that answer, the preferred one first (on Linux PulseAudio, then ALSA).
 fn hosts() -> impl Iterator<Item = cpal::Host> {
-    cpal::available_hosts().into_iter().filter_map(|id| match cpal::host_from_id(id) {
+    cpal::available_hosts().into_iter().filter(has_hardware).filter_map(|id| match cpal::host_from_id(id) {
         Ok(host) => Some(host),
         Err(error) => {
             tracing::debug!(?id, %error, "a sound system does not answer");
             None
         }
     })
+}
+
+/// Whether to ask a sound system at all: ALSA writes pages of complaints to standard error on a machine without a
+/// sound card.
+fn has_hardware(id: &cpal::HostId) -> bool {
+    !(cfg!(target_os = "linux") && id.name().eq_ignore_ascii_case("alsa")) || Path::new("/proc/asound/cards").exists()
 }
 
 /// An open loudspeaker.
@@ -89,8 +96,8 @@ pub(super) struct OutputDevice {
 struct Signals {
     /// Times the ring ran dry.
     underruns: AtomicU32,
-    /// The device is gone.
-    failed: AtomicBool,
+    /// The device is gone, and why.
+    failed: OnceLock<String>,
 }
 
 impl OutputDevice {
@@ -175,9 +182,9 @@ impl OutputDevice {
         self.signals.underruns.load(Ordering::Relaxed)
     }
 
-    /// True once the device is gone.
-    pub(super) fn failed(&self) -> bool {
-        self.signals.failed.load(Ordering::Relaxed)
+    /// Why the device is gone; `None` while it plays.
+    pub(super) fn failure(&self) -> Option<&str> {
+        self.signals.failed.get().map(String::as_str)
     }
 
     /// Queues 10 ms; what does not fit is dropped, which the caller avoids by looking at [`Self::queued_ms`].
@@ -208,7 +215,7 @@ fn build<T: SizedSample + FromSample<f32>>(
                 tracing::debug!(%error, "the audio device goes on");
             } else {
                 tracing::warn!(%error, "the audio device is lost");
-                signals.failed.store(true, Ordering::Relaxed);
+                signals.failed.get_or_init(|| format!("the audio device was lost: {error}"));
             }
         },
         Some(OPEN_TIMEOUT),

@@ -22,6 +22,8 @@ const MIN_READY_MS: f32 = 20.0;
 const MAX_READY_MS: f32 = 100.0;
 /// Ticks without trouble until less is kept ready: 30 s.
 const CALM_TICKS: u32 = 3_000;
+/// Pause between two attempts to open a device again that was lost.
+const RETRY: Duration = Duration::from_secs(5);
 /// Share of the difference to the system's clock made good in each block.
 const CLOCK_PULL: f64 = 0.05;
 
@@ -117,6 +119,8 @@ impl Drop for Playout {
 struct Player {
     shared: Arc<Shared>,
     device: Option<OutputDevice>,
+    /// When a lost device is looked for again.
+    retry_at: Option<Instant>,
     mixer: Mixer,
     /// The voices of the tick at hand; kept for its allocation.
     voices: Vec<Arc<VoiceShared>>,
@@ -127,24 +131,50 @@ struct Player {
 
 impl Player {
     fn open(shared: Arc<Shared>, output: AudioOutput) -> Self {
-        let device = match output {
-            AudioOutput::Null => None,
-            AudioOutput::Device => match OutputDevice::open_default() {
-                Ok(device) => {
-                    tracing::info!(device = device.name(), "playing");
-                    Some(device)
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "no sound will be heard");
-                    set_status(&shared, None, Some(error.to_string()));
-                    None
-                }
-            },
-        };
-        if let Some(device) = &device {
-            set_status(&shared, Some(device.name().to_owned()), None);
+        let now = Instant::now();
+        let mixer = Mixer::new();
+        let ready = Ready::new();
+        let mut player = Self { shared, device: None, retry_at: None, mixer, voices: Vec::new(), clock: now, ready };
+        if output == AudioOutput::Device {
+            player.open_device();
         }
-        Self { shared, device, mixer: Mixer::new(), voices: Vec::new(), clock: Instant::now(), ready: Ready::new() }
+        player
+    }
+
+    /// Tries to open the default device, and tells how that went.
+    fn open_device(&mut self) {
+        let status = match OutputDevice::open_default() {
+            Ok(device) => {
+                tracing::info!(device = device.name(), "playing");
+                let output_name = Some(device.name().to_owned());
+                self.device = Some(device);
+                self.ready = Ready::new();
+                Status { output_name, fallback_reason: None }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "no sound will be heard");
+                Status { output_name: None, fallback_reason: Some(error.to_string()) }
+            }
+        };
+        self.set_status(status);
+    }
+
+    /// Lets go of a device that was lost, and tries to get it or another one back now and then. An attempt holds this
+    /// thread up for a moment, when there is nothing to hear anyway.
+    fn mind_device(&mut self) {
+        if let Some(reason) = self.device.as_ref().and_then(OutputDevice::failure).map(str::to_owned) {
+            self.device = None;
+            self.retry_at = Some(Instant::now());
+            self.set_status(Status { output_name: None, fallback_reason: Some(reason) });
+        }
+        if self.retry_at.is_some_and(|at| Instant::now() >= at) {
+            self.open_device();
+            self.retry_at = self.device.is_none().then(|| Instant::now() + RETRY);
+        }
+    }
+
+    fn set_status(&self, status: Status) {
+        *self.shared.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
     }
 
     fn run(&mut self) {
@@ -162,10 +192,7 @@ impl Player {
 
     /// Produces what the output needs now.
     fn tick(&mut self) {
-        if self.device.as_ref().is_some_and(OutputDevice::failed) {
-            self.device = None;
-            set_status(&self.shared, None, Some("the audio device was lost".to_owned()));
-        }
+        self.mind_device();
         let Some(device) = &self.device else {
             self.block();
             return;
@@ -193,10 +220,6 @@ impl Player {
         }
         self.mixer.finish()
     }
-}
-
-fn set_status(shared: &Shared, output_name: Option<String>, fallback_reason: Option<String>) {
-    *shared.status.lock().unwrap_or_else(PoisonError::into_inner) = Status { output_name, fallback_reason };
 }
 
 /// Draws a clock that advances block by block towards the system's, at once when they are far apart.

@@ -232,18 +232,23 @@ impl Encoder {
 /// Describes a frame's planes to the encoder, without copying. The result must not outlive the frame.
 fn wrap(frame: &VideoFrame) -> vpx::vpx_image_t {
     let (chroma_width, _) = frame.chroma_size();
-    let mut image = vpx::vpx_image_t::default();
-    image.fmt = vpx::vpx_img_fmt::VPX_IMG_FMT_I420;
-    (image.w, image.h) = (frame.width(), frame.height());
-    (image.d_w, image.d_h) = (frame.width(), frame.height());
-    (image.x_chroma_shift, image.y_chroma_shift) = (1, 1);
-    image.bit_depth = 8;
-    image.bps = 12;
-    image.planes =
-        [frame.y().as_ptr().cast_mut(), frame.u().as_ptr().cast_mut(), frame.v().as_ptr().cast_mut(), ptr::null_mut()];
     // Sides are at most `MAX_PICTURE_SIDE_PX`, which any `c_int` holds.
-    image.stride = [frame.width() as c_int, chroma_width as c_int, chroma_width as c_int, 0];
-    image
+    let (luma_stride, chroma_stride) = (frame.width() as c_int, chroma_width as c_int);
+    let plane = |samples: &[u8]| samples.as_ptr().cast_mut();
+    vpx::vpx_image_t {
+        fmt: vpx::vpx_img_fmt::VPX_IMG_FMT_I420,
+        w: frame.width(),
+        h: frame.height(),
+        d_w: frame.width(),
+        d_h: frame.height(),
+        x_chroma_shift: 1,
+        y_chroma_shift: 1,
+        bit_depth: 8,
+        bps: 12,
+        planes: [plane(frame.y()), plane(frame.u()), plane(frame.v()), ptr::null_mut()],
+        stride: [luma_stride, chroma_stride, chroma_stride, 0],
+        ..Default::default()
+    }
 }
 
 /// One decoded picture, borrowed from the decoder until its next call.

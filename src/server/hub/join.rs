@@ -7,8 +7,8 @@ use livekit_protocol::leave_request::Action;
 use livekit_protocol::participant_info::{Kind, State};
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
-    ClientConfigSetting, ClientConfiguration, Codec, ConnectionQuality, DisconnectReason, JoinResponse,
-    ParticipantInfo, ServerInfo, server_info,
+    ClientConfigSetting, ClientConfiguration, Codec, DisconnectReason, JoinResponse, ParticipantInfo, ServerInfo,
+    server_info,
 };
 
 use super::participant::Participant;
@@ -95,13 +95,14 @@ impl Hub {
         self.participants.insert(id, participant);
         self.greet(id);
         self.announce_to_others(id);
+        // First what it shall receive: then the answer to its first offer carries that already.
+        self.subscribe_to_everyone(id);
         for track in request.add_track_requests {
             self.add_track(id, track);
         }
         if let Some(offer) = request.publisher_offer {
             self.on_offer(id, offer);
         }
-        self.subscribe_to_everyone(id);
     }
 
     /// Finds or opens the room, making sure that there is a place; an earlier login of the same identity goes.
@@ -223,7 +224,9 @@ fn newcomer(id: PeerId, room: RoomKey, outbox: crate::server::outbox::Outbox, ad
         queued: Vec::new(),
         receives: BTreeSet::new(),
         declined: BTreeSet::new(),
-        quality: ConnectionQuality::Excellent,
+        barred: BTreeSet::new(),
+        audience: super::audience::Audience::default(),
+        quality: None,
         level: 0.0,
     }
 }

@@ -2,6 +2,7 @@
 //! goes out through outboxes and [`MediaCommand`]s. Handlers are synchronous state transitions: nothing here waits except
 //! for the next message and for the media thread to take its commands.
 
+mod audience;
 mod join;
 mod participant;
 mod publish;

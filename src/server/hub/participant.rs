@@ -10,6 +10,7 @@ use livekit_protocol::{
     SignalResponse, TrackInfo, TrackSource, TrackType,
 };
 
+use super::audience::Audience;
 use crate::protocol::token::VideoGrant;
 use crate::server::media::{PeerId, Published, RoomKey, TrackId};
 use crate::server::outbox::Outbox;
@@ -84,7 +85,11 @@ pub(super) struct Participant {
     pub(super) receives: BTreeSet<TrackId>,
     /// What it turned down although it receives everything.
     pub(super) declined: BTreeSet<TrackId>,
-    pub(super) quality: ConnectionQuality,
+    /// What its publishers keep from it: received as soon as they allow it.
+    pub(super) barred: BTreeSet<TrackId>,
+    /// Whom it lets receive its tracks.
+    pub(super) audience: Audience,
+    pub(super) quality: Option<ConnectionQuality>,
     pub(super) level: f32,
 }
 

@@ -135,6 +135,7 @@ impl Hub {
         self.commands.push(MediaCommand::RemoveTrack(track.id));
         self.forget_tracks(room, &[track.id]);
         self.announce(id);
+        self.silence(id);
         if let Some(request) = next {
             self.add_track(id, request);
         }

@@ -28,6 +28,7 @@ impl Hub {
             Ask::AddTrack(request) => self.add_track(id, request),
             Ask::Mute(request) => self.mute(id, &request),
             Ask::Subscription(request) => self.update_subscription(id, &request),
+            Ask::SubscriptionPermission(request) => self.set_audience(id, request),
             Ask::TrackSetting(request) => self.track_settings(id, &request),
             Ask::Leave(_) => self.remove(id, DisconnectReason::ClientInitiated, None),
             Ask::Ping(_) => self.send(id, Message::Pong(now_ms())),
@@ -128,7 +129,6 @@ impl Hub {
 
 fn name_of(ask: &Ask) -> &'static str {
     match ask {
-        Ask::SubscriptionPermission(_) => "subscription permissions",
         Ask::SyncState(_) => "resuming",
         Ask::Simulate(_) => "simulated failures",
         Ask::PublishDataTrackRequest(_) | Ask::UnpublishDataTrackRequest(_) | Ask::UpdateDataSubscription(_) => {

@@ -41,14 +41,26 @@ impl Hub {
         }
     }
 
+    /// A participant whose sound ended does not speak any more.
+    pub(super) fn silence(&mut self, id: PeerId) {
+        let Some(participant) = self.participants.get_mut(&id) else { return };
+        let sounds = participant.tracks.iter().any(|track| track.live && !track.is_video());
+        if !sounds && participant.level > 0.0 {
+            participant.level = 0.0;
+            let speaker = SpeakerInfo { sid: participant.sid.clone(), level: 0.0, active: false };
+            let room = participant.room;
+            self.tell_room(room, &response(Message::SpeakersChanged(SpeakersChanged { speakers: vec![speaker] })));
+        }
+    }
+
     /// The media side's newest figures of one participant.
     pub(super) fn quality(&mut self, id: PeerId, loss: f32) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
         let (quality, score) = grade(loss);
-        if participant.quality == quality {
+        if participant.quality == Some(quality) {
             return;
         }
-        participant.quality = quality;
+        participant.quality = Some(quality);
         let info = ConnectionQualityInfo { participant_sid: participant.sid.clone(), quality: quality.into(), score };
         let update = response(Message::ConnectionQuality(ConnectionQualityUpdate { updates: vec![info] }));
         let (room, hidden) = (participant.room, participant.is_hidden());

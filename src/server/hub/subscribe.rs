@@ -37,23 +37,46 @@ impl Hub {
         }
     }
 
-    fn subscribe(&mut self, id: PeerId, owner: PeerId, track: TrackId) {
+    pub(super) fn subscribe(&mut self, id: PeerId, owner: PeerId, track: TrackId) {
         let Some((stream, sid)) = self.participants.get(&owner).and_then(|owner| {
             let track = owner.tracks.iter().find(|known| known.id == track && known.live)?;
             Some((format!("{}|{}", owner.sid, msid_token(&track.info.stream)), track.info.sid.clone()))
         }) else {
             return;
         };
+        let admitted = match (self.participants.get(&owner), self.participants.get(&id)) {
+            (Some(owner), Some(receiver)) => owner.audience.admits(receiver, &sid),
+            _ => false,
+        };
         let Some(participant) = self.participants.get_mut(&id).filter(|p| p.grant.may_subscribe()) else { return };
         participant.declined.remove(&track);
+        if !admitted {
+            participant.barred.insert(track);
+            return;
+        }
+        participant.barred.remove(&track);
         if participant.receives.insert(track) {
             self.commands.push(MediaCommand::Subscribe { peer: id, track, stream, sid });
         }
     }
 
+    /// The receiver does not want it any more.
     fn unsubscribe(&mut self, id: PeerId, track: TrackId) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
         participant.declined.insert(track);
+        participant.barred.remove(&track);
+        self.withdraw(id, track);
+    }
+
+    /// The publisher does not allow it any more.
+    pub(super) fn bar(&mut self, id: PeerId, track: TrackId) {
+        let Some(participant) = self.participants.get_mut(&id) else { return };
+        participant.barred.insert(track);
+        self.withdraw(id, track);
+    }
+
+    fn withdraw(&mut self, id: PeerId, track: TrackId) {
+        let Some(participant) = self.participants.get_mut(&id) else { return };
         if participant.receives.remove(&track) {
             self.commands.push(MediaCommand::Unsubscribe { peer: id, track });
         }
@@ -67,6 +90,7 @@ impl Hub {
                 for track in gone {
                     participant.receives.remove(track);
                     participant.declined.remove(track);
+                    participant.barred.remove(track);
                 }
             }
         }

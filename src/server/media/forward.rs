@@ -23,6 +23,8 @@ const OPUS_HZ: u32 = 48_000;
 const FLOW_TIMEOUT: Duration = Duration::from_millis(1000);
 /// What an encoding usually takes, in bit/s, by rank: until its first rate was read.
 const USUAL_BPS: [u64; LAYERS] = [150_000, 500_000, 1_700_000];
+/// SSRCs remembered of one client: more come only from one that changes them without need.
+const SSRCS_MAX: usize = 256;
 /// Largest payload sent on, in bytes: what fits a datagram with our own header extensions.
 const PAYLOAD_MAX_BYTES: usize = 1400;
 
@@ -89,6 +91,7 @@ impl Track {
     /// Adds a receiver.
     pub(super) fn add_leg(&mut self, link: LinkId, ssrc: Ssrc, pt: Pt, disabled: bool) {
         let rewriter = Rewriter::new(if self.video { VIDEO_HZ } else { OPUS_HZ });
+        tracing::trace!(receiver = link.peer.0, %ssrc, "leg");
         self.legs.push(Leg { link, ssrc, pt, rewriter, disabled, target: 0, current: None });
         if self.video {
             self.layers[0].wish.want();
@@ -127,6 +130,7 @@ impl Track {
                 stream.request_keyframe(KeyframeRequestKind::Pli);
                 link.dirty = true;
                 asked += 1;
+                tracing::trace!(publisher = self.link.peer.0, %ssrc, "keyframe asked for");
             }
         }
         asked
@@ -191,9 +195,12 @@ impl Shard {
                 continue;
             }
             if leg.current != Some(rank) {
-                if leg.target != rank || !starts {
+                // Whoever sees nothing yet starts with the first keyframe it may have.
+                let welcome = rank == leg.target || (leg.current.is_none() && rank < leg.target);
+                if !welcome || !starts {
                     continue;
                 }
+                tracing::trace!(receiver = leg.link.peer.0, track = track_id.0, rank, "starts with a keyframe");
                 leg.current = Some(rank);
                 leg.rewriter.splice(&incoming);
             }
@@ -228,6 +235,9 @@ impl Shard {
         let stream = api.stream_rx(&ssrc)?;
         let (mid, rid) = (stream.mid(), stream.rid());
         let found = (*link.published.get(&mid)?, rank_of(rid));
+        if link.incoming.len() >= SSRCS_MAX {
+            link.incoming.clear();
+        }
         link.incoming.insert(ssrc, found);
         Some(found)
     }
@@ -253,13 +263,10 @@ impl Shard {
             ids.push(id);
             demands.push(track.demand(wanted.want.max_rank(&track.widths_px), current, now));
         }
-        let ranks = allocate(&demands, link.estimate.map(|estimate| estimate.as_u64()));
-        let desired: u64 = demands.iter().map(Demand::wish_bps).sum::<u64>() * 5 / 4;
-        if desired.abs_diff(link.desired_bps) > desired / 10 {
-            link.desired_bps = desired;
-            link.rtc.bwe().set_bitrate(str0m::bwe::Bitrate::ZERO, str0m::bwe::Bitrate::bps(desired));
-        }
-        for (id, rank) in ids.into_iter().zip(ranks) {
+        let plan = allocate(&demands, link.estimate.map(|estimate| estimate.as_u64()));
+        link.aim(&plan);
+        tracing::trace!(peer = receiver.peer.0, estimate = ?link.estimate, ?demands, ?plan, "layers");
+        for (id, rank) in ids.into_iter().zip(plan.ranks) {
             if let (Some(track), Some(rank)) = (self.tracks.get_mut(&id), rank) {
                 track.retarget(receiver, rank);
             }
@@ -292,6 +299,9 @@ impl Track {
         layer.heard = Some(now);
         layer.bytes += packet.payload.len();
         if starts {
+            if self.video {
+                tracing::trace!(publisher = self.link.peer.0, rank, "keyframe");
+            }
             layer.wish.arrived();
         }
         began

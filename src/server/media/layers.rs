@@ -67,15 +67,28 @@ impl Demand {
     }
 }
 
+/// What [`allocate`] decides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// The rank for each picture; `None` where nothing flows.
+    pub(super) ranks: Vec<Option<usize>>,
+    /// What the best of everything wanted would take, in bit/s.
+    pub(super) wish_bps: u64,
+    /// The estimate that would allow the next step up, in bit/s: worth probing for. 0 when nothing is held back.
+    pub(super) next_bps: u64,
+}
+
 /// Shares `budget_bps` (none: unlimited) among the pictures of one receiver: first the lowest encoding for each, then
-/// one step up at a time, shared screens first. Answers the rank for each picture; `None` where nothing flows.
-pub(super) fn allocate(demands: &[Demand], budget_bps: Option<u64>) -> Vec<Option<usize>> {
+/// one step up at a time, shared screens first.
+pub(super) fn allocate(demands: &[Demand], budget_bps: Option<u64>) -> Plan {
     let mut ranks: Vec<Option<usize>> = demands.iter().map(|d| d.lowest().map(|(rank, _)| rank)).collect();
     let mut spent: u64 = demands.iter().filter_map(|d| d.lowest().map(|(_, rate)| rate)).sum();
     let mut order: Vec<usize> = (0..demands.len()).collect();
     order.sort_by_key(|index| !demands[*index].first);
+    let wish_bps = demands.iter().map(Demand::wish_bps).sum();
     loop {
         let mut raised = false;
+        let mut next_bps = u64::MAX;
         for &index in &order {
             let (demand, Some(rank)) = (&demands[index], ranks[index]) else { continue };
             let next = demand.flowing().find(|(next, _)| *next > rank && *next <= demand.max_rank);
@@ -85,10 +98,13 @@ pub(super) fn allocate(demands: &[Demand], budget_bps: Option<u64>) -> Vec<Optio
                 spent = spent.saturating_add(extra);
                 ranks[index] = Some(next);
                 raised = true;
+            } else {
+                next_bps = next_bps.min((spent.saturating_add(extra) as f64 * RAISE_MARGIN) as u64);
             }
         }
         if !raised {
-            return ranks;
+            let next_bps = if next_bps == u64::MAX { 0 } else { next_bps };
+            return Plan { ranks, wish_bps, next_bps };
         }
     }
 }
@@ -128,28 +144,32 @@ mod tests {
     #[test]
     fn bandwidth_is_shared_from_below() {
         let two = [demand([150, 500, 1700]), demand([150, 500, 1700])];
-        assert_eq!(allocate(&two, None), [Some(2), Some(2)]);
-        assert_eq!(allocate(&two, Some(1_300_000)), [Some(1), Some(1)]);
-        assert_eq!(allocate(&two, Some(2_700_000)), [Some(2), Some(1)]);
-        assert_eq!(allocate(&two, Some(10_000)), [Some(0), Some(0)], "the lowest is never taken away");
+        let ranks = |demands: &[Demand], budget| allocate(demands, budget).ranks;
+        assert_eq!(ranks(&two, None), [Some(2), Some(2)]);
+        assert_eq!(ranks(&two, Some(1_300_000)), [Some(1), Some(1)]);
+        assert_eq!(allocate(&two, Some(1_300_000)).next_bps, 2_530_000, "the next step is worth probing for");
+        assert_eq!(allocate(&two, None).next_bps, 0, "nothing is held back");
+        assert_eq!(ranks(&two, Some(2_700_000)), [Some(2), Some(1)]);
+        assert_eq!(ranks(&two, Some(10_000)), [Some(0), Some(0)], "the lowest is never taken away");
         let screen = Demand { first: true, ..demand([150, 500, 1700]) };
-        assert_eq!(allocate(&[two[0], screen], Some(2_700_000)), [Some(1), Some(2)]);
+        assert_eq!(ranks(&[two[0], screen], Some(2_700_000)), [Some(1), Some(2)]);
     }
 
     #[test]
     fn what_does_not_flow_is_not_chosen() {
-        assert_eq!(allocate(&[demand([150, 0, 0])], None), [Some(0)]);
-        assert_eq!(allocate(&[demand([0, 500, 0])], None), [Some(1)]);
-        assert_eq!(allocate(&[demand([0, 0, 0])], None), [None]);
+        let ranks = |demands: &[Demand], budget| allocate(demands, budget).ranks;
+        assert_eq!(ranks(&[demand([150, 0, 0])], None), [Some(0)]);
+        assert_eq!(ranks(&[demand([0, 500, 0])], None), [Some(1)]);
+        assert_eq!(ranks(&[demand([0, 0, 0])], None), [None]);
         let small = Demand { max_rank: 0, ..demand([0, 500, 1700]) };
-        assert_eq!(allocate(&[small], None), [Some(1)], "better too big than nothing");
+        assert_eq!(ranks(&[small], None), [Some(1)], "better too big than nothing");
         assert_eq!(demand([150, 500, 0]).wish_bps(), 500_000);
     }
 
     #[test]
     fn a_held_picture_does_not_flap() {
         let held = Demand { current: Some(1), ..demand([150, 500, 0]) };
-        assert_eq!(allocate(&[held], Some(520_000)), [Some(1)]);
-        assert_eq!(allocate(&[demand([150, 500, 0])], Some(520_000)), [Some(0)]);
+        assert_eq!(allocate(&[held], Some(520_000)).ranks, [Some(1)]);
+        assert_eq!(allocate(&[demand([150, 500, 0])], Some(520_000)).ranks, [Some(0)]);
     }
 }

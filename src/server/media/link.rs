@@ -12,7 +12,7 @@ use str0m::media::Mid;
 use str0m::rtp::Ssrc;
 use str0m::{Candidate, Rtc};
 
-use super::layers::Want;
+use super::layers::{Plan, Want};
 use super::{NewPeer, PeerId, TrackId};
 use crate::server::rate::Rate;
 
@@ -86,8 +86,8 @@ pub(super) struct Link {
     pub(super) backlog: Backlog,
     /// Estimated bandwidth towards the client; `None` without estimation.
     pub(super) estimate: Option<Bitrate>,
-    /// The bandwidth last asked of the estimator.
-    pub(super) desired_bps: u64,
+    /// The bandwidth last asked of the estimator: to sustain, and to probe for.
+    pub(super) aimed_bps: (u64, u64),
     /// Our outstanding offer (v0).
     pub(super) pending: Option<(SdpPendingOffer, u32)>,
     /// Something changed while the offer was outstanding.
@@ -143,7 +143,7 @@ impl Link {
             lossy: None,
             backlog: Backlog::default(),
             estimate: None,
-            desired_bps: 0,
+            aimed_bps: (0, 0),
             pending: None,
             again: false,
             next_offer: 1,
@@ -160,6 +160,16 @@ impl Link {
         }
         self.addresses.push_back(addr);
         if self.addresses.len() > ADDRESSES_PER_LINK { self.addresses.pop_front() } else { None }
+    }
+
+    /// Tells the estimator what to look for: enough padding to find the next step up, and the whole wish.
+    pub(super) fn aim(&mut self, plan: &Plan) {
+        let aim = (plan.next_bps, (plan.wish_bps * 3 / 2).max(plan.next_bps));
+        let moved = |new: u64, old: u64| new.abs_diff(old) > old / 10;
+        if moved(aim.0, self.aimed_bps.0) || moved(aim.1, self.aimed_bps.1) {
+            self.aimed_bps = aim;
+            self.rtc.bwe().set_bitrate(Bitrate::bps(aim.0), Bitrate::bps(aim.1));
+        }
     }
 
     /// The section that carries `track`.

@@ -197,27 +197,7 @@ impl Shard {
         self.tell(MediaEvent::SectionsNeeded { peer, audios, videos });
     }
 
-    /// v0: the first offer carries only the data channels, which exist from the start.
-    pub(super) fn open_subscriber(&mut self, peer: PeerId, now: Instant) {
-        let id = LinkId { peer, role: Role::Subscriber };
-        let Some(link) = self.links.get_mut(&id) else { return };
-        let mut api = link.rtc.sdp_api();
-        let reliable = ChannelConfig { label: super::data::RELIABLE.to_owned(), ..ChannelConfig::default() };
-        let lossy = ChannelConfig {
-            label: super::data::LOSSY.to_owned(),
-            ordered: false,
-            reliability: Reliability::MaxRetransmits { retransmits: 0 },
-            ..ChannelConfig::default()
-        };
-        api.add_channel_with_config(reliable);
-        api.add_channel_with_config(lossy);
-        let Some((offer, pending)) = api.apply() else { return };
-        link.pending = Some((pending, link.next_offer));
-        self.send_offer(id, &offer.to_sdp_string());
-        self.step(id, now);
-    }
-
-    /// v0: offers what changed, once the last offer is answered.
+    /// v0: offers what changed, once the last offer is answered. The first offer opens the data channels as well.
     fn offer(&mut self, id: LinkId, now: Instant) {
         let unbound = self.unbound(id);
         let Some(link) = self.links.get_mut(&id) else { return };
@@ -227,7 +207,13 @@ impl Shard {
         }
         link.again = false;
         link.stale = false;
+        let first = link.next_offer == 1;
         let mut api = link.rtc.sdp_api();
+        if first {
+            for config in channels() {
+                api.add_channel_with_config(config);
+            }
+        }
         // A browser's track keeps the id of its section's first offer, and v0 clients go by that id: a section that
         // ended is never used again.
         for section in link.sections.extract_if(.., |section| section.track.is_none()) {
@@ -312,6 +298,18 @@ impl Shard {
             Some((section.mid, wanted.stream.as_str(), wanted.sid.as_str()))
         })
     }
+}
+
+/// The channels on which we send data.
+fn channels() -> [ChannelConfig; 2] {
+    let reliable = ChannelConfig { label: super::data::RELIABLE.to_owned(), ..ChannelConfig::default() };
+    let lossy = ChannelConfig {
+        label: super::data::LOSSY.to_owned(),
+        ordered: false,
+        reliability: Reliability::MaxRetransmits { retransmits: 0 },
+        ..ChannelConfig::default()
+    };
+    [reliable, lossy]
 }
 
 /// Gives a section another SSRC pair. Not by `reset_stream_tx`: str0m 0.25 keeps finding the stream under its old SSRC,

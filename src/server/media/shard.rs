@@ -273,7 +273,7 @@ impl Shard {
     fn on_command(&mut self, command: MediaCommand, changed: &mut Vec<PeerId>) {
         let now = Instant::now();
         match command {
-            MediaCommand::AddPeer(new) => self.add_peer(new, now),
+            MediaCommand::AddPeer(new) => self.add_peer(new, changed, now),
             MediaCommand::RemovePeer(peer) => self.remove_peer(peer, changed, now),
             MediaCommand::Offer { peer, id, sdp, published } => self.on_offer(peer, id, &sdp, published, now),
             MediaCommand::Answer { peer, id, sdp } => self.on_answer(peer, id, &sdp, now),
@@ -297,7 +297,7 @@ impl Shard {
         }
     }
 
-    fn add_peer(&mut self, new: NewPeer, now: Instant) {
+    fn add_peer(&mut self, new: NewPeer, changed: &mut Vec<PeerId>, now: Instant) {
         let id = new.id;
         let limits = &self.limits;
         let peer = Peer {
@@ -321,7 +321,8 @@ impl Shard {
             self.step(LinkId { peer: id, role: *role }, now);
         }
         if !single {
-            self.open_subscriber(id, now);
+            // The first offer is ours.
+            changed.push(id);
         }
     }
 

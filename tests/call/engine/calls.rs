@@ -32,6 +32,8 @@ fn two_engines_see_and_hear_each_other() {
     // A sine of amplitude 0.3 has a root mean square of 0.21.
     assert!((0.15..0.27).contains(&audio.level) && audio.concealed < 0.1, "{audio:?}");
     assert!(snapshot.levels[&user("bob")] > 0.1 && snapshot.levels[&user("ann")] > 0.1, "{:?}", snapshot.levels);
+    // The loopback carries all that is asked for.
+    assert!(snapshot.send_bandwidth_kbps.is_some_and(|kbps| kbps > 500.0), "{:?}", snapshot.send_bandwidth_kbps);
     assert!(snapshot.sent_kbps > 20.0 && snapshot.rtt_ms.is_some(), "{snapshot:?}");
 }
 

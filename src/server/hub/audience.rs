@@ -1,0 +1,70 @@
+//! Whom a publisher lets receive its tracks (`SubscriptionPermission`). Each request replaces the one before.
+
+use livekit_protocol::request_response::Reason;
+use livekit_protocol::signal_response::Message;
+use livekit_protocol::{SubscriptionPermission, SubscriptionPermissionUpdate, TrackPermission};
+
+use super::Hub;
+use super::participant::Participant;
+use crate::server::media::{PeerId, TrackId};
+
+/// Entries one request may have.
+const ENTRIES_MAX: usize = 1024;
+
+/// The receivers a publisher allows.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Audience {
+    /// Everyone, whatever comes.
+    #[default]
+    Everyone,
+    /// Those listed, and of them what is listed.
+    Listed(Vec<TrackPermission>),
+}
+
+impl Audience {
+    /// Whether `receiver` may have the track. The identity counts before the session id.
+    pub(super) fn admits(&self, receiver: &Participant, track_sid: &str) -> bool {
+        let Self::Listed(entries) = self else { return true };
+        entries.iter().any(|entry| {
+            let names = if entry.participant_identity.is_empty() {
+                entry.participant_sid == receiver.sid
+            } else {
+                entry.participant_identity == receiver.identity
+            };
+            names && (entry.all_tracks || entry.track_sids.iter().any(|sid| sid == track_sid))
+        })
+    }
+}
+
+impl Hub {
+    pub(super) fn set_audience(&mut self, id: PeerId, request: SubscriptionPermission) {
+        if request.track_permissions.len() > ENTRIES_MAX {
+            return self.respond(id, 0, Reason::LimitExceeded, "too many track permissions", None);
+        }
+        let Some(owner) = self.participants.get_mut(&id) else { return };
+        owner.audience =
+            if request.all_participants { Audience::Everyone } else { Audience::Listed(request.track_permissions) };
+        let (room, sid, audience) = (owner.room, owner.sid.clone(), owner.audience.clone());
+        let tracks: Vec<(TrackId, String)> =
+            owner.tracks.iter().filter(|t| t.live).map(|t| (t.id, t.info.sid.clone())).collect();
+        let mut changes = Vec::new();
+        for receiver in self.others(room, id) {
+            for (track, track_sid) in &tracks {
+                let (has, barred) = (receiver.receives.contains(track), receiver.barred.contains(track));
+                let allowed = audience.admits(receiver, track_sid);
+                if (has && !allowed) || (barred && allowed) {
+                    changes.push((receiver.id, *track, track_sid.clone(), allowed));
+                }
+            }
+        }
+        for (receiver, track, track_sid, allowed) in changes {
+            let update = SubscriptionPermissionUpdate { participant_sid: sid.clone(), track_sid, allowed };
+            self.send(receiver, Message::SubscriptionPermissionUpdate(update));
+            if allowed {
+                self.subscribe(receiver, id, track);
+            } else {
+                self.bar(receiver, track);
+            }
+        }
+    }
+}
