@@ -83,15 +83,15 @@ impl Layout {
 
     /// The largest panels that seat everyone.
     fn choose(count: usize) -> Self {
-        let fits = |boxes: bool| {
-            let mut width = WIDEST;
+        let fits = |widest: f32, boxes: bool| {
+            let mut width = widest;
             while width > NARROWEST && Self::at(width, boxes).capacity() < count {
                 width *= 0.985;
             }
             Self::at(width, boxes)
         };
-        let plain = fits(false);
-        if plain.width < CROWDED { fits(true) } else { plain }
+        let plain = fits(WIDEST, false);
+        if plain.width < CROWDED { fits(CROWDED, true) } else { plain }
     }
 }
 

@@ -1,5 +1,5 @@
 //! Streams as entities, and their way to the screen: the newest picture from the mailbox, persistent plane textures,
-//! the material that shows them. Everything here runs on the main thread except [`upload`], which lives in the render
+//! the material that shows them. Everything here runs on the main thread except the upload, which lives in the render
 //! world.
 
 mod face;
