@@ -65,14 +65,19 @@ impl Cli {
 }
 
 /// Prints a line for the user. Standard output carries results only; progress and logs go to standard error.
-#[expect(clippy::print_stdout, reason = "results of a command go to standard output")]
 fn say(line: impl std::fmt::Display) {
-    println!("{line}");
+    write_line(std::io::stdout(), line);
 }
 
 /// Prints a line of progress.
 #[cfg(any(feature = "client", feature = "server"))]
-#[expect(clippy::print_stderr, reason = "progress goes to standard error, apart from results")]
 fn progress(line: impl std::fmt::Display) {
-    eprintln!("{line}");
+    write_line(std::io::stderr(), line);
+}
+
+/// A reader that has gone away (`rotunda serve | head -1`) must not end a call.
+fn write_line(mut to: impl std::io::Write, line: impl std::fmt::Display) {
+    if let Err(error) = writeln!(to, "{line}") {
+        tracing::debug!(%error, "nobody reads what is printed");
+    }
 }
