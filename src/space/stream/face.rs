@@ -55,8 +55,10 @@ pub struct FaceLook {
     pub picture: f32,
     /// How the planes are read.
     pub colour: ColourSpace,
-    /// Seconds since the newest picture; infinite before the first.
+    /// Seconds since the newest picture.
     pub age_secs: f32,
+    /// The stream whose picture lies in the planes: another one's is never shown in its place.
+    pub shown: Option<Entity>,
 }
 
 type FaceData = (
@@ -112,6 +114,7 @@ pub(super) fn take_frames(
         };
         look.colour = frame.colour();
         look.age_secs = 0.0;
+        look.shown = face.stream;
         pending.0.push(Upload { planes: [set.luma.id(), set.cb.id(), set.cr.id()], frame: Arc::clone(&frame) });
         presented.write(FramePresented { stream: stream.info.id.clone(), frame });
     }
@@ -125,9 +128,17 @@ pub(super) fn fade_faces(time: Res<Time>, mut faces: Query<(&VideoFace, &mut Fac
         next.age_secs += dt;
         next.appeared = (next.appeared + dt * APPEAR_PER_SEC).min(1.0);
         let covered = next.covered && next.age_secs > SETTLE_SECS;
-        let target = f32::from(has_planes && face.stream.is_some() && !covered);
+        let own = face.stream.is_some() && next.shown == face.stream;
+        if face.stream.is_some() && !own {
+            next.picture = 0.0;
+        }
+        let target = f32::from(has_planes && own && !covered);
         let step = dt * FADE_PER_SEC;
         next.picture += (target - next.picture).clamp(-step, step);
+        if covered && next.picture == 0.0 {
+            // What was seen before the camera went off is not flashed when it comes back.
+            next.shown = None;
+        }
         if next != *look {
             *look = next;
         }
@@ -161,6 +172,27 @@ fn pack(look: &FaceLook) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_new_stream_never_shows_the_last_ones_picture() {
+        let mut app = App::new();
+        app.init_resource::<Time>().add_systems(Update, fade_faces);
+        let streams = [app.world_mut().spawn_empty().id(), app.world_mut().spawn_empty().id()];
+        let image = Handle::<Image>::default();
+        let planes = PlaneSet { luma: image.clone(), cb: image.clone(), cr: image, width: 1, height: 1 };
+        let look = FaceLook { shown: Some(streams[0]), picture: 1.0, ..default() };
+        let face = app.world_mut().spawn((VideoFace { stream: Some(streams[0]) }, look, planes)).id();
+        let step = |app: &mut App| {
+            app.world_mut().resource_mut::<Time>().advance_by(std::time::Duration::from_millis(50));
+            app.update();
+            app.world().get::<FaceLook>(face).map(|look| look.picture).unwrap()
+        };
+        assert_eq!(step(&mut app), 1.0);
+        app.world_mut().get_mut::<VideoFace>(face).unwrap().stream = Some(streams[1]);
+        assert_eq!(step(&mut app), 0.0);
+        app.world_mut().get_mut::<FaceLook>(face).unwrap().shown = Some(streams[1]);
+        assert!(step(&mut app) > 0.0, "its own picture fades in");
+    }
 
     #[test]
     fn the_tag_carries_every_part_of_the_look() {
