@@ -30,6 +30,9 @@ struct PanelText {
     initials: String,
 }
 
+/// Margin around a face for its glow, as a share of the width of its picture.
+const MARGIN_SHARE: f32 = 0.07;
+
 /// Panels above seats.
 pub struct PanelPlugin;
 
@@ -51,7 +54,7 @@ impl Plugin for PanelPlugin {
 fn style(accent: LinearRgba, width: f32, label: &Label) -> FaceStyle {
     FaceStyle {
         accent: accent.to_vec4(),
-        frame: Vec4::new(width * 0.07, width * 0.148, width * 0.030, width * 0.011),
+        frame: Vec4::new(width * MARGIN_SHARE, width * 0.148, width * 0.030, width * 0.011),
         text: Vec4::new(label.name_px / LABEL_WIDTH_PX as f32, label.initials_px / LABEL_WIDTH_PX as f32, 0.0, 0.0),
     }
 }

@@ -2,7 +2,7 @@
 
 use bevy::prelude::*;
 
-use super::style;
+use super::{MARGIN_SHARE, style};
 use crate::model::StreamKind;
 use crate::space::participant::{CameraOff, LocalParticipant, Muted, Participant};
 use crate::space::stream::{FaceAssets, FaceLook, Label, Publishes, StreamFeed, VideoFace, VideoMaterial, VideoStream};
@@ -12,6 +12,8 @@ use crate::space::view::RoomCamera;
 const DISTANCE: f32 = 0.5;
 /// Share of the view's width the picture takes.
 const SHARE: f32 = 0.13;
+/// The width its frame is measured for, in metres.
+const FRAME_WIDTH: f32 = 0.2;
 
 /// The mirrored own picture.
 #[derive(Component, Debug)]
@@ -53,7 +55,7 @@ pub(super) fn hang_self_view(
         (Some((participant, stream, ..)), None) => {
             let Some(camera) = camera.iter().next() else { return };
             let label = Label { pixels: Vec::new(), name_px: 0.0, initials_px: 0.0 };
-            let mut style = style(participant.colour(), 0.2, &label);
+            let mut style = style(participant.colour(), FRAME_WIDTH, &label);
             style.frame.y = 0.0;
             let material = materials.add(VideoMaterial {
                 luma: assets.black.clone(),
@@ -86,7 +88,8 @@ pub(super) fn follow_self_view(
     let Some(Projection::Perspective(lens)) = camera.iter().next() else { return };
     let half = Vec2::new((lens.fov * 0.5).tan() * lens.aspect_ratio, (lens.fov * 0.5).tan()) * DISTANCE;
     let width = half.x * 2.0 * SHARE;
-    let size = Vec2::new(width, width * 9.0 / 16.0);
+    // The face is the picture and the margin of its frame on each side.
+    let size = Vec2::new(width, width * 9.0 / 16.0) + 2.0 * FRAME_WIDTH * MARGIN_SHARE;
     let at = Vec2::new(half.x - size.x * 0.66, -half.y + size.y * 0.72);
     for mut transform in &mut views {
         let goal = Transform::from_xyz(at.x, at.y, -DISTANCE).with_scale(size.extend(1.0));
