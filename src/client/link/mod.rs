@@ -256,11 +256,16 @@ impl Link {
         if timeout(SIGNAL_CLOSE, goodbye).await.is_err() {
             tracing::debug!("the server did not take the goodbye in time");
         }
-        match timeout(PEER_CLOSE, self.peer.close()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(%error, "the peer connection did not close cleanly"),
-            Err(_) => tracing::debug!("the peer connection did not close in time"),
-        }
+        close_peer(&self.peer).await;
+    }
+}
+
+/// Ends a peer connection within a bounded time; dropping one ends nothing.
+async fn close_peer(peer: &Arc<dyn PeerConnection>) {
+    match timeout(PEER_CLOSE, peer.close()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "the peer connection did not close cleanly"),
+        Err(_) => tracing::debug!("the peer connection did not close in time"),
     }
 }
 
