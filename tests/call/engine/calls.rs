@@ -118,6 +118,13 @@ fn muting_is_told_and_sends_nothing_and_playing_can_stop() {
             ann.wait_figures("sound again", |now| audio_of(now, "bob-cam").filter(|audio| audio.level > 0.1));
         }
     }
+    // A camera that is switched off does not freeze, however long.
+    for muted in [true, false] {
+        bob.send(RoomCommand::SetMuted { stream: stream("bob-cam"), kind: MediaKind::Video, muted });
+        std::thread::sleep(Duration::from_secs(2));
+    }
+    let video = video_of(&ann.engine.snapshot(), "bob-cam").unwrap();
+    assert!(video.freezes == 0 && video.fps > 4.0, "{video:?}");
     ann.send(RoomCommand::StopPlaying(stream("bob-cam")));
     ann.wait_play_state("bob-cam", PlayState::NoPlay);
     let closed = ann.wait_feed("bob-cam");
