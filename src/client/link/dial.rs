@@ -3,7 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use livekit_api::signal_client::{SignalClient, SignalOptions};
 use livekit_protocol as proto;
@@ -69,12 +69,7 @@ pub(in crate::client) async fn dial(
 /// What the caller of an attempt waits for.
 type Caller = oneshot::Sender<Result<Dialed, CallError>>;
 
-async fn attempt(
-    server: &str,
-    token: &str,
-    auto_subscribe: bool,
-    caller: &mut Caller,
-) -> Result<Dialed, CallError> {
+async fn attempt(server: &str, token: &str, auto_subscribe: bool, caller: &mut Caller) -> Result<Dialed, CallError> {
     let peer = peer::build(is_loopback(server)).await.map_err(|error| local(server, &error.into()))?;
     let connection = Arc::clone(&peer.connection);
     let (mut link, offer, join) = match Box::pin(join(server, token, auto_subscribe, peer)).await {
@@ -144,6 +139,7 @@ async fn join(
         tasks,
         offer_id: 1,
         offer_waits: true,
+        offered_at: Instant::now(),
         offer_again: false,
         answered: false,
         receive_sections: 2 * sections,
