@@ -64,14 +64,15 @@ impl<T> Default for Mailbox<T> {
 }
 
 impl<T> Mailbox<T> {
-    /// Puts the newest value in; what lay there is dropped and counted.
-    pub fn put(&self, value: T) {
+    /// Puts the newest value in; gives back what lay there untaken, which counts as dropped.
+    pub fn put(&self, value: T) -> Option<T> {
         let old = self.slot().replace(value);
         self.shared.put.fetch_add(1, Ordering::Relaxed);
         if old.is_some() {
             self.shared.dropped.fetch_add(1, Ordering::Relaxed);
         }
         self.shared.filled.notify_one();
+        old
     }
 
     /// Takes what is there, without waiting.
@@ -135,8 +136,8 @@ mod tests {
     #[test]
     fn the_newest_value_wins_and_drops_are_counted() {
         let mailbox = Mailbox::default();
-        mailbox.put(1);
-        mailbox.put(2);
+        assert_eq!(mailbox.put(1), None);
+        assert_eq!(mailbox.put(2), Some(1), "what nobody took comes back");
         assert_eq!(mailbox.take(), Some(2));
         assert_eq!(mailbox.take(), None);
         assert_eq!(mailbox.counts(), MailboxCounts { put: 2, taken: 1, dropped: 1 });

@@ -130,12 +130,13 @@ pub fn run(args: DemoArgs) -> anyhow::Result<()> {
 struct GuestProgress {
     guests: Guests,
     told: String,
+    errors_told: usize,
     started: Instant,
 }
 
 impl GuestProgress {
     fn new(guests: Guests) -> Self {
-        Self { guests, told: String::new(), started: Instant::now() }
+        Self { guests, told: String::new(), errors_told: 0, started: Instant::now() }
     }
 }
 
@@ -147,6 +148,10 @@ impl rotunda::app::Progress for GuestProgress {
             progress(format_args!("{:>5.1} s  {line}", self.started.elapsed().as_secs_f32()));
             self.told = line;
         }
+        for error in status.errors.iter().skip(self.errors_told) {
+            progress(format_args!("{:>5.1} s  {error}", self.started.elapsed().as_secs_f32()));
+        }
+        self.errors_told = status.errors.len();
     }
 }
 

@@ -3,7 +3,9 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::timeout;
 
 use super::MediaHub;
 use super::call::{Call, CallEnd};
@@ -11,6 +13,9 @@ use super::link::{Dialed, dial};
 use super::{login, reasons};
 use crate::bridge::{COMMAND_CAPACITY, EnginePort, LoginRequest, RoomCommand, RoomEvent, SessionId};
 use crate::model::{CallError, ErrorCode, PublishState, RoomState, RoomStateReason};
+
+/// An attempt to dial that was given up may take this long to end when the engine ends.
+const DIALS_END: Duration = Duration::from_millis(1500);
 
 /// What the engine does after a call.
 enum Next {
@@ -37,8 +42,11 @@ pub(super) async fn run(port: EnginePort, hub: Arc<MediaHub>) {
                 None => Next::Stop,
             },
             Next::Login(request) => Box::pin(engine.enter(request)).await,
-            Next::Stop => return,
+            Next::Stop => break,
         };
+    }
+    if timeout(DIALS_END, engine.hub.dials.closed()).await.is_err() {
+        tracing::debug!("an attempt to dial goes on; it ends with the engine");
     }
 }
 
@@ -59,7 +67,8 @@ impl Engine {
             return self.failed(error).await;
         }
         let dialed = {
-            let mut dialing = Box::pin(dial_any(&request, &request.token));
+            let hub = Arc::clone(&self.hub);
+            let mut dialing = Box::pin(dial_any(&hub, &request, &request.token));
             loop {
                 tokio::select! {
                     result = &mut dialing => break result,
@@ -133,10 +142,10 @@ async fn refuse(port: &EnginePort, session: SessionId, command: RoomCommand) {
 ///
 /// # Errors
 /// The last server's [`CallError`].
-pub(super) async fn dial_any(request: &LoginRequest, token: &str) -> Result<Dialed, CallError> {
+pub(super) async fn dial_any(hub: &MediaHub, request: &LoginRequest, token: &str) -> Result<Dialed, CallError> {
     let mut last = CallError::new(ErrorCode::ConnectFailed, "no server address was given");
     for server in &request.servers {
-        match Box::pin(dial(server, token, request.auto_play)).await {
+        match Box::pin(dial(server, token, request.auto_play, hub.dials.subscribe())).await {
             Ok(dialed) => return Ok(dialed),
             Err(error) => {
                 tracing::info!(%server, %error, "a server was not reached");
@@ -151,6 +160,6 @@ pub(super) async fn dial_any(request: &LoginRequest, token: &str) -> Result<Dial
 }
 
 /// Time since 1970; zero on a clock before that.
-pub(super) fn unix_now() -> std::time::Duration {
+pub(super) fn unix_now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -16,6 +16,8 @@ use crate::model::{CallError, PublishState, RoomState, StreamId, StreamKind, Use
 
 /// How often the guests' events are read.
 const LISTEN_EVERY: Duration = Duration::from_millis(20);
+/// Problems that are kept altogether, the first ones: later ones tend to follow from them.
+const MAX_ERRORS: usize = 32;
 
 /// One guest.
 #[derive(Clone, Debug)]
@@ -51,7 +53,7 @@ pub struct GuestsStatus {
     pub publishing: usize,
     /// Streams that should be, in the end.
     pub streams: usize,
-    /// What went wrong, newest last.
+    /// What went wrong, newest last; the first 32.
     pub errors: Vec<String>,
 }
 
@@ -114,6 +116,7 @@ struct Guest {
     publications: Vec<PublishRequest>,
     connected: bool,
     streams: BTreeMap<StreamId, PublishState>,
+    /// Not yet in the status.
     errors: Vec<String>,
 }
 
@@ -146,7 +149,9 @@ impl Guest {
 
     fn note(&mut self, error: &CallError) {
         tracing::warn!(guest = %self.name, %error, "a guest has a problem");
-        self.errors.push(format!("{}: {error}", self.name));
+        if self.errors.len() < MAX_ERRORS {
+            self.errors.push(format!("{}: {error}", self.name));
+        }
     }
 
     fn listen(&mut self) {
@@ -220,7 +225,10 @@ fn listen(mut guests: Vec<Guest>, status: &Mutex<GuestsStatus>, leave: &AtomicBo
         status.connected = guests.iter().filter(|g| g.connected).count();
         status.publishing =
             guests.iter().flat_map(|g| g.streams.values()).filter(|s| **s == PublishState::Publishing).count();
-        status.errors = guests.iter().flat_map(|g| g.errors.iter().cloned()).collect();
+        for guest in &mut guests {
+            let room = MAX_ERRORS.saturating_sub(status.errors.len());
+            status.errors.extend(guest.errors.drain(..).take(room));
+        }
         drop(status);
         std::thread::sleep(LISTEN_EVERY);
     }

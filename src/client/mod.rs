@@ -27,6 +27,8 @@ pub mod report;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use crate::bridge::{EngineHandle, engine_channels};
 use crate::media::audio::{AudioError, AudioOutput, Playout};
 
@@ -65,6 +67,8 @@ struct MediaHub {
     name: String,
     decoders: Option<play::DecodePool>,
     playout: Option<Playout>,
+    /// Every attempt to dial listens to this until it has ended, so that the engine can wait for those given up.
+    dials: watch::Sender<()>,
 }
 
 /// Starts an engine. It is in no room; send it a login. Dropping the handle leaves the room and ends the engine.
@@ -85,7 +89,7 @@ pub fn start(config: EngineConfig) -> Result<EngineHandle, EngineError> {
         None
     };
     let playout = if config.play_audio { Some(Playout::start(config.audio_output)?) } else { None };
-    let hub = Arc::new(MediaHub { name: config.name.clone(), decoders, playout });
+    let hub = Arc::new(MediaHub { name: config.name.clone(), decoders, playout, dials: watch::Sender::new(()) });
     let (handle, port) = engine_channels();
     let thread = std::thread::Builder::new().name(config.name).spawn(move || run(runtime, port, hub))?;
     Ok(handle.with_thread(thread))

@@ -28,7 +28,8 @@ pub struct Recorder {
     names: BTreeMap<UserId, String>,
     owned: BTreeMap<StreamId, PublishState>,
     tracks: BTreeMap<TrackSid, TrackRecord>,
-    presented: BTreeMap<StreamId, Presented>,
+    /// By picture: a stream that is published anew begins anew.
+    presented: BTreeMap<TrackSid, Presented>,
     frame_ms: Samples,
     errors: Vec<String>,
     chat_messages: u64,
@@ -221,9 +222,13 @@ impl Recorder {
 
     /// Takes note of a frame that was shown at `now_unix_ms`.
     pub fn on_frame_presented(&mut self, stream: &StreamId, frame: &VideoFrame, now_unix_ms: u64) {
-        let presented = match self.presented.get_mut(stream) {
+        let shown =
+            |track: &TrackRecord| track.stream == *stream && track.info.kind == MediaKind::Video && !track.ended;
+        // Ours are not among the tracks: nobody asks how they look here.
+        let Some((sid, _)) = self.tracks.iter().find(|(_, track)| shown(track)) else { return };
+        let presented = match self.presented.get_mut(sid) {
             Some(presented) => presented,
-            None => self.presented.entry(stream.clone()).or_default(),
+            None => self.presented.entry(sid.clone()).or_default(),
         };
         presented.frames += 1;
         presented.size = (frame.width(), frame.height());
@@ -276,6 +281,11 @@ impl Recorder {
         if self.me.as_ref() == Some(&stream.owner) {
             return;
         }
+        for (sid, track) in &mut self.tracks {
+            if track.stream == stream.id && stream.tracks().all(|present| present.sid != *sid) {
+                track.ended = true;
+            }
+        }
         for info in stream.tracks() {
             let record = self.tracks.entry(info.sid.clone()).or_insert_with(|| TrackRecord {
                 stream: stream.id.clone(),
@@ -288,12 +298,12 @@ impl Recorder {
             });
             record.was_muted |= info.muted;
             record.info = info.clone();
+            record.ended = false;
         }
     }
 
     fn track_report(&self, sid: &TrackSid, track: &TrackRecord) -> StreamReport {
-        let is_video = track.info.kind == MediaKind::Video;
-        let presented = self.presented.get(&track.stream).filter(|_| is_video);
+        let presented = self.presented.get(sid);
         let shown_size = presented.map(|p| p.size).filter(|size| size.0 > 0);
         let mut report = StreamReport {
             participant: track.owner.to_string(),
@@ -485,6 +495,24 @@ mod tests {
         let report = recorder.report(expected);
         assert!(report.ok, "{:?}", report.problems);
         assert_eq!((report.streams[0].name.as_str(), report.streams[0].frames_decoded), ("ANN", 3));
+    }
+
+    #[test]
+    fn a_stream_published_anew_is_counted_anew() {
+        let mut recorder = Recorder::new("r");
+        connected(&mut recorder);
+        let first = camera("ann");
+        let mut second = first.clone();
+        second.video.as_mut().unwrap().sid = TrackSid::new("TR_second").unwrap();
+        let frame = VideoFrame::new(2, 2, Default::default(), 0, vec![0; 6]).unwrap();
+        recorder.on_event(&RoomEvent::StreamAdded(first.clone()));
+        recorder.on_frame_presented(&first.id, &frame, 0);
+        recorder.on_frame_presented(&first.id, &frame, 0);
+        recorder.on_event(&RoomEvent::StreamUpdated(second));
+        recorder.on_frame_presented(&first.id, &frame, 0);
+        let report = recorder.report(Expectations::default());
+        let figures: Vec<_> = report.streams.iter().map(|s| (s.ended, s.frames_presented)).collect();
+        assert_eq!(figures, [(true, 2), (false, 1)]);
     }
 
     #[test]

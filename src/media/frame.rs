@@ -157,13 +157,6 @@ pub struct AudioBlock {
     pub channels: u8,
 }
 
-impl AudioBlock {
-    /// Root mean square of all samples, 0..=1 for sound within the nominal range.
-    pub fn level(&self) -> f32 {
-        rms(&self.samples)
-    }
-}
-
 /// Root mean square of samples; 0 for none.
 pub fn rms(samples: &[f32]) -> f32 {
     if samples.is_empty() {

@@ -11,7 +11,7 @@ use rotunda::client::{self, EngineConfig};
 use rotunda::media::audio::AudioOutput;
 use rotunda::media::capture::PortraitSource;
 use rotunda::media::{CaptureError, VideoFormat, VideoFrame, VideoSource};
-use rotunda::model::{RoomId, RoomState, StreamId, StreamKind};
+use rotunda::model::{PublishState, RoomId, RoomState, StreamId, StreamKind};
 use rotunda::protocol::token::{self, TokenRequest};
 
 /// 720p30, as MEASURES.md asks.
@@ -108,10 +108,14 @@ pub fn publisher(url: &str, room: &str, replay: &Replay) -> anyhow::Result<Engin
         video: Some((Box::new(replay.clone()), VideoOptions { max_bitrate_bps: BITRATE_BPS })),
         audio: None,
     }))?;
-    wait_for(&mut engine, "the publication", |event| {
-        matches!(event, RoomEvent::PublishStateChanged { state: rotunda::model::PublishState::Publishing, .. })
+    let told = wait_for(&mut engine, "the publication", |event| {
+        matches!(event, RoomEvent::PublishStateChanged { state, error, .. }
+            if *state == PublishState::Publishing || error.is_some())
     })?;
-    Ok(engine)
+    match told {
+        RoomEvent::PublishStateChanged { error: Some(error), .. } => bail!("the publication failed: {error}"),
+        _ => Ok(engine),
+    }
 }
 
 /// A server in a process of its own; ended on drop.

@@ -408,8 +408,8 @@ fn twenty_five_panels_are_uploaded_only_while_in_view() {
     let run = |app: &mut App, frames: usize| {
         for _ in 0..frames {
             // Two pictures a frame: only the newer may be uploaded.
-            feeds.iter().for_each(|feed| feed.put(frame.clone()));
-            feeds.iter().for_each(|feed| feed.put(frame.clone()));
+            feeds.iter().for_each(|feed| drop(feed.put(frame.clone())));
+            feeds.iter().for_each(|feed| drop(feed.put(frame.clone())));
             app.update();
         }
     };
@@ -437,7 +437,7 @@ fn twenty_five_panels_are_uploaded_only_while_in_view() {
     walkers.single_mut(app.world_mut()).unwrap().yaw = 0.0;
     let again: Vec<_> = (0..8).map(|n| engine.join_with_camera(&format!("h{n}"), &format!("H{n}"), n, false)).collect();
     for _ in 0..10 {
-        again.iter().for_each(|feed| feed.put(frame.clone()));
+        again.iter().for_each(|feed| drop(feed.put(frame.clone())));
         app.update();
     }
     assert!(stats.frames() > hidden, "the newcomers are shown");

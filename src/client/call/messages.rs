@@ -36,6 +36,11 @@ impl Messages {
         self.texts = TextStreams::default();
     }
 
+    /// Someone is gone: what they left unfinished stays so.
+    pub(super) fn forget(&mut self, user: &UserId) {
+        self.texts.forget(user.as_str());
+    }
+
     /// Whether this message was not told before.
     fn is_new(&mut self, from: &UserId, id: &str) -> bool {
         if id.is_empty() {
@@ -111,8 +116,8 @@ impl Call<'_> {
             return Ok(());
         }
         let Inbound { packet, reliable } = inbound;
-        let from = UserId::new(packet.participant_identity).ok();
-        let sender = packet.participant_sid;
+        let sender = packet.participant_identity;
+        let from = UserId::new(sender.as_str()).ok();
         match packet.value {
             Some(Value::User(user)) => self.user_packet(from, user, reliable).await,
             Some(Value::ChatMessage(message)) => self.chat(from, chat_from_message(&message)).await,

@@ -219,6 +219,9 @@ impl<'a> Call<'a> {
     }
 
     async fn tick(&mut self, link: &mut Link) -> Flow {
+        if link.is_stuck() {
+            return Err(LinkEnd::Lost("the server does not answer an offer".to_owned()));
+        }
         self.expire_requests(link).await?;
         self.adapt_rates(link);
         self.refresh_snapshot(link).await;

@@ -15,7 +15,7 @@ use webrtc::rtp_transceiver::RtpTransceiver;
 
 use crate::client::link::{Link, LinkError, OwnedTask, is_audio_level};
 use crate::client::publish::{Gate, SEND_QUEUE, Sink, hear_requests, send};
-use crate::model::{MediaKind, StreamId, StreamKind, TrackInfo};
+use crate::model::{MediaKind, StreamId, StreamKind, TrackInfo, TrackSid};
 use crate::protocol::convert;
 
 /// One own track.
@@ -27,6 +27,8 @@ pub(super) struct OwnTrack {
     pub(super) width: u32,
     pub(super) height: u32,
     pub(super) max_bitrate_bps: u32,
+    /// As the server named it last, be it on an earlier link.
+    named: Option<TrackInfo>,
     linked: Option<Linked>,
 }
 
@@ -35,7 +37,8 @@ struct Linked {
     asked: Instant,
     ssrc: u32,
     local: Arc<TrackLocalStaticRTP>,
-    info: Option<TrackInfo>,
+    /// Named by the server, on this link.
+    taken: bool,
     transceiver: Option<Arc<dyn RtpTransceiver>>,
     /// Sending and hearing tasks, once answered.
     tasks: Option<[OwnedTask; 2]>,
@@ -44,7 +47,7 @@ struct Linked {
 impl OwnTrack {
     /// A track that is on no link yet.
     pub(super) fn new(media: MediaKind, gate: Arc<Gate>, width: u32, height: u32, max_bitrate_bps: u32) -> Self {
-        Self { media, gate, muted: false, width, height, max_bitrate_bps, linked: None }
+        Self { media, gate, muted: false, width, height, max_bitrate_bps, named: None, linked: None }
     }
 
     /// Asks the server to take the track.
@@ -54,7 +57,7 @@ impl OwnTrack {
         let local = Arc::new(TrackLocalStaticRTP::new(media_track(stream, &cid, ssrc, self.media)));
         let request = self.add_track_request(stream, kind, &cid);
         self.linked =
-            Some(Linked { cid, asked: Instant::now(), ssrc, local, info: None, transceiver: None, tasks: None });
+            Some(Linked { cid, asked: Instant::now(), ssrc, local, taken: false, transceiver: None, tasks: None });
         link.request(Request::AddTrack(request)).await;
     }
 
@@ -97,11 +100,12 @@ impl OwnTrack {
     /// The server took the track: adds it to the next offer.
     pub(super) async fn taken(&mut self, link: &Link, info: TrackInfo) -> Result<(), LinkError> {
         let Some(linked) = &mut self.linked else { return Ok(()) };
-        if linked.info.is_some() {
+        if linked.taken {
             return Ok(());
         }
         linked.transceiver = Some(link.add_track(Arc::clone(&linked.local) as Arc<_>).await?);
-        linked.info = Some(info);
+        linked.taken = true;
+        self.named = Some(info);
         Ok(())
     }
 
@@ -141,10 +145,15 @@ impl OwnTrack {
         self.linked.as_ref().filter(|linked| linked.tasks.is_none()).map(|linked| linked.asked)
     }
 
-    /// The track as the server named it on the present link.
+    /// The track as the server named it, between links as it was on the last.
     pub(super) fn info(&self) -> Option<TrackInfo> {
-        let info = self.linked.as_ref()?.info.clone()?;
-        Some(TrackInfo { muted: self.muted, ..info })
+        self.named.clone().map(|info| TrackInfo { muted: self.muted, ..info })
+    }
+
+    /// The server's id of the track on the present link.
+    pub(super) fn sid(&self) -> Option<&TrackSid> {
+        let taken = self.linked.as_ref().is_some_and(|linked| linked.taken);
+        self.named.as_ref().filter(|_| taken).map(|info| &info.sid)
     }
 
     /// The link is gone.

@@ -36,6 +36,13 @@ impl Played {
         }
     }
 
+    fn video(&self) -> Option<&VideoTrack> {
+        self.tracks.iter().find_map(|track| match track {
+            PlayedTrack::Video(video) => Some(video.as_ref()),
+            PlayedTrack::Audio(_) => None,
+        })
+    }
+
     fn track(&self, sid: &str) -> Option<&PlayedTrack> {
         self.tracks.iter().find(|track| track.sid().as_str() == sid)
     }
@@ -151,6 +158,7 @@ impl Call<'_> {
             return;
         }
         send_quality(link, played).await;
+        self.sync_pause(stream);
     }
 
     /// Takes played streams up on a fresh link.
@@ -221,6 +229,17 @@ impl Call<'_> {
                 self.tell(RoomEvent::VideoFeedOpened { stream: info.id.clone(), feed }).await;
             }
             self.read_in(&sid).await;
+        }
+        self.sync_pause(&info.id);
+    }
+
+    /// A picture that its publisher muted, or that is not wanted now, does not freeze.
+    fn sync_pause(&self, stream: &StreamId) {
+        let Some(played) = self.played.get(stream) else { return };
+        let muted = self.roster.stream(stream).and_then(|info| info.video.as_ref()).is_some_and(|video| video.muted);
+        let unwanted = played.quality.is_some_and(|quality| !quality.enabled);
+        if let Some(video) = played.video() {
+            video.set_paused(muted || unwanted);
         }
     }
 
@@ -293,14 +312,7 @@ async fn subscribe(link: &Link, tracks: impl IntoIterator<Item = &TrackSid>, sub
 
 async fn send_quality(link: &Link, played: &Played) {
     let Some(quality) = played.quality else { return };
-    let video = played.tracks.iter().find_map(|track| match track {
-        PlayedTrack::Video(video) => Some(video),
-        PlayedTrack::Audio(_) => None,
-    });
-    let Some(video) = video else { return };
-    if !quality.enabled {
-        video.pause();
-    }
+    let Some(video) = played.video() else { return };
     let update = proto::UpdateTrackSettings {
         track_sids: vec![video.sid().to_string()],
         disabled: !quality.enabled,

@@ -196,7 +196,7 @@ impl Call<'_> {
         }
         track.taken(link, info).await.map_err(link_lost)?;
         link.negotiate().await.map_err(link_lost)?;
-        if publication.tracks.iter().all(|track| track.info().is_some()) {
+        if publication.tracks.iter().all(|track| track.sid().is_some()) {
             publication.told = true;
             let info = publication.info(stream, &me);
             let preview = if publication.preview_told { None } else { publication.preview.clone() };
@@ -379,7 +379,7 @@ impl Call<'_> {
         }
         track.muted = muted;
         track.gate.set_muted(muted);
-        let sid = track.info().map(|info| info.sid.to_string());
+        let sid = track.sid().map(ToString::to_string);
         self.tell_own_updated(stream).await;
         sid
     }
@@ -389,7 +389,7 @@ impl Call<'_> {
         let Some(stream) = self.own_stream_of(sid) else { return };
         let Some(publication) = self.own.get_mut(&stream) else { return };
         for track in &mut publication.tracks {
-            if track.info().is_some_and(|info| info.sid.as_str() == sid) {
+            if track.sid().is_some_and(|named| named.as_str() == sid) {
                 track.muted = muted;
                 track.gate.set_muted(muted);
             }
@@ -405,7 +405,7 @@ impl Call<'_> {
     }
 
     fn own_stream_of(&self, sid: &str) -> Option<StreamId> {
-        let has = |track: &OwnTrack| track.info().is_some_and(|info| info.sid.as_str() == sid);
+        let has = |track: &OwnTrack| track.sid().is_some_and(|named| named.as_str() == sid);
         self.own.iter().find(|(_, publication)| publication.tracks.iter().any(has)).map(|(stream, _)| stream.clone())
     }
 

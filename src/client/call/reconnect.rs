@@ -1,6 +1,7 @@
 //! Coming back after the link broke: a fresh login with growing pauses, and a clear end when nothing helps. What was
 //! published and played is taken up again by `Call::begin`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -34,10 +35,10 @@ impl Call<'_> {
         self.tell_interrupted().await;
         let mut last = CallError::new(ErrorCode::ConnectFailed, why.to_owned());
         for attempt in 0..ATTEMPTS {
-            let request = self.request.clone();
+            let (hub, request) = (Arc::clone(&self.hub), self.request.clone());
             let dialing = async {
                 sleep(pause(attempt, rand::random())).await;
-                Box::pin(dial_any(&request, &token)).await
+                Box::pin(dial_any(&hub, &request, &token)).await
             };
             tokio::pin!(dialing);
             let result = loop {

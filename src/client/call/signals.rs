@@ -72,6 +72,7 @@ impl Call<'_> {
                 }
                 RosterChange::UserLeft { user, .. } => {
                     self.levels.forget(user);
+                    self.messages.forget(user);
                     self.tell(event_of(change)).await;
                 }
                 RosterChange::UserJoined(_) | RosterChange::UserUpdated(_) => self.tell(event_of(change)).await,

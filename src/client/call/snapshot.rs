@@ -56,17 +56,20 @@ impl Call<'_> {
             sent_kbps: self.sent_kbps(),
             ..Default::default()
         };
+        let mut heard: BTreeMap<UserId, f32> = BTreeMap::new();
         for (stream, played) in &self.played {
             let owner = self.roster.stream(stream).map(|info| info.owner.clone());
             for track in &played.tracks {
                 let stats = track.stats();
-                // Our own meter is finer than the server's eighths.
                 if let (TrackStats::Audio(audio), Some(owner), true) = (&stats, &owner, self.hub.playout.is_some()) {
-                    snapshot.levels.insert(owner.clone(), audio.level);
+                    let level = heard.entry(owner.clone()).or_default();
+                    *level = level.max(audio.level);
                 }
                 snapshot.tracks.insert(track.sid().clone(), (stream.clone(), stats));
             }
         }
+        // Our own meters are finer than the server's eighths.
+        snapshot.levels.extend(heard);
         if let Some(me) = &self.me
             && let Some(level) = self.own_level()
         {

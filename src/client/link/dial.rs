@@ -2,19 +2,21 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::net::IpAddr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use livekit_api::signal_client::{SignalClient, SignalOptions};
 use livekit_protocol as proto;
 use proto::signal_response::Message as Response;
+use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 use url::{Host, Url};
-use webrtc::peer_connection::{RTCConfigurationBuilder, RTCIceServer, RTCPeerConnectionState};
+use webrtc::peer_connection::{RTCConfigurationBuilder, RTCIceServer, RTCPeerConnectionState, RTCSessionDescription};
 
 use super::channels::Channels;
-use super::peer::{self, PeerEvent};
+use super::peer::{self, Peer, PeerEvent};
 use super::tasks::Tasks;
-use super::{Link, LinkError, PeerEvents, Signal, Signals, description, receive_sections};
+use super::{Link, LinkError, PeerEvents, Signal, Signals, close_peer, description, receive_sections};
 use crate::client::reasons;
 use crate::model::{CallError, ErrorCode};
 
@@ -37,28 +39,82 @@ pub(in crate::client) struct Dialed {
     pub(in crate::client) join: proto::JoinResponse,
 }
 
-/// Dials one server.
+/// Dials one server. The attempt is a task of its own: when the caller goes away or its time is over, it ends what it
+/// began, so that nobody stays behind in the room and no socket is left open. It keeps `alive` until then.
 ///
 /// # Errors
 /// [`CallError`] that says why; [`reasons::may_retry`] tells whether another attempt may help.
-pub(in crate::client) async fn dial(server: &str, token: &str, auto_subscribe: bool) -> Result<Dialed, CallError> {
-    match timeout(LOGIN_TIMEOUT, Box::pin(attempt(server, token, auto_subscribe))).await {
-        Ok(result) => result,
+pub(in crate::client) async fn dial(
+    server: &str,
+    token: &str,
+    auto_subscribe: bool,
+    alive: watch::Receiver<()>,
+) -> Result<Dialed, CallError> {
+    let (mut caller, result) = oneshot::channel();
+    let (address, token) = (server.to_owned(), token.to_owned());
+    tokio::spawn(async move {
+        let result = Box::pin(attempt(&address, &token, auto_subscribe, &mut caller)).await;
+        if let Err(Ok(Dialed { link, .. })) = caller.send(result) {
+            link.close(true).await;
+        }
+        drop(alive);
+    });
+    match timeout(LOGIN_TIMEOUT, result).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) => Err(CallError::new(ErrorCode::ConnectFailed, "the call engine is ending")),
         Err(_) => Err(reasons::timeout(server)),
     }
 }
 
-async fn attempt(server: &str, token: &str, auto_subscribe: bool) -> Result<Dialed, CallError> {
-    let local = |error: LinkError| {
-        CallError::new(ErrorCode::ConnectFailed, format!("the connection to {server} cannot be set up: {error}"))
+/// What the caller of an attempt waits for.
+type Caller = oneshot::Sender<Result<Dialed, CallError>>;
+
+async fn attempt(server: &str, token: &str, auto_subscribe: bool, caller: &mut Caller) -> Result<Dialed, CallError> {
+    let peer = peer::build(is_loopback(server)).await.map_err(|error| local(server, &error.into()))?;
+    let connection = Arc::clone(&peer.connection);
+    let (mut link, offer, join) = match Box::pin(join(server, token, auto_subscribe, peer)).await {
+        Ok(joined) => joined,
+        Err(error) => {
+            close_peer(&connection).await;
+            return Err(error);
+        }
     };
-    let peer = peer::build(is_loopback(server)).await.map_err(|error| local(error.into()))?;
+    let standing = async {
+        offer_in_force(&link, offer, &join).await.map_err(|error| local(server, &error))?;
+        establish(&mut link, server).await
+    };
+    let outcome = tokio::select! {
+        outcome = standing => outcome,
+        () = caller.closed() => Err(CallError::new(ErrorCode::ConnectFailed, "nobody waits for the connection")),
+    };
+    match outcome {
+        Ok(()) => Ok(Dialed { link, join }),
+        Err(error) => {
+            link.close(true).await;
+            Err(error)
+        }
+    }
+}
+
+/// Something on this side failed.
+fn local(server: &str, error: &LinkError) -> CallError {
+    CallError::new(ErrorCode::ConnectFailed, format!("the connection to {server} cannot be set up: {error}"))
+}
+
+/// Gets into the room with a first offer, which is not in force yet. Takes at most what the client library's own
+/// limits add up to, and must not be dropped midway: the library would stay in the room.
+async fn join(
+    server: &str,
+    token: &str,
+    auto_subscribe: bool,
+    peer: Peer,
+) -> Result<(Link, RTCSessionDescription, proto::JoinResponse), CallError> {
     let mut tasks = Tasks::default();
     let (channels, inbound) =
-        Channels::create(&peer.connection, &mut tasks).await.map_err(|error| local(error.into()))?;
+        Channels::create(&peer.connection, &mut tasks).await.map_err(|error| local(server, &error.into()))?;
     let sections = if auto_subscribe { FIRST_SECTIONS } else { 0 };
-    receive_sections(&peer.connection, sections, sections).await.map_err(local)?;
-    let offer = peer.connection.create_offer(None).await.map_err(|error| local(error.into()))?;
+    receive_sections(&peer.connection, sections, sections).await.map_err(|error| local(server, &error))?;
+    let offer = peer.connection.create_offer(None).await.map_err(|error| local(server, &error.into()))?;
 
     let first_offer = description(offer.clone(), 1);
     let (signal, join, signals) =
@@ -72,17 +128,7 @@ async fn attempt(server: &str, token: &str, auto_subscribe: bool) -> Result<Dial
             format!("{server} is too old: it needs to speak the protocol's single peer connection (/rtc/v1)"),
         ));
     }
-    // The offer takes force only now, so that gathering candidates knows the server's STUN and TURN servers.
-    let ice_servers: Vec<RTCIceServer> = join.ice_servers.iter().take(MAX_ICE_SERVERS).map(ice_server).collect();
-    if !ice_servers.is_empty() {
-        let configuration = RTCConfigurationBuilder::default().with_ice_servers(ice_servers).build();
-        if let Err(error) = peer.connection.set_configuration(configuration).await {
-            tracing::warn!(%error, "the server's ICE servers cannot be used");
-        }
-    }
-    peer.connection.set_local_description(offer).await.map_err(|error| local(error.into()))?;
-
-    let mut link = Link {
+    let link = Link {
         signal,
         signals: Signals { early: VecDeque::new(), events: signals },
         peer_events: PeerEvents { early: VecDeque::new(), events: peer.events },
@@ -93,19 +139,30 @@ async fn attempt(server: &str, token: &str, auto_subscribe: bool) -> Result<Dial
         tasks,
         offer_id: 1,
         offer_waits: true,
+        offered_at: Instant::now(),
         offer_again: false,
         answered: false,
         receive_sections: 2 * sections,
         early_candidates: Vec::new(),
         candidates: HashSet::new(),
     };
-    match establish(&mut link, server).await {
-        Ok(()) => Ok(Dialed { link, join }),
-        Err(error) => {
-            link.close(false).await;
-            Err(error)
+    Ok((link, offer, join))
+}
+
+/// Puts the first offer in force: only now, so that gathering candidates knows the server's STUN and TURN servers.
+async fn offer_in_force(
+    link: &Link,
+    offer: RTCSessionDescription,
+    join: &proto::JoinResponse,
+) -> Result<(), LinkError> {
+    let ice_servers: Vec<RTCIceServer> = join.ice_servers.iter().take(MAX_ICE_SERVERS).map(ice_server).collect();
+    if !ice_servers.is_empty() {
+        let configuration = RTCConfigurationBuilder::default().with_ice_servers(ice_servers).build();
+        if let Err(error) = link.peer.set_configuration(configuration).await {
+            tracing::warn!(%error, "the server's ICE servers cannot be used");
         }
     }
+    Ok(link.peer.set_local_description(offer).await?)
 }
 
 /// Waits until the peer connection stands; keeps what the server says meanwhile for later.

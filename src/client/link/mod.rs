@@ -12,7 +12,7 @@ mod tasks;
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use livekit_api::signal_client::{SignalClient, SignalEvent, SignalEvents};
 use livekit_protocol as proto;
@@ -36,6 +36,8 @@ const MAX_RECEIVE_SECTIONS: u32 = 256;
 const MAX_CANDIDATES: usize = 64;
 /// A request that is not taken off our hands in this time is given up; the ping timeout will end the link.
 const REQUEST_STALL: Duration = Duration::from_secs(2);
+/// An offer that is not answered in this time never will be: only a new link helps.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
 /// Leaving may take this long for the signalling, and this long for the peer connection.
 const SIGNAL_CLOSE: Duration = Duration::from_millis(1000);
 const PEER_CLOSE: Duration = Duration::from_millis(500);
@@ -68,6 +70,7 @@ pub(super) struct Link {
     tasks: Tasks,
     offer_id: u32,
     offer_waits: bool,
+    offered_at: Instant,
     offer_again: bool,
     answered: bool,
     receive_sections: u32,
@@ -182,9 +185,15 @@ impl Link {
         let offer = self.peer.create_offer(None).await?;
         self.peer.set_local_description(offer.clone()).await?;
         self.offer_waits = true;
+        self.offered_at = Instant::now();
         self.offer_id += 1;
         self.request(Request::Offer(description(offer, self.offer_id))).await;
         Ok(())
+    }
+
+    /// Whether the server leaves an offer without an answer, so that nothing can be changed any more.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.offer_waits && self.offered_at.elapsed() > ANSWER_TIMEOUT
     }
 
     /// Applies an answer. `true` when it was the one awaited: what was offered is in force.
@@ -256,11 +265,16 @@ impl Link {
         if timeout(SIGNAL_CLOSE, goodbye).await.is_err() {
             tracing::debug!("the server did not take the goodbye in time");
         }
-        match timeout(PEER_CLOSE, self.peer.close()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(%error, "the peer connection did not close cleanly"),
-            Err(_) => tracing::debug!("the peer connection did not close in time"),
-        }
+        close_peer(&self.peer).await;
+    }
+}
+
+/// Ends a peer connection within a bounded time; dropping one ends nothing.
+async fn close_peer(peer: &Arc<dyn PeerConnection>) {
+    match timeout(PEER_CLOSE, peer.close()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "the peer connection did not close cleanly"),
+        Err(_) => tracing::debug!("the peer connection did not close in time"),
     }
 }
 

@@ -20,7 +20,8 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct Encoded {
     pub(super) track: Arc<VideoTrack>,
     pub(super) data: Vec<u8>,
-    pub(super) keyframe: bool,
+    /// Which keyframe it builds on, or is.
+    pub(super) epoch: u64,
     pub(super) timestamp_us: u64,
 }
 
@@ -76,7 +77,7 @@ fn run(frames: &Receiver<Encoded>) {
 }
 
 fn decode(slots: &mut HashMap<*const VideoTrack, Slot>, encoded: Encoded) {
-    let Encoded { track, data, keyframe, timestamp_us } = encoded;
+    let Encoded { track, data, epoch, timestamp_us } = encoded;
     track.taken();
     let key = Arc::as_ptr(&track);
     let decoder = match slots.entry(key) {
@@ -85,19 +86,23 @@ fn decode(slots: &mut HashMap<*const VideoTrack, Slot>, encoded: Encoded) {
             Ok(decoder) => &mut entry.insert(Slot { track: Arc::downgrade(&track), decoder }).decoder,
             Err(error) => {
                 tracing::error!(%error, track = %track.sid(), "no decoder");
-                track.not_decoded(true);
+                track.not_decoded(epoch);
                 return;
             }
         },
     };
     let started = Instant::now();
     match decoder.decode(&data, timestamp_us) {
-        Ok(Some(frame)) => track.decoded(frame, started.elapsed()),
+        Ok(Some(frame)) => {
+            if let Some(untaken) = track.decoded(frame, started.elapsed()) {
+                decoder.recycle(untaken);
+            }
+        }
         // The encoder hid this frame on purpose: nothing to show, nothing lost.
         Ok(None) => {}
         Err(error) => {
-            tracing::debug!(%error, keyframe, track = %track.sid(), "a frame cannot be decoded");
-            track.not_decoded(true);
+            tracing::debug!(%error, epoch, track = %track.sid(), "a frame cannot be decoded");
+            track.not_decoded(epoch);
         }
     }
 }

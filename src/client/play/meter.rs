@@ -52,34 +52,44 @@ pub(super) struct Freezes {
     last: Option<Instant>,
     intervals: VecDeque<Duration>,
     count: u64,
+    paused: bool,
 }
 
 impl Freezes {
     /// A frame was decoded.
     pub(super) fn frame(&mut self, now: Instant) {
+        if self.is_frozen(now) {
+            self.count += 1;
+        }
+        if self.paused {
+            return;
+        }
         if let Some(last) = self.last.replace(now) {
-            let gap = now.saturating_duration_since(last);
-            if !self.intervals.is_empty() {
-                let mean = self.intervals.iter().sum::<Duration>() / self.intervals.len() as u32;
-                if gap > (mean * 3).max(mean + FREEZE_EXTRA) {
-                    self.count += 1;
-                }
-            }
             if self.intervals.len() == INTERVALS {
                 self.intervals.pop_front();
             }
-            self.intervals.push_back(gap);
+            self.intervals.push_back(now.saturating_duration_since(last));
         }
     }
 
-    /// The pictures paused on purpose: the next gap is no freeze.
-    pub(super) fn pause(&mut self) {
-        self.last = None;
+    /// Whether the newest frame has been there for so long that a viewer sees it stand still.
+    fn is_frozen(&self, now: Instant) -> bool {
+        let Some(last) = self.last.filter(|_| !self.intervals.is_empty()) else { return false };
+        let mean = self.intervals.iter().sum::<Duration>() / self.intervals.len() as u32;
+        now.saturating_duration_since(last) > (mean * 3).max(mean + FREEZE_EXTRA)
     }
 
-    /// Freezes so far.
-    pub(super) fn count(&self) -> u64 {
-        self.count
+    /// While paused on purpose nothing freezes, and the gap that follows is none.
+    pub(super) fn set_paused(&mut self, paused: bool) {
+        self.paused = paused;
+        if paused {
+            self.last = None;
+        }
+    }
+
+    /// Freezes so far, one that is still going on included.
+    pub(super) fn count(&self, now: Instant) -> u64 {
+        self.count + u64::from(self.is_frozen(now))
     }
 }
 
@@ -111,13 +121,20 @@ mod tests {
         }
         at += Duration::from_millis(180);
         freezes.frame(at);
-        assert_eq!(freezes.count(), 0, "a hiccup of 180 ms is under mean + 150");
+        assert_eq!(freezes.count(at), 0, "a hiccup of 180 ms is under mean + 150");
         at += Duration::from_millis(600);
+        assert_eq!(freezes.count(at), 1, "one that still goes on");
         freezes.frame(at);
-        assert_eq!(freezes.count(), 1);
-        freezes.pause();
+        assert_eq!(freezes.count(at), 1);
+        freezes.set_paused(true);
+        freezes.frame(at + Duration::from_millis(20));
+        at += Duration::from_secs(9);
+        assert_eq!(freezes.count(at), 1, "the last frames before a pause may come late");
+        freezes.set_paused(false);
+        freezes.frame(at);
+        assert_eq!(freezes.count(at), 1, "a pause is none");
         at += Duration::from_secs(9);
         freezes.frame(at);
-        assert_eq!(freezes.count(), 1);
+        assert_eq!(freezes.count(at), 2, "the longest freezes count, too");
     }
 }

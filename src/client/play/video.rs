@@ -1,7 +1,7 @@
 //! One played picture: packets to frames to the decoder, keyframe requests, figures. The reading task runs on the
 //! engine's runtime, decoding on the pool; they share counters and two flags.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -33,8 +33,10 @@ pub(in crate::client) struct VideoTrack {
     sid: TrackSid,
     feed: VideoFeed,
     wanted: AtomicBool,
-    /// Set by the decoder, taken by the reader: what follows cannot be decoded.
-    broken: AtomicBool,
+    /// Keyframes handed to the decoder so far. A frame carries the number of the last one before it.
+    epoch: AtomicU64,
+    /// Set by the decoder, taken by the reader: what follows in this epoch cannot be decoded. 0 is none.
+    broken: AtomicU64,
     undecoded: AtomicU32,
     counters: Mutex<Counters>,
 }
@@ -61,7 +63,8 @@ impl VideoTrack {
             sid,
             feed: VideoFeed::default(),
             wanted: AtomicBool::new(true),
-            broken: AtomicBool::new(false),
+            epoch: AtomicU64::new(0),
+            broken: AtomicU64::new(0),
             undecoded: AtomicU32::new(0),
             counters: Mutex::default(),
         }
@@ -93,15 +96,15 @@ impl VideoTrack {
         stats.frames_dropped = counters.past.dropped + counters.present.dropped + counters.undecoded;
         stats.fps = counters.frames.per_second(now);
         stats.kbps = counters.bytes.per_second(now) * 8.0 / 1000.0;
-        stats.freezes = counters.freezes.count();
+        stats.freezes = counters.freezes.count(now);
         if stats.frames_decoded > 0 {
             stats.decode_ms = counters.decode_time.as_secs_f32() * 1000.0 / stats.frames_decoded as f32;
         }
         stats
     }
 
-    /// A picture was decoded.
-    pub(super) fn decoded(&self, frame: VideoFrame, took: Duration) {
+    /// A picture was decoded. Gives back one that nobody took, for its buffer.
+    pub(super) fn decoded(&self, frame: VideoFrame, took: Duration) -> Option<VideoFrame> {
         {
             let now = Instant::now();
             let mut counters = self.counters();
@@ -112,17 +115,38 @@ impl VideoTrack {
             counters.frames.add(1, now);
             counters.freezes.frame(now);
         }
-        if !self.feed.is_closed() {
-            self.feed.put(Arc::new(frame));
+        if self.feed.is_closed() {
+            return Some(frame);
         }
+        self.feed.put(Arc::new(frame)).and_then(Arc::into_inner)
     }
 
-    /// What was given to the decoder made no picture; `broken` when later frames build on it.
-    pub(super) fn not_decoded(&self, broken: bool) {
-        if broken {
-            self.broken.store(true, Ordering::Release);
-        }
+    /// What was given to the decoder made no picture, and later frames of its epoch build on it.
+    pub(super) fn not_decoded(&self, epoch: u64) {
+        self.broken.store(epoch, Ordering::Release);
         self.counters().undecoded += 1;
+    }
+
+    /// Whether the decoder failed since the last keyframe that was handed on: what came before it is past mending, and
+    /// need not be mended.
+    fn broke(&self) -> bool {
+        let broken = self.broken.swap(0, Ordering::AcqRel);
+        broken != 0 && broken == self.epoch.load(Ordering::Acquire)
+    }
+
+    /// The epoch of the next frame for the decoder.
+    fn next_epoch(&self, keyframe: bool) -> u64 {
+        let begun = u64::from(keyframe);
+        self.epoch.fetch_add(begun, Ordering::AcqRel) + begun
+    }
+
+    /// A new assembler begins, whose figures start at nothing: keeps those of the last.
+    fn keep_past_figures(&self) {
+        let mut counters = self.counters();
+        let ended = std::mem::take(&mut counters.present);
+        counters.past.lost += ended.lost;
+        counters.past.dropped += ended.dropped;
+        counters.past.frames += ended.frames;
     }
 
     /// The decoder has taken a frame off its queue.
@@ -130,9 +154,9 @@ impl VideoTrack {
         self.undecoded.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// The pictures are paused on purpose: the gap is no freeze.
-    pub(in crate::client) fn pause(&self) {
-        self.counters().freezes.pause();
+    /// Whether the pictures are paused on purpose: then the gap is no freeze.
+    pub(in crate::client) fn set_paused(&self, paused: bool) {
+        self.counters().freezes.set_paused(paused);
     }
 
     fn counters(&self) -> MutexGuard<'_, Counters> {
@@ -182,6 +206,7 @@ struct Reader {
 
 impl Reader {
     fn new(track: Arc<VideoTrack>, hub: Arc<MediaHub>) -> Self {
+        track.keep_past_figures();
         Self {
             track,
             hub,
@@ -203,9 +228,6 @@ impl Reader {
                 self.replace_assembler();
             }
         }
-        if self.last_packet.is_some_and(|last| now.saturating_duration_since(last) > PAUSED_AFTER) {
-            self.track.pause();
-        }
         self.last_packet = Some(now);
         {
             let mut counters = self.track.counters();
@@ -224,18 +246,18 @@ impl Reader {
 
     /// Gives whole frames to the decoder.
     fn hand_on(&mut self, now: Instant) {
-        if self.track.broken.swap(false, Ordering::AcqRel) {
+        if self.track.broke() {
             self.assembler.decode_failed();
         }
         while let Some(frame) = self.assembler.poll(now) {
             let Some(decoders) = &self.hub.decoders else { continue };
             let timestamp_us = self.clock.micros(frame.timestamp);
-            let encoded =
-                Encoded { track: Arc::clone(&self.track), data: frame.data, keyframe: frame.keyframe, timestamp_us };
+            let epoch = self.track.next_epoch(frame.keyframe);
+            let encoded = Encoded { track: Arc::clone(&self.track), data: frame.data, epoch, timestamp_us };
             let room = self.track.undecoded.fetch_add(1, Ordering::AcqRel) < MAX_UNDECODED;
             if !room || !decoders.submit(encoded) {
                 self.track.taken();
-                self.track.not_decoded(false);
+                self.track.counters().undecoded += 1;
                 self.assembler.decode_failed();
             }
         }
@@ -257,12 +279,7 @@ impl Reader {
 
     fn replace_assembler(&mut self) {
         self.assembler = Vp8Assembler::new();
-        let mut counters = self.track.counters();
-        let ended = std::mem::take(&mut counters.present);
-        counters.past.lost += ended.lost;
-        counters.past.dropped += ended.dropped;
-        counters.past.frames += ended.frames;
-        counters.freezes.pause();
+        self.track.keep_past_figures();
         self.clock = Clock::default();
     }
 }
@@ -288,6 +305,46 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn track() -> VideoTrack {
+        VideoTrack::new(TrackSid::new("TR_V").unwrap())
+    }
+
+    #[test]
+    fn figures_run_on_over_a_new_assembler() {
+        let track = track();
+        let present = AssemblyStats { packets: 9, lost: 1, frames: 5, dropped: 2 };
+        for links in 1..4 {
+            track.keep_past_figures();
+            track.counters().present = present;
+            let stats = track.stats();
+            assert_eq!((stats.lost, stats.frames_received, stats.frames_dropped), (links, 5 * links, 2 * links));
+        }
+    }
+
+    #[test]
+    fn an_error_from_before_a_keyframe_does_not_spoil_it() {
+        let track = track();
+        let first = track.next_epoch(true);
+        assert_eq!(track.next_epoch(false), first);
+        track.not_decoded(first);
+        assert!(track.broke() && !track.broke(), "told once");
+        let second = track.next_epoch(true);
+        track.not_decoded(first);
+        assert!(!track.broke(), "the keyframe mends it");
+        track.not_decoded(second);
+        assert!(track.broke());
+    }
+
+    #[test]
+    fn a_picture_nobody_took_comes_back_for_its_buffer() {
+        let track = track();
+        let frame = || VideoFrame::new(2, 2, Default::default(), 0, vec![0; 6]).unwrap();
+        assert!(track.decoded(frame(), Duration::ZERO).is_none());
+        assert!(track.decoded(frame(), Duration::ZERO).is_some(), "the first was not taken");
+        let taken = track.feed().take();
+        assert!(track.decoded(frame(), Duration::ZERO).is_none() && taken.is_some());
+    }
 
     #[test]
     fn time_runs_on_over_the_wrap() {

@@ -21,6 +21,8 @@ const MAX_PAYLOAD_BYTES: usize = 1150;
 const VIDEO_CLOCK_HZ: u128 = 90_000;
 /// Keyframes on request come at most this often.
 const KEYFRAME_INTERVAL: Duration = Duration::from_millis(300);
+/// What the encoder plans with; a source that is slower or faster is encoded all the same.
+const ENCODER_FPS: std::ops::RangeInclusive<f32> = 1.0..=240.0;
 /// Frames in a row that fail to encode before the source counts as unusable.
 const MAX_ENCODE_FAILURES: u32 = 30;
 
@@ -71,7 +73,7 @@ impl VideoThread {
         let config = Vp8EncoderConfig {
             width: frame.width(),
             height: frame.height(),
-            fps: self.source.format().fps,
+            fps: self.source.format().fps.clamp(*ENCODER_FPS.start(), *ENCODER_FPS.end()),
             bitrate_bps: self.gate.bitrate().clamp(1, self.options.max_bitrate_bps.max(1)),
             screen: self.kind == StreamKind::Screen,
             threads: 1,

@@ -22,7 +22,7 @@ const MIN_READY_MS: f32 = 20.0;
 const MAX_READY_MS: f32 = 100.0;
 /// Ticks without trouble until less is kept ready: 30 s.
 const CALM_TICKS: u32 = 3_000;
-/// Pause between two attempts to open a device again that was lost.
+/// Pause between two attempts to open a device that is missing or was lost.
 const RETRY: Duration = Duration::from_secs(5);
 /// Share of the difference to the system's clock made good in each block.
 const CLOCK_PULL: f64 = 0.05;
@@ -91,16 +91,18 @@ impl Playout {
 
     /// The device that is playing; `None` while the sound goes nowhere.
     pub fn output_name(&self) -> Option<String> {
-        self.status().output_name
+        self.shared.status().output_name
     }
 
     /// Why no device is playing although one was wanted.
     pub fn fallback_reason(&self) -> Option<String> {
-        self.status().fallback_reason
+        self.shared.status().fallback_reason
     }
+}
 
+impl Shared {
     fn status(&self) -> Status {
-        self.shared.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -119,7 +121,7 @@ impl Drop for Playout {
 struct Player {
     shared: Arc<Shared>,
     device: Option<OutputDevice>,
-    /// When a lost device is looked for again.
+    /// When a device that is missing or was lost is looked for again.
     retry_at: Option<Instant>,
     mixer: Mixer,
     /// The voices of the tick at hand; kept for its allocation.
@@ -137,6 +139,7 @@ impl Player {
         let mut player = Self { shared, device: None, retry_at: None, mixer, voices: Vec::new(), clock: now, ready };
         if output == AudioOutput::Device {
             player.open_device();
+            player.retry_later();
         }
         player
     }
@@ -152,8 +155,12 @@ impl Player {
                 Status { output_name, fallback_reason: None }
             }
             Err(error) => {
-                tracing::warn!(%error, "no sound will be heard");
-                Status { output_name: None, fallback_reason: Some(error.to_string()) }
+                let fallback_reason = Some(error.to_string());
+                // The same again, at every attempt, is no news.
+                if self.shared.status().fallback_reason != fallback_reason {
+                    tracing::warn!(%error, "no sound will be heard");
+                }
+                Status { output_name: None, fallback_reason }
             }
         };
         self.set_status(status);
@@ -169,8 +176,12 @@ impl Player {
         }
         if self.retry_at.is_some_and(|at| Instant::now() >= at) {
             self.open_device();
-            self.retry_at = self.device.is_none().then(|| Instant::now() + RETRY);
+            self.retry_later();
         }
+    }
+
+    fn retry_later(&mut self) {
+        self.retry_at = self.device.is_none().then(|| Instant::now() + RETRY);
     }
 
     fn set_status(&self, status: Status) {

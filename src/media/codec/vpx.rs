@@ -264,6 +264,7 @@ impl Picture<'_> {
     pub(super) fn to_frame(&self, mut buffer: Vec<u8>, timestamp_us: u64) -> Result<VideoFrame, CodecError> {
         let (width, height) = (self.image.d_w, self.image.d_h);
         buffer.clear();
+        buffer.reserve_exact(VideoFrame::byte_len(width, height));
         let planes =
             [(width, height), (width.div_ceil(2), height.div_ceil(2)), (width.div_ceil(2), height.div_ceil(2))];
         for (index, (width, height)) in planes.into_iter().enumerate() {

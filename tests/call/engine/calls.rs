@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rotunda::bridge::{DataMessage, RoomCommand, RoomEvent};
+use rotunda::bridge::{DataMessage, LoginRequest, RoomCommand, RoomEvent};
 use rotunda::model::{EndReason, ErrorCode, MediaKind, PlayState, PublishState, RoomState, RoomStateReason};
 
 use super::kit::*;
@@ -118,6 +118,13 @@ fn muting_is_told_and_sends_nothing_and_playing_can_stop() {
             ann.wait_figures("sound again", |now| audio_of(now, "bob-cam").filter(|audio| audio.level > 0.1));
         }
     }
+    // A camera that is switched off does not freeze, however long.
+    for muted in [true, false] {
+        bob.send(RoomCommand::SetMuted { stream: stream("bob-cam"), kind: MediaKind::Video, muted });
+        std::thread::sleep(Duration::from_secs(2));
+    }
+    let video = video_of(&ann.engine.snapshot(), "bob-cam").unwrap();
+    assert!(video.freezes == 0 && video.fps > 4.0, "{video:?}");
     ann.send(RoomCommand::StopPlaying(stream("bob-cam")));
     ann.wait_play_state("bob-cam", PlayState::NoPlay);
     let closed = ann.wait_feed("bob-cam");
@@ -171,4 +178,24 @@ fn a_late_joiner_sees_at_once_and_leaving_is_noticed() {
     drop(cid);
     assert!(dropped.elapsed() < Duration::from_secs(3), "dropping took {:?}", dropped.elapsed());
     bob.wait_left("cid");
+}
+
+/// Coming, publishing at once and leaving, over and over: every publication must get through.
+#[test]
+fn publishing_at_once_after_the_login_always_gets_through() {
+    let server = TestServer::start();
+    let room = room("at-once");
+    for round in 0..10 {
+        let mut ann = Bot::new("ann");
+        // Without playing, the first offer has nothing but data channels.
+        ann.send(RoomCommand::Login(LoginRequest {
+            servers: vec![server.url.clone()],
+            room: room.clone(),
+            token: server.token(&room, "ann"),
+            auto_play: round % 2 == 0,
+        }));
+        // Asked for while dialing, so that it follows at the very moment of entering.
+        ann.publish("ann-cam", 90);
+        ann.wait_publishing("ann-cam");
+    }
 }

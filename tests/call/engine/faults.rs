@@ -135,3 +135,30 @@ fn leaving_ends_everything_in_order() {
     assert!(stream_gone < user_gone && feed.is_closed());
     assert!(bob.engine.snapshot().tracks.is_empty());
 }
+
+#[test]
+fn a_login_that_is_given_up_leaves_nobody_in_the_room() {
+    let server = TestServer::start();
+    let room = room("ghosts");
+    let mut ann = server.enter(&room, "ann");
+    // An engine that ends would take a forgotten connection along: most stay.
+    let mut idle = Vec::new();
+    for round in 0..24 {
+        let mut ghost = Bot::new("ghost");
+        ghost.login(&[&server.url], &room, server.token(&room, &format!("ghost-{round}")));
+        std::thread::sleep(Duration::from_millis(4 * round));
+        if round % 4 != 0 {
+            ghost.send(RoomCommand::Logout);
+            ghost.wait("the end", SOON, |event| {
+                matches!(event, RoomEvent::StateChanged { state: RoomState::Disconnected, .. }).then_some(())
+            });
+            idle.push(ghost);
+        }
+    }
+    std::thread::sleep(Duration::from_secs(2));
+    ann.listen();
+    let came = ann.heard.iter().filter(|event| matches!(event, RoomEvent::UserJoined(_))).count();
+    let left = ann.heard.iter().filter(|event| matches!(event, RoomEvent::UserLeft { .. })).count();
+    println!("{came} of 24 came in for a moment");
+    assert_eq!(came, left, "somebody is still there: {:#?}", ann.heard);
+}
