@@ -9,9 +9,12 @@
 //! - [`client`]: the call engine, an actor on its own tokio runtime.
 //! - [`server`]: the room server.
 //! - [`space`]: the room itself: Bevy plugins.
+//! - [`app`]: engine, server and space wired into one application.
 //!
 //! Invariant: a module imports only from those the table in DESIGN.md allows; `tests/architecture.rs` checks it.
 
+#[cfg(feature = "app")]
+pub mod app;
 #[cfg(feature = "client")]
 pub mod bridge;
 #[cfg(feature = "client")]

@@ -1,3 +1,30 @@
-//! The `rotunda` command.
+//! The `rotunda` command: reads the command line, carries it out, reports.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    log_to_stderr();
+    if let Err(error) = cli.run() {
+        report(&error);
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+/// Warnings of ours are shown; `RUST_LOG` asks for more.
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error,rotunda=warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).compact().init();
+}
+
+/// The last word of a command that failed: the whole chain of causes in one line.
+#[expect(clippy::print_stderr, reason = "errors go to standard error")]
+fn report(error: &anyhow::Error) {
+    eprintln!("rotunda: {error:#}");
+}

@@ -1,5 +1,6 @@
 //! A slot for the newest frame. Writers never wait; a frame nobody took is replaced and counted as dropped.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,12 +11,10 @@ use crate::media::VideoFrame;
 pub type VideoFeed = Mailbox<Arc<VideoFrame>>;
 
 /// A single-slot, newest-wins channel; clones share the slot.
-#[derive(Debug)]
 pub struct Mailbox<T> {
     shared: Arc<Shared<T>>,
 }
 
-#[derive(Debug)]
 struct Shared<T> {
     slot: Mutex<Option<T>>,
     filled: Condvar,
@@ -34,6 +33,13 @@ pub struct MailboxCounts {
     pub taken: u64,
     /// Frames replaced before anyone took them.
     pub dropped: u64,
+}
+
+impl<T> fmt::Debug for Mailbox<T> {
+    /// What went through, not what lies there: a picture fills screens.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mailbox").field("counts", &self.counts()).field("closed", &self.is_closed()).finish()
+    }
 }
 
 impl<T> Clone for Mailbox<T> {

@@ -20,3 +20,9 @@ pub const CHAT_MAX_BYTES: usize = 1024;
 pub const DATA_PACKET_MAX_BYTES: usize = 64_000;
 /// Widest or highest picture that is decoded or drawn, in pixels.
 pub const MAX_PICTURE_SIDE_PX: u32 = 7680;
+/// Most pixels of a picture that is decoded: a little over 4K UHD, which bounds what one hostile keyframe can allocate.
+pub const MAX_PICTURE_PIXELS: u32 = 4096 * 2304;
+/// Longest audio payload that is looked at, in bytes: one RTP packet.
+pub const MAX_AUDIO_PAYLOAD_BYTES: usize = 1500;
+/// Largest encoded video frame that is put together, in bytes.
+pub const MAX_ENCODED_FRAME_BYTES: usize = 4 * 1024 * 1024;

@@ -1,1 +1,57 @@
-//! The room itself: Bevy plugins.
+//! The room itself: Bevy plugins that turn what the engine tells into a place.
+//!
+//! [`RotundaPlugins`] adds everything on top of [`host::windowed`] or [`host::offscreen`]; each plugin also works
+//! alone. The engine is behind [`EngineBridge`], so a scripted stand-in made from
+//! [`crate::bridge::engine_channels`] runs the whole room without network or devices.
+//!
+//! - foundations: [`schedule`], [`settings`], [`geometry`]
+//! - what is in the room: [`participant`], [`stream`], and [`sync`], which keeps them in step with the engine
+//! - features: [`panel`], [`wall`], [`environment`], [`view`], [`picture`], [`pace`]
+//! - and [`ui`], which may use all of them and which nothing uses
+//!
+//! Invariant: no system waits for the engine, the network or a file.
+
+pub mod environment;
+pub mod geometry;
+pub mod host;
+pub mod pace;
+pub mod panel;
+pub mod participant;
+pub mod picture;
+pub mod schedule;
+pub mod settings;
+pub mod stream;
+pub mod sync;
+pub mod ui;
+pub mod view;
+pub mod wall;
+
+use bevy::app::{PluginGroup, PluginGroupBuilder};
+
+pub use participant::{CameraOff, LocalParticipant, Muted, Participant, Seat, Speaking, VoiceLevel};
+pub use picture::{PictureRequest, PictureTaken};
+pub use schedule::SpaceSystems;
+pub use settings::{QualityTier, SpaceSettings, Tier, ViewTarget};
+pub use stream::{FramePresented, PublishedBy, Publishes, VideoStream};
+pub use sync::{ChatReceived, EngineBridge, EngineEvent, Outbox, RoomFigures, RoomStatus, UserCame, UserWent};
+
+/// The whole room. Insert [`SpaceSettings`] before, [`EngineBridge`] before or later.
+pub struct RotundaPlugins;
+
+impl PluginGroup for RotundaPlugins {
+    fn build(self) -> PluginGroupBuilder {
+        PluginGroupBuilder::start::<Self>()
+            .add(schedule::SchedulePlugin)
+            .add(settings::SettingsPlugin)
+            .add(sync::SyncPlugin)
+            .add(participant::ParticipantPlugin)
+            .add(stream::StreamPlugin)
+            .add(environment::EnvironmentPlugin)
+            .add(panel::PanelPlugin)
+            .add(wall::WallPlugin)
+            .add(view::ViewPlugin)
+            .add(picture::PicturePlugin)
+            .add(pace::PacePlugin)
+            .add(ui::UiPlugin)
+    }
+}

@@ -1,12 +1,13 @@
 //! Calls through real sockets, real codecs and real clients. One test binary, since each one links Bevy.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test fails and reports loudly"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails loudly")]
+#![allow(clippy::print_stdout, reason = "figures are shown beside a test's result")]
 
+mod browser;
+mod browser_driver;
+mod cli;
+mod engine;
+mod fake_engine;
 mod forwarding;
+mod room;
 mod server;

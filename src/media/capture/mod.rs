@@ -1,1 +1,24 @@
-//! Sources of pictures and sound.
+//! Sources of pictures and sound: generated people, a generated page, generated speech, and files. Each paces itself on
+//! the thread that pulls it.
+
+mod clock;
+mod pace;
+mod page;
+mod paint;
+mod path;
+mod portrait;
+mod resample;
+mod rhythm;
+mod speech;
+mod stage;
+pub mod stamp;
+mod text;
+mod wav;
+mod y4m;
+
+pub use page::PageSource;
+pub use portrait::PortraitSource;
+pub use speech::SpeechSource;
+pub use stamp::Stamp;
+pub use wav::open_audio_file;
+pub use y4m::open_video_file;

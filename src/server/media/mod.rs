@@ -221,7 +221,7 @@ mod tests {
         let found = candidates(any, &[]).unwrap();
         assert!(!found[0].ip().is_unspecified() && found[0].port() == 7882);
         let public = ["203.0.113.7".parse().unwrap()];
-        assert_eq!(candidates(any, &public).unwrap(), ["203.0.113.7:7882".parse().unwrap()]);
+        assert_eq!(candidates(any, &public).unwrap(), ["203.0.113.7:7882".parse::<SocketAddr>().unwrap()]);
         let local: SocketAddr = "127.0.0.1:1".parse().unwrap();
         assert_eq!(candidates(local, &[]).unwrap(), [local]);
     }

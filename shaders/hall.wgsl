@@ -1,0 +1,86 @@
+// The hall: a texture times the light kept in the vertices, plus the glow of the great wall, mapped to the screen's
+// range here, so that pictures of people (`video.wgsl`) stay as they were sent.
+//
+// Vertex colour: rgb = light leaving a white texture, linear, may exceed 1; a = how much of the wall's glow leaves it.
+
+#import bevy_pbr::{
+    mesh_functions,
+    mesh_view_bindings::view,
+    forward_io::Vertex,
+    view_transformations::position_world_to_clip,
+}
+
+struct HallUniform {
+    glow: vec4<f32>,
+    // The great wall's picture: height of its centre, its distance along Z, half its width and height.
+    picture: vec4<f32>,
+}
+
+@group(#{MATERIAL_BIND_GROUP}) @binding(0) var<uniform> hall: HallUniform;
+@group(#{MATERIAL_BIND_GROUP}) @binding(1) var surface: texture_2d<f32>;
+@group(#{MATERIAL_BIND_GROUP}) @binding(2) var surface_sampler: sampler;
+
+struct Part {
+    @builtin(position) clip: vec4<f32>,
+    @location(0) world: vec3<f32>,
+    @location(1) uv: vec2<f32>,
+    @location(2) light: vec4<f32>,
+#ifdef BEAM
+    @location(3) normal: vec3<f32>,
+#endif
+}
+
+@vertex
+fn vertex(in: Vertex) -> Part {
+    let world_from_local = mesh_functions::get_world_from_local(in.instance_index);
+    let world = mesh_functions::mesh_position_local_to_world(world_from_local, vec4(in.position, 1.0));
+    var out: Part;
+    out.clip = position_world_to_clip(world.xyz);
+    out.world = world.xyz;
+    out.uv = in.uv;
+    out.light = in.color;
+#ifdef BEAM
+    out.normal = in.normal;
+#endif
+    return out;
+}
+
+// A filmic curve: a soft toe, a long shoulder, 1 reached slowly; colours keep their hue and pale towards white.
+fn film(c: vec3<f32>) -> vec3<f32> {
+    let x = c * 1.05;
+    return clamp((x * (2.51 * x + 0.03)) / (x * (2.43 * x + 0.59) + 0.14), vec3(0.0), vec3(1.0));
+}
+
+@fragment
+fn fragment(in: Part) -> @location(0) vec4<f32> {
+#ifdef SHADOW
+    let near = max(1.0 - in.uv.x, 0.0);
+    return vec4(0.0, 0.0, 0.0, 0.62 * near * near * (3.0 - 2.0 * near));
+#else
+#ifdef BEAM
+    let to_eye = normalize(view.world_position - in.world);
+    let facing = abs(dot(normalize(in.normal), normalize(vec3(to_eye.x, 0.0, to_eye.z))));
+    let fade = smoothstep(0.0, 0.25, in.uv.y) * (1.0 - 0.75 * in.uv.y);
+    return vec4(vec3(1.0, 0.86, 0.64) * (0.030 * facing * facing * fade), 0.0);
+#else
+    let albedo = textureSample(surface, surface_sampler, in.uv).rgb;
+    var colour = albedo * (in.light.rgb + hall.glow.rgb * in.light.a);
+#ifdef POLISHED
+    // A clear coat: at grazing angles it mirrors the warm wall, the lamps' glow and the picture on the great wall.
+    let to_point = normalize(in.world - view.world_position);
+    let cosine = clamp(-to_point.y, 0.0, 1.0);
+    let fresnel = 0.035 + 0.65 * pow(1.0 - cosine, 5.0);
+    let up = reflect(to_point, vec3(0.0, 1.0, 0.0));
+    // Where the mirrored ray meets the plane of the picture.
+    let reach = (hall.picture.y - in.world.z) / min(up.z, -1e-3);
+    let hit = in.world + up * reach;
+    let from_picture = abs(hit.xy - vec2(0.0, hall.picture.x)) - hall.picture.zw;
+    let beside = length(max(from_picture, vec2(0.0)));
+    let picture = select(0.0, exp(-beside * beside * 0.9), up.z < -0.05);
+    let room = mix(vec3(0.13, 0.085, 0.050), vec3(0.060, 0.062, 0.064), clamp(up.y * 1.6, 0.0, 1.0));
+    colour += fresnel * (room + hall.glow.rgb * picture * 0.55);
+#endif
+    return vec4(film(colour), 1.0);
+#endif
+#endif
+}

@@ -1,0 +1,131 @@
+//! The application: engine, room and report in one Bevy `App`, in a window or off-screen.
+//!
+//! Runs on the main thread until the window is closed, the time is up, the call ends for good or Ctrl-C is pressed;
+//! then takes the last picture, leaves the room and says how the call went.
+
+mod recording;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bevy::platform::cell::SyncCell;
+use bevy::prelude::*;
+use bevy::window::ExitCondition;
+
+use self::recording::{CallPlugin, CallSetup};
+use crate::bridge::{CommandError, EngineHandle, LoginRequest, PublishRequest, RoomCommand};
+use crate::client::report::{Expectations, Recorder, Report};
+use crate::space::{EngineBridge, QualityTier, RotundaPlugins, SpaceSettings, ViewTarget, host};
+
+/// Where the room is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// A window.
+    Window,
+    /// A picture in memory: no display needed.
+    Offscreen,
+}
+
+impl View {
+    /// Whether this machine shows windows.
+    pub fn has_display() -> bool {
+        let named = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        !cfg!(all(unix, not(target_os = "macos"))) || named("DISPLAY") || named("WAYLAND_DISPLAY")
+    }
+}
+
+/// Something that wants to tell the user how things come along, a few times a second.
+pub trait Progress: Send + 'static {
+    /// Called about four times a second.
+    fn tick(&mut self);
+}
+
+/// One call in one room.
+pub struct RoomRun {
+    /// Window or picture.
+    pub view: View,
+    /// Its size in pixels.
+    pub size: (u32, u32),
+    /// How richly it is drawn.
+    pub quality: QualityTier,
+    /// The engine, started.
+    pub engine: EngineHandle,
+    /// Where to log in.
+    pub login: LoginRequest,
+    /// What to publish once inside.
+    pub publications: Vec<PublishRequest>,
+    /// Leave after this long.
+    pub limit: Option<Duration>,
+    /// Folder for `room.png`, which exists.
+    pub out: Option<PathBuf>,
+    /// Remote pictures that must be decoded for the call to count as working.
+    pub remote_videos: usize,
+    /// The window's title.
+    pub title: String,
+    /// Told about four times a second.
+    pub progress: Option<Box<dyn Progress>>,
+}
+
+/// Why the room could not be shown.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppError {
+    /// No graphics.
+    #[error(transparent)]
+    Gpu(#[from] host::GpuError),
+    /// The engine takes no commands.
+    #[error(transparent)]
+    Engine(#[from] CommandError),
+    /// The room ended without a word about the call.
+    #[error("the room ended unexpectedly ({0:?}): run again with RUST_LOG=info to see why")]
+    Ended(AppExit),
+}
+
+impl RoomRun {
+    /// Runs the call to its end.
+    ///
+    /// # Errors
+    /// [`AppError`] when there is nothing to draw with or the engine has stopped.
+    pub fn run(self) -> Result<Report, AppError> {
+        host::check_gpu()?;
+        let recorder = Recorder::new(self.login.room.as_str());
+        self.engine.send(RoomCommand::Login(self.login))?;
+        let (width, height) = self.size;
+        let mut app = App::new();
+        let view = match self.view {
+            View::Window => {
+                // The call ends before the window does: see `recording`.
+                app.add_plugins(host::windowed(self.size, &self.title).set(WindowPlugin {
+                    primary_window: Some(host::window(self.size, &self.title)),
+                    exit_condition: ExitCondition::DontExit,
+                    close_when_requested: false,
+                    ..default()
+                }));
+                ViewTarget::Window
+            }
+            View::Offscreen => {
+                app.add_plugins(host::offscreen());
+                ViewTarget::Offscreen { width, height }
+            }
+        };
+        let result = Arc::new(Mutex::new(None));
+        let expected =
+            Expectations { remote_videos: self.remote_videos, own_streams: self.publications.len(), rendered: true };
+        app.insert_resource(SpaceSettings { quality: self.quality, view, ..SpaceSettings::default() })
+            .insert_resource(EngineBridge(self.engine))
+            .add_plugins(RotundaPlugins)
+            .add_plugins(CallPlugin::new(CallSetup {
+                recorder,
+                publications: SyncCell::new(self.publications),
+                limit: self.limit,
+                picture: self.out.map(|out| out.join("room.png")),
+                expected,
+                progress: self.progress.map(SyncCell::new),
+                result: Arc::clone(&result),
+            }));
+        let exit = app.run();
+        let report = result.lock().unwrap_or_else(PoisonError::into_inner).take();
+        report.ok_or(AppError::Ended(exit))
+    }
+}

@@ -1,0 +1,181 @@
+//! The call inside the app: publishes once in, keeps the figures, and ends the app in good order.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bevy::platform::cell::SyncCell;
+use bevy::prelude::*;
+use bevy::window::WindowCloseRequested;
+
+use super::Progress;
+use crate::bridge::{PublishRequest, RoomCommand, RoomEvent};
+use crate::client::report::{Expectations, Recorder, Report};
+use crate::media::capture::stamp::unix_now_ms;
+use crate::model::{RoomState, RoomStateReason};
+use crate::space::picture::{PictureRequest, PictureTaken};
+use crate::space::{EngineBridge, EngineEvent, FramePresented};
+
+/// How often progress is told.
+const PROGRESS_EVERY: Duration = Duration::from_millis(250);
+/// Frames left out of the frame-time figures while pipelines are built.
+const WARM_UP_FRAMES: u32 = 10;
+/// How long the last picture may take before the app ends without it.
+const PICTURE_WITHIN: Duration = Duration::from_secs(10);
+
+/// All the call needs inside the app.
+pub(super) struct CallSetup {
+    pub recorder: Recorder,
+    /// Reached through `&mut` alone: a source is `Send` only.
+    pub publications: SyncCell<Vec<PublishRequest>>,
+    pub limit: Option<Duration>,
+    pub picture: Option<PathBuf>,
+    pub expected: Expectations,
+    pub progress: Option<SyncCell<Box<dyn Progress>>>,
+    pub result: Arc<Mutex<Option<Report>>>,
+}
+
+/// Follows the call.
+pub(super) struct CallPlugin(Mutex<Option<CallSetup>>);
+
+impl CallPlugin {
+    pub fn new(setup: CallSetup) -> Self {
+        Self(Mutex::new(Some(setup)))
+    }
+}
+
+impl Plugin for CallPlugin {
+    fn build(&self, app: &mut App) {
+        let Some(setup) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        app.insert_resource(Call { setup, closing: None, since_progress: Duration::ZERO, frames: 0 })
+            .add_systems(
+                Update,
+                (follow_events, count_presented, measure_frames, tell_progress, decide_to_end, end_with_picture)
+                    .chain(),
+            )
+            .add_systems(Last, report_on_exit);
+    }
+}
+
+/// The call while it runs.
+#[derive(Resource)]
+struct Call {
+    setup: CallSetup,
+    /// When the report was made and the picture asked for.
+    closing: Option<Instant>,
+    since_progress: Duration,
+    frames: u32,
+}
+
+impl Call {
+    fn make_report(&mut self, bridge: &EngineBridge) {
+        self.setup.recorder.on_snapshot(&bridge.0.snapshot());
+        let report = self.setup.recorder.report(self.setup.expected);
+        *self.setup.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(report);
+    }
+}
+
+fn follow_events(mut call: ResMut<Call>, mut events: MessageReader<EngineEvent>, bridge: Res<EngineBridge>) {
+    for EngineEvent(event) in events.read() {
+        call.setup.recorder.on_event(event);
+        if let RoomEvent::StateChanged { state: RoomState::Connected, .. } = event {
+            for publication in std::mem::take(call.setup.publications.get()) {
+                if let Err(error) = bridge.0.send(RoomCommand::PublishStream(publication)) {
+                    tracing::error!(%error, "a stream was not published");
+                }
+            }
+        }
+    }
+}
+
+fn count_presented(mut call: ResMut<Call>, mut frames: MessageReader<FramePresented>) {
+    let now_ms = unix_now_ms();
+    for shown in frames.read() {
+        call.setup.recorder.on_frame_presented(&shown.stream, &shown.frame, now_ms);
+    }
+}
+
+fn measure_frames(mut call: ResMut<Call>, time: Res<Time<Real>>) {
+    call.frames = call.frames.saturating_add(1);
+    if call.frames > WARM_UP_FRAMES && call.closing.is_none() {
+        call.setup.recorder.on_room_frame(time.delta_secs() * 1000.0);
+    }
+}
+
+fn tell_progress(mut call: ResMut<Call>, time: Res<Time<Real>>, bridge: Res<EngineBridge>) {
+    call.since_progress += time.delta();
+    if call.since_progress >= PROGRESS_EVERY {
+        call.since_progress = Duration::ZERO;
+        // Also between: the figures of a stream that ends go with it.
+        let snapshot = bridge.0.snapshot();
+        call.setup.recorder.on_snapshot(&snapshot);
+        if let Some(progress) = &mut call.setup.progress {
+            progress.get().tick();
+        }
+    }
+}
+
+/// Whether it is time to end: the window was closed, the time is up or the call is over.
+fn decide_to_end(
+    mut call: ResMut<Call>,
+    bridge: Res<EngineBridge>,
+    mut events: MessageReader<EngineEvent>,
+    mut closed: MessageReader<WindowCloseRequested>,
+    mut requests: MessageWriter<PictureRequest>,
+    mut exit: MessageWriter<AppExit>,
+) {
+    let over = events.read().any(|EngineEvent(event)| call_is_over(event));
+    let closed = closed.read().next().is_some();
+    let late = call.setup.limit.is_some_and(|limit| call.setup.recorder.elapsed() >= limit);
+    if call.closing.is_some() || !(over || closed || late) {
+        return;
+    }
+    call.make_report(&bridge);
+    if call.setup.picture.is_some() {
+        requests.write(PictureRequest::default());
+        call.closing = Some(Instant::now());
+    } else {
+        exit.write(AppExit::Success);
+    }
+}
+
+/// Writes the last picture, then ends the app; without a picture when none comes.
+fn end_with_picture(call: Res<Call>, mut pictures: MessageReader<PictureTaken>, mut exit: MessageWriter<AppExit>) {
+    let (Some(since), Some(path)) = (call.closing, &call.setup.picture) else { return };
+    let picture = pictures.read().last();
+    if let Some(picture) = picture
+        && let Err(error) = save(picture, path)
+    {
+        tracing::error!(%error, path = %path.display(), "the room's picture was not written");
+    }
+    if picture.is_some() || since.elapsed() > PICTURE_WITHIN {
+        exit.write(AppExit::Success);
+    }
+}
+
+fn save(picture: &PictureTaken, path: &Path) -> std::io::Result<()> {
+    let png = picture.to_png().map_err(std::io::Error::other)?;
+    std::fs::write(path, png)
+}
+
+/// Ctrl-C, or a plugin, ends the app without asking: there is a report all the same.
+fn report_on_exit(mut call: ResMut<Call>, bridge: Res<EngineBridge>, mut exits: MessageReader<AppExit>) {
+    if exits.read().next().is_some() && call.closing.is_none() {
+        call.make_report(&bridge);
+    }
+}
+
+fn call_is_over(event: &RoomEvent) -> bool {
+    match event {
+        RoomEvent::StateChanged { state: RoomState::Disconnected, reason, .. } => {
+            matches!(
+                reason,
+                RoomStateReason::LoginFailed
+                    | RoomStateReason::ReconnectFailed
+                    | RoomStateReason::KickedOut
+                    | RoomStateReason::LoggedOut
+            )
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,149 @@
+//! Values that several commands take, read from text with errors that say what would do.
+
+#[cfg(feature = "client")]
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// A width and a height in pixels, written `1280x720`.
+#[cfg(feature = "app")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+}
+
+#[cfg(feature = "app")]
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let sides = text.split_once(['x', 'X']).and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+        match sides {
+            Some((width, height)) if (160..=7680).contains(&width) && (90..=4320).contains(&height) => {
+                Ok(Self { width, height })
+            }
+            _ => Err("write WIDTHxHEIGHT in pixels, from 160x90 to 7680x4320, such as 1280x720".into()),
+        }
+    }
+}
+
+/// A span of time, written `90`, `90s`, `15m`, `6h` or `2d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let advice = || "write a number of seconds, or a number with s, m, h or d, such as 6h".to_owned();
+        let (digits, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
+            Some(at) => text.split_at(at),
+            None => (text, "s"),
+        };
+        let number: u64 = digits.parse().map_err(|_| advice())?;
+        let unit_secs = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3_600,
+            "d" => 86_400,
+            _ => return Err(advice()),
+        };
+        number.checked_mul(unit_secs).map(|secs| Self(Duration::from_secs(secs))).ok_or_else(advice)
+    }
+}
+
+/// Where a published picture or sound comes from.
+#[cfg(feature = "client")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceArg {
+    /// Generated.
+    Test,
+    /// A device: its kind and number.
+    Device(&'static str, usize),
+    /// A file.
+    File(PathBuf),
+    /// Nothing.
+    None,
+}
+
+#[cfg(feature = "client")]
+impl SourceArg {
+    /// Reads `test`, `none`, `file:PATH` where files are taken, and `DEVICE[:n]`.
+    fn read(text: &str, device: &'static str, takes_files: bool) -> Result<Self, String> {
+        if text == "test" {
+            return Ok(Self::Test);
+        }
+        if text == "none" {
+            return Ok(Self::None);
+        }
+        if let Some(path) = text.strip_prefix("file:")
+            && takes_files
+            && !path.is_empty()
+        {
+            return Ok(Self::File(path.into()));
+        }
+        if let Some(rest) = text.strip_prefix(device) {
+            let number = if rest.is_empty() { Some(0) } else { rest.strip_prefix(':').and_then(|n| n.parse().ok()) };
+            if let Some(number) = number {
+                return Ok(Self::Device(device, number));
+            }
+        }
+        let files = if takes_files { "file:PATH, " } else { "" };
+        Err(format!("write test, {device}, {device}:NUMBER, {files}or none"))
+    }
+
+    /// A camera's value.
+    pub fn video(text: &str) -> Result<Self, String> {
+        Self::read(text, "camera", true)
+    }
+
+    /// A microphone's value.
+    pub fn audio(text: &str) -> Result<Self, String> {
+        Self::read(text, "microphone", true)
+    }
+
+    /// A screen's value.
+    pub fn screen(text: &str) -> Result<Self, String> {
+        Self::read(text, "display", false)
+    }
+}
+
+/// A server's address as a WebSocket URL.
+#[cfg(feature = "client")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerUrl(pub String);
+
+#[cfg(feature = "client")]
+impl FromStr for ServerUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let advice = "write ws://HOST:PORT or wss://HOST, such as ws://127.0.0.1:7880";
+        let mut url = url::Url::parse(text).map_err(|error| format!("{error}: {advice}"))?;
+        let scheme = match url.scheme() {
+            "ws" | "http" => "ws",
+            "wss" | "https" => "wss",
+            other => return Err(format!("{other}:// is no WebSocket address: {advice}")),
+        };
+        if url.host_str().is_none_or(str::is_empty) || url.set_scheme(scheme).is_err() {
+            return Err(format!("the host is missing: {advice}"));
+        }
+        Ok(Self(url.as_str().trim_end_matches('/').to_owned()))
+    }
+}
+
+#[cfg(all(test, feature = "app"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_have_units() {
+        assert_eq!("6h".parse::<Span>().unwrap().0, Duration::from_secs(21_600));
+        assert_eq!("90".parse::<Span>().unwrap().0, Duration::from_secs(90));
+        assert!("6 hours".parse::<Span>().is_err() && "h".parse::<Span>().is_err());
+        assert!("99999999999999999999d".parse::<Span>().is_err());
+    }
+}

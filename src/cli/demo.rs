@@ -1,0 +1,216 @@
+//! `rotunda demo`: one command that opens a room with people in it: an embedded server, generated guests over real
+//! connections, and this window.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::{Args, ValueEnum};
+use rotunda::app::{RoomRun, View};
+use rotunda::bridge::{LoginRequest, PublishRequest, VideoOptions};
+use rotunda::client::guest::{GuestConfig, Guests, camera_bitrate_bps};
+use rotunda::client::{self, EngineConfig};
+use rotunda::media::audio::AudioOutput;
+use rotunda::media::capture::{PortraitSource, SpeechSource};
+use rotunda::media::{VideoFormat, VideoSource};
+use rotunda::model::{RoomId, StreamId, StreamKind, UserId};
+use rotunda::protocol::token::TokenRequest;
+use rotunda::server::{Server, ServerConfig, ServerError, ServerHandle};
+use rotunda::space::QualityTier;
+
+use super::args::{Size, Span};
+use super::{join, progress, say, token};
+
+/// The room a demo opens.
+const ROOM: &str = "rotunda";
+/// The conventional development key pair (LIVEKIT.md section 10).
+const DEV_KEY: (&str, &str) = ("devkey", "secret");
+/// Without a display nobody can close the window: stop by itself after this long.
+const HEADLESS_LIMIT: Duration = Duration::from_secs(30);
+/// The port tried first.
+const DEFAULT_PORT: u16 = 7880;
+const GUEST_NAMES: [&str; 12] =
+    ["Ada", "Noor", "Mateo", "Yuki", "Amara", "Liv", "Tariq", "Mei", "Jonas", "Priya", "Kofi", "Elena"];
+
+/// How the room is drawn.
+#[derive(Debug, Args)]
+pub struct LookArgs {
+    /// How richly the room is drawn; auto looks at the graphics hardware.
+    #[arg(long, value_enum, default_value_t = QualityArg::Auto)]
+    pub quality: QualityArg,
+    /// Size of the window or picture, in pixels.
+    #[arg(long, default_value = "1280x720")]
+    pub size: Size,
+}
+
+/// How richly the room is drawn.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum QualityArg {
+    /// For software renderers.
+    Low,
+    /// For integrated graphics.
+    Medium,
+    /// For graphics cards.
+    High,
+    /// By what the hardware is.
+    Auto,
+}
+
+impl From<QualityArg> for QualityTier {
+    fn from(arg: QualityArg) -> Self {
+        match arg {
+            QualityArg::Low => Self::Low,
+            QualityArg::Medium => Self::Medium,
+            QualityArg::High => Self::High,
+            QualityArg::Auto => Self::Auto,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Guests in the room.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(0..=49))]
+    guests: u16,
+    /// Draw the room into a picture instead of a window.
+    #[arg(long)]
+    headless: bool,
+    /// Stop after this long [default: when the window is closed; 30 s without a display].
+    #[arg(long)]
+    seconds: Option<Span>,
+    /// Folder for room.png and report.json.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Port for signalling [default: 7880, or a free one when that is taken].
+    #[arg(long)]
+    port: Option<u16>,
+    #[command(flatten)]
+    look: LookArgs,
+}
+
+pub fn run(args: DemoArgs) -> anyhow::Result<()> {
+    if let Some(out) = &args.out {
+        join::create_out(out)?;
+    }
+    let offscreen = args.headless || !View::has_display();
+    progress("Opening the room server …");
+    let server = start_server(args.port)?;
+    let url = server.url();
+    say(format_args!("url    {url}"));
+    say(format_args!("room   {ROOM}"));
+    say(format_args!("token  {}", token::issue(&request("visitor", "Visitor"))?));
+    progress(format_args!("Others join with: rotunda join {url} --room {ROOM} --name NAME --token TOKEN"));
+
+    let guests = Guests::send_in(guest_configs(&args, &url)?)?;
+    let me = UserId::new("host")?;
+    let run = RoomRun {
+        view: if offscreen { View::Offscreen } else { View::Window },
+        size: (args.look.size.width, args.look.size.height),
+        quality: args.look.quality.into(),
+        engine: client::start(EngineConfig {
+            audio_output: if offscreen { AudioOutput::Null } else { AudioOutput::Device },
+            name: "you".into(),
+            decode: true,
+            play_audio: true,
+        })?,
+        login: login(&url, &TokenRequest { admin: true, ..request(me.as_str(), "You") })?,
+        publications: vec![own_stream(&me)],
+        limit: args.seconds.map(|span| span.0).or(offscreen.then_some(HEADLESS_LIMIT)),
+        out: args.out.clone(),
+        remote_videos: video_count(args.guests),
+        title: "Rotunda".into(),
+        progress: Some(Box::new(GuestProgress::new(guests))),
+    };
+    let report = run.run()?;
+    progress("Closing the room.");
+    server.shutdown();
+    join::finish(&report, args.out.as_deref())
+}
+
+/// Counts the guests in, for the terminal; holds them in the room as long as it lives.
+struct GuestProgress {
+    guests: Guests,
+    told: String,
+    started: Instant,
+}
+
+impl GuestProgress {
+    fn new(guests: Guests) -> Self {
+        Self { guests, told: String::new(), started: Instant::now() }
+    }
+}
+
+impl rotunda::app::Progress for GuestProgress {
+    fn tick(&mut self) {
+        let status = self.guests.status();
+        let line = format!("{} guests in, {} of {} streams up", status.connected, status.publishing, status.streams);
+        if line != self.told {
+            progress(format_args!("{:>5.1} s  {line}", self.started.elapsed().as_secs_f32()));
+            self.told = line;
+        }
+    }
+}
+
+fn start_server(port: Option<u16>) -> Result<ServerHandle, ServerError> {
+    let config = |port, rtc_port| ServerConfig { port, rtc_port, ..ServerConfig::dev() };
+    match port {
+        Some(port) => Server::start(config(port, 0)),
+        None => Server::start(config(DEFAULT_PORT, 0)).or_else(|error| {
+            progress(format_args!("{error}; taking a free port instead."));
+            Server::start(config(0, 0))
+        }),
+    }
+}
+
+fn request(identity: &str, name: &str) -> TokenRequest {
+    TokenRequest { name: name.to_owned(), ..TokenRequest::member(DEV_KEY.0, DEV_KEY.1, ROOM, identity) }
+}
+
+fn login(url: &str, request: &TokenRequest) -> anyhow::Result<LoginRequest> {
+    let room = RoomId::new(ROOM)?;
+    Ok(LoginRequest { servers: vec![url.to_owned()], room, token: token::issue(request)?, auto_play: true })
+}
+
+fn guest_configs(args: &DemoArgs, url: &str) -> anyhow::Result<Vec<GuestConfig>> {
+    let camera = guest_camera(args.guests);
+    (0..args.guests)
+        .map(|number| {
+            let base = GUEST_NAMES[usize::from(number) % GUEST_NAMES.len()];
+            let lap = usize::from(number) / GUEST_NAMES.len();
+            let name = if lap == 0 { base.to_owned() } else { format!("{base} {}", lap + 1) };
+            let identity = UserId::new(format!("guest-{number}"))?;
+            // Guests only publish: playing everyone would cost two cores what five people's machines share.
+            let login = LoginRequest { auto_play: false, ..login(url, &request(identity.as_str(), &name))? };
+            let page = (number == 1 || args.guests == 1).then_some(PAGE);
+            Ok(GuestConfig { login, identity, name, seed: u64::from(number), camera: Some(camera), voice: true, page })
+        })
+        .collect()
+}
+
+/// The wall's page: large enough for its text, slow enough for two cores.
+const PAGE: VideoFormat = VideoFormat { width: 1280, height: 720, fps: 4.0 };
+
+/// Sizes that let two cores carry every guest's encoder beside a software renderer.
+fn guest_camera(guests: u16) -> VideoFormat {
+    match guests {
+        0..=3 => VideoFormat { width: 640, height: 360, fps: 15.0 },
+        4..=8 => VideoFormat { width: 480, height: 270, fps: 15.0 },
+        9..=16 => VideoFormat { width: 320, height: 180, fps: 12.0 },
+        _ => VideoFormat { width: 240, height: 136, fps: 8.0 },
+    }
+}
+
+/// Cameras and the one page.
+fn video_count(guests: u16) -> usize {
+    usize::from(guests) + usize::from(guests > 0)
+}
+
+fn own_stream(me: &UserId) -> PublishRequest {
+    let format = VideoFormat { width: 320, height: 180, fps: 15.0 };
+    let source: Box<dyn VideoSource> = Box::new(PortraitSource::new("You", join::seed_of(me), format));
+    PublishRequest {
+        stream: StreamId::derived(me, "camera"),
+        kind: StreamKind::Camera,
+        video: Some((source, VideoOptions { max_bitrate_bps: camera_bitrate_bps(format) })),
+        audio: Some(Box::new(SpeechSource::new(join::seed_of(me)))),
+    }
+}

@@ -1,0 +1,78 @@
+//! The command line: what each command takes, and its checks. The names and outputs here stay stable.
+
+mod args;
+#[cfg(feature = "app")]
+mod demo;
+#[cfg(feature = "client")]
+mod devices;
+#[cfg(feature = "client")]
+mod join;
+#[cfg(any(feature = "client", feature = "server"))]
+mod runtime;
+#[cfg(feature = "server")]
+mod serve;
+#[cfg(any(feature = "client", feature = "server"))]
+mod token;
+
+use clap::{Parser, Subcommand};
+
+/// An immersive call room: people meet in a 3D hall, over the LiveKit protocol, with the server built in.
+#[derive(Debug, Parser)]
+#[command(name = "rotunda", version, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Open a room with an embedded server and generated guests.
+    #[cfg(feature = "app")]
+    Demo(demo::DemoArgs),
+    /// Run the room server alone.
+    #[cfg(feature = "server")]
+    Serve(serve::ServeArgs),
+    /// Join a room on a LiveKit-compatible server.
+    #[cfg(feature = "client")]
+    Join(join::JoinArgs),
+    /// Make an access token.
+    #[cfg(any(feature = "client", feature = "server"))]
+    Token(token::TokenArgs),
+    /// List what this machine has for calls.
+    #[cfg(feature = "client")]
+    Devices(devices::DevicesArgs),
+}
+
+impl Cli {
+    /// Carries the command out.
+    ///
+    /// # Errors
+    /// What went wrong, as a sentence that says what to do.
+    pub fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            #[cfg(feature = "app")]
+            Command::Demo(args) => demo::run(args),
+            #[cfg(feature = "server")]
+            Command::Serve(args) => serve::run(&args),
+            #[cfg(feature = "client")]
+            Command::Join(args) => join::run(args),
+            #[cfg(any(feature = "client", feature = "server"))]
+            Command::Token(args) => token::run(&args),
+            #[cfg(feature = "client")]
+            Command::Devices(args) => devices::run(&args),
+        }
+    }
+}
+
+/// Prints a line for the user. Standard output carries results only; progress and logs go to standard error.
+#[expect(clippy::print_stdout, reason = "results of a command go to standard output")]
+fn say(line: impl std::fmt::Display) {
+    println!("{line}");
+}
+
+/// Prints a line of progress.
+#[cfg(any(feature = "client", feature = "server"))]
+#[expect(clippy::print_stderr, reason = "progress goes to standard error, apart from results")]
+fn progress(line: impl std::fmt::Display) {
+    eprintln!("{line}");
+}

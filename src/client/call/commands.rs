@@ -1,0 +1,25 @@
+//! What the application asks for.
+
+use super::{Call, CallEnd, Flow, LinkEnd};
+use crate::bridge::RoomCommand;
+use crate::client::link::Link;
+
+impl Call<'_> {
+    /// Carries a command out, or says why not; `None` means that the application is gone.
+    pub(super) async fn command(&mut self, link: &mut Link, command: Option<RoomCommand>) -> Flow {
+        let Some(command) = command else { return Err(LinkEnd::Leave(CallEnd::Stopped)) };
+        match command {
+            RoomCommand::Login(request) => return Err(LinkEnd::Leave(CallEnd::Login(request))),
+            RoomCommand::Logout => return Err(LinkEnd::Leave(CallEnd::Left)),
+            RoomCommand::PublishStream(request) => return self.publish(link, request).await,
+            RoomCommand::StopPublishing(stream) => return self.stop_publishing(link, &stream).await,
+            RoomCommand::SetMuted { stream, kind, muted } => self.set_muted(link, &stream, kind, muted).await,
+            RoomCommand::StartPlaying(stream) => self.start_playing(link, stream).await,
+            RoomCommand::StopPlaying(stream) => self.stop_playing(link, &stream).await,
+            RoomCommand::SetPlayQuality { stream, quality } => self.set_play_quality(link, &stream, quality).await,
+            RoomCommand::SendData(message) => self.send_data(link, message).await,
+            RoomCommand::SendChat(text) => self.send_chat(link, text).await,
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,263 @@
+//! One login, from the first link to the end: who is here, what is published and played, and coming back when the
+//! link breaks. Runs on the engine's thread; one command, signal or event is handled at a time.
+//!
+//! Invariants: what is published or played outlives a link and is taken up again on the next; every stream told added
+//! is told removed; the end is told once.
+
+mod commands;
+mod messages;
+mod own_track;
+mod playing;
+mod publishing;
+mod reconnect;
+mod signals;
+mod snapshot;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+use webrtc::peer_connection::RTCPeerConnectionState;
+
+use self::messages::Messages;
+use self::playing::{Played, Remote};
+use self::publishing::Publication;
+use self::snapshot::Levels;
+use super::MediaHub;
+use super::link::{Dialed, Inbound, Link, PeerEvent, Signal};
+use super::publish::SourceEnded;
+use super::reasons;
+use crate::bridge::{EnginePort, LoginRequest, RoomCommand, RoomEvent, SessionId};
+use crate::model::{CallError, RoomState, RoomStateReason, StreamId, UserInfo};
+use crate::protocol::convert;
+use crate::protocol::roster::Roster;
+
+/// How often figures are refreshed, rates adapted and deadlines looked at.
+const TICK: Duration = Duration::from_millis(200);
+/// Sources that ended and wait to be noticed; their threads wait with them.
+const SOURCE_END_CAPACITY: usize = 16;
+
+/// How a call ended.
+pub(super) enum CallEnd {
+    /// In no room now; the application was told why.
+    Left,
+    /// The application wants another room.
+    Login(LoginRequest),
+    /// The application is gone.
+    Stopped,
+}
+
+/// Why a link is no longer used.
+enum LinkEnd {
+    /// The user or the application leaves.
+    Leave(CallEnd),
+    /// The connection broke.
+    Lost(String),
+    /// The server ended the session for good.
+    Ended(CallError),
+}
+
+/// What to do after one step.
+type Flow = Result<(), LinkEnd>;
+
+/// See the module.
+pub(super) struct Call<'a> {
+    port: &'a mut EnginePort,
+    hub: Arc<MediaHub>,
+    session: SessionId,
+    request: LoginRequest,
+    me: Option<UserInfo>,
+    roster: Roster,
+    own: BTreeMap<StreamId, Publication>,
+    played: BTreeMap<StreamId, Played>,
+    /// Remote tracks of the present link, by the server's id.
+    remotes: HashMap<String, Remote>,
+    messages: Messages,
+    levels: Levels,
+    source_ends: mpsc::Receiver<SourceEnded>,
+    source_end: mpsc::Sender<SourceEnded>,
+    next_serial: u64,
+}
+
+enum Step {
+    Command(Option<RoomCommand>),
+    Signal(Signal),
+    Peer(Option<PeerEvent>),
+    Data(Option<Box<Inbound>>),
+    SourceEnded(SourceEnded),
+    Tick,
+}
+
+impl<'a> Call<'a> {
+    /// A call that has a link but has not begun.
+    pub(super) fn new(port: &'a mut EnginePort, hub: Arc<MediaHub>, session: SessionId, request: LoginRequest) -> Self {
+        let (source_end, source_ends) = mpsc::channel(SOURCE_END_CAPACITY);
+        Self {
+            port,
+            hub,
+            session,
+            request,
+            me: None,
+            roster: Roster::default(),
+            own: BTreeMap::new(),
+            played: BTreeMap::new(),
+            remotes: HashMap::new(),
+            messages: Messages::default(),
+            levels: Levels::default(),
+            source_ends,
+            source_end,
+            next_serial: 1,
+        }
+    }
+
+    /// Runs the call to its end. `waiting` are commands that came while dialing.
+    pub(super) async fn run(mut self, dialed: Dialed, waiting: VecDeque<RoomCommand>) -> CallEnd {
+        let mut reason = RoomStateReason::LoggedIn;
+        let mut waiting = waiting;
+        let mut dialed = dialed;
+        loop {
+            let Dialed { mut link, join } = dialed;
+            let end = match self.begin(&mut link, join, reason, std::mem::take(&mut waiting)).await {
+                Ok(()) => self.serve(&mut link).await,
+                Err(end) => end,
+            };
+            self.unlink();
+            let why = match end {
+                LinkEnd::Leave(end) => {
+                    link.close(true).await;
+                    self.finish(RoomStateReason::LoggedOut, None).await;
+                    return end;
+                }
+                LinkEnd::Ended(error) => {
+                    link.close(false).await;
+                    self.finish(RoomStateReason::KickedOut, Some(error)).await;
+                    return CallEnd::Left;
+                }
+                LinkEnd::Lost(why) => why,
+            };
+            let token = link.token();
+            link.close(false).await;
+            match Box::pin(self.come_back(&why, token)).await {
+                Ok(next) => dialed = next,
+                Err(end) => return end,
+            }
+            reason = RoomStateReason::Reconnected;
+        }
+    }
+
+    /// Takes a fresh link into use.
+    async fn begin(
+        &mut self,
+        link: &mut Link,
+        join: livekit_protocol::JoinResponse,
+        reason: RoomStateReason,
+        waiting: VecDeque<RoomCommand>,
+    ) -> Flow {
+        let participant = join.participant.unwrap_or_default();
+        let me = convert::user_info(&participant).map_err(|error| {
+            LinkEnd::Ended(CallError::new(crate::model::ErrorCode::TokenMalformed, error.to_string()))
+        })?;
+        tracing::info!(session = self.session.0, room = %self.request.room, user = %me.id, sid = me.sid, "in the room");
+        self.me = Some(me.clone());
+        self.messages.new_link();
+        self.tell(RoomEvent::StateChanged { state: RoomState::Connected, reason, error: None, me: Some(me) }).await;
+        let changes = self.roster.joined(&participant.identity, &join.other_participants);
+        self.roster_changed(link, changes).await?;
+        self.resume_playing(link).await?;
+        self.resume_publishing(link).await?;
+        for command in waiting {
+            self.command(link, Some(command)).await?;
+        }
+        Ok(())
+    }
+
+    /// Handles what comes until the link ends.
+    async fn serve(&mut self, link: &mut Link) -> LinkEnd {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let step = tokio::select! {
+                command = self.port.commands.recv() => Step::Command(command),
+                signal = link.signals.next() => Step::Signal(signal),
+                event = link.peer_events.next() => Step::Peer(event),
+                data = link.inbound.recv() => Step::Data(data.map(Box::new)),
+                Some(ended) = self.source_ends.recv() => Step::SourceEnded(ended),
+                _ = ticks.tick() => Step::Tick,
+            };
+            let flow = match step {
+                Step::Command(command) => self.command(link, command).await,
+                Step::Signal(Signal::Message(message)) => self.signal(link, *message).await,
+                Step::Signal(Signal::Closed(why)) => Err(LinkEnd::Lost(why)),
+                Step::Peer(event) => self.peer_event(link, event).await,
+                Step::Data(Some(data)) => self.data(link, *data).await,
+                Step::Data(None) => Err(LinkEnd::Lost("the data channels closed".to_owned())),
+                Step::SourceEnded(ended) => self.source_ended(link, ended).await,
+                Step::Tick => self.tick(link).await,
+            };
+            if let Err(end) = flow {
+                return end;
+            }
+        }
+    }
+
+    async fn peer_event(&mut self, link: &mut Link, event: Option<PeerEvent>) -> Flow {
+        match event {
+            Some(PeerEvent::Track { sid, track }) => self.remote_track(sid, track).await,
+            Some(PeerEvent::Candidate(candidate)) => link.trickle(&candidate).await,
+            Some(PeerEvent::Channel(channel)) => link.adopt_channel(channel).await,
+            Some(PeerEvent::State(RTCPeerConnectionState::Failed)) => {
+                return Err(LinkEnd::Lost("no media gets through".to_owned()));
+            }
+            Some(PeerEvent::State(RTCPeerConnectionState::Closed)) | None => {
+                return Err(LinkEnd::Lost("the peer connection closed".to_owned()));
+            }
+            Some(PeerEvent::State(state)) => tracing::debug!(%state, "peer connection"),
+        }
+        Ok(())
+    }
+
+    async fn tick(&mut self, link: &mut Link) -> Flow {
+        self.expire_requests(link).await?;
+        self.adapt_rates(link);
+        self.refresh_snapshot(link).await;
+        Ok(())
+    }
+
+    /// Lets go of what belonged to the link.
+    fn unlink(&mut self) {
+        self.remotes.clear();
+        for publication in self.own.values_mut() {
+            publication.unlink();
+        }
+    }
+
+    /// Ends everything the call started and tells so.
+    async fn finish(&mut self, reason: RoomStateReason, error: Option<CallError>) {
+        let end = reasons::end_reason(error.as_ref());
+        for (stream, publication) in std::mem::take(&mut self.own) {
+            self.end_publication(stream, publication, end, None).await;
+        }
+        for (stream, played) in std::mem::take(&mut self.played) {
+            played.stop();
+            self.play_state(stream, crate::model::PlayState::NoPlay, None).await;
+        }
+        let changes = self.roster.clear(end);
+        for event in changes.into_iter().map(signals::event_of) {
+            self.tell(event).await;
+        }
+        self.port.snapshot.store(crate::model::quality::EngineSnapshot::default());
+        self.tell(RoomEvent::StateChanged { state: RoomState::Disconnected, reason, error, me: None }).await;
+    }
+
+    /// Tells an event; waits while the application is behind. An application that is gone is noticed by its commands.
+    async fn tell(&self, event: RoomEvent) {
+        self.port.tell(self.session, event).await;
+    }
+
+    /// A command cannot be carried out.
+    async fn refuse(&self, error: CallError) {
+        self.tell(RoomEvent::CommandFailed(error)).await;
+    }
+}

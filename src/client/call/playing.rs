@@ -1,0 +1,314 @@
+//! Streams of the others: subscribing, playing, stopping, and wishes about size.
+
+use std::sync::Arc;
+
+use livekit_protocol as proto;
+use proto::signal_request::Message as Request;
+use webrtc::media_stream::track_remote::TrackRemote;
+
+use super::{Call, Flow};
+use crate::bridge::{PlayQuality, RoomEvent};
+use crate::client::MediaHub;
+use crate::client::link::{Link, OwnedTask};
+use crate::client::play::{AudioTrack, PlayedTrack, VideoTrack, drain};
+use crate::model::limits::MAX_PLAYED_STREAMS;
+use crate::model::{CallError, ErrorCode, MediaKind, PlayState, StreamId, StreamInfo, TrackInfo, TrackSid};
+
+/// Remote tracks of one link that are looked after.
+const MAX_REMOTES: usize = 1024;
+
+/// A stream that is played.
+pub(super) struct Played {
+    pub(super) tracks: Vec<PlayedTrack>,
+    state: PlayState,
+    quality: Option<PlayQuality>,
+}
+
+impl Played {
+    fn new() -> Self {
+        Self { tracks: Vec::with_capacity(2), state: PlayState::Requesting, quality: None }
+    }
+
+    /// Ends its tracks and closes their feeds.
+    pub(super) fn stop(&self) {
+        for track in &self.tracks {
+            stop(track);
+        }
+    }
+
+    fn track(&self, sid: &str) -> Option<&PlayedTrack> {
+        self.tracks.iter().find(|track| track.sid().as_str() == sid)
+    }
+}
+
+fn stop(track: &PlayedTrack) {
+    match track {
+        PlayedTrack::Video(track) => track.stop(),
+        PlayedTrack::Audio(track) => track.stop(),
+    }
+}
+
+/// A remote track of the present link: read into what plays it, or read away.
+pub(super) struct Remote {
+    track: Arc<dyn TrackRemote>,
+    /// Dropped with the link.
+    _reader: OwnedTask,
+    played: bool,
+}
+
+impl Call<'_> {
+    /// A stream is there: plays it by itself when the login says so.
+    pub(super) async fn stream_added(&mut self, link: &Link, info: &StreamInfo) {
+        if !self.request.auto_play {
+            return;
+        }
+        if self.played.len() >= MAX_PLAYED_STREAMS {
+            subscribe(link, info.tracks().map(|track| &track.sid), false).await;
+            self.play_state(info.id.clone(), PlayState::NoPlay, Some(too_many())).await;
+            return;
+        }
+        self.play(info).await;
+    }
+
+    /// A stream gained or lost tracks.
+    pub(super) async fn stream_updated(&mut self, link: &Link, info: &StreamInfo) {
+        let fresh = match self.played.get(&info.id) {
+            Some(played) => new_tracks(played, info),
+            None => info.tracks().map(|track| track.sid.clone()).collect(),
+        };
+        let is_played = self.played.contains_key(&info.id);
+        // The server subscribes new tracks as the login said; say so where this stream differs.
+        if !fresh.is_empty() && is_played != self.request.auto_play {
+            subscribe(link, &fresh, is_played).await;
+        }
+        if is_played {
+            self.sync_tracks(info).await;
+        }
+        self.remotes_forget_absent(info);
+    }
+
+    /// A stream is gone.
+    pub(super) async fn stream_ended(&mut self, info: &StreamInfo) {
+        for track in info.tracks() {
+            self.remotes.remove(track.sid.as_str());
+        }
+        if let Some(played) = self.played.remove(&info.id) {
+            played.stop();
+            self.play_state(info.id.clone(), PlayState::NoPlay, None).await;
+        }
+    }
+
+    /// Plays a stream that was not played.
+    pub(super) async fn start_playing(&mut self, link: &Link, stream: StreamId) {
+        if self.played.contains_key(&stream) {
+            return;
+        }
+        let Some(info) = self.roster.stream(&stream).cloned() else {
+            let error = CallError::new(ErrorCode::StreamNotFound, format!("there is no stream {stream} in this room"));
+            self.play_state(stream, PlayState::NoPlay, Some(error)).await;
+            return;
+        };
+        if self.played.len() >= MAX_PLAYED_STREAMS {
+            self.play_state(stream, PlayState::NoPlay, Some(too_many())).await;
+            return;
+        }
+        subscribe(link, info.tracks().map(|track| &track.sid), true).await;
+        self.play(&info).await;
+    }
+
+    /// Stops playing a stream.
+    pub(super) async fn stop_playing(&mut self, link: &Link, stream: &StreamId) {
+        if self.stop_playing_unlinked(stream).await
+            && let Some(info) = self.roster.stream(stream)
+        {
+            subscribe(link, info.tracks().map(|track| &track.sid), false).await;
+        }
+    }
+
+    /// Stops playing a stream here; `true` when it was played.
+    pub(super) async fn stop_playing_unlinked(&mut self, stream: &StreamId) -> bool {
+        let Some(played) = self.played.remove(stream) else {
+            let error = CallError::new(ErrorCode::StreamNotFound, format!("{stream} is not being played"));
+            self.refuse(error).await;
+            return false;
+        };
+        played.stop();
+        for track in &played.tracks {
+            self.read_away(track.sid().as_str());
+        }
+        self.play_state(stream.clone(), PlayState::NoPlay, None).await;
+        true
+    }
+
+    /// Says which size of a played picture is wanted.
+    pub(super) async fn set_play_quality(&mut self, link: &Link, stream: &StreamId, quality: PlayQuality) {
+        let Some(played) = self.played.get_mut(stream) else {
+            let error = CallError::new(ErrorCode::StreamNotFound, format!("{stream} is not being played"));
+            self.refuse(error).await;
+            return;
+        };
+        if played.quality.replace(quality) == Some(quality) {
+            return;
+        }
+        send_quality(link, played).await;
+    }
+
+    /// Takes played streams up on a fresh link.
+    pub(super) async fn resume_playing(&mut self, link: &Link) -> Flow {
+        for info in self.roster.streams() {
+            let is_played = self.played.contains_key(&info.id);
+            if is_played != self.request.auto_play {
+                subscribe(link, info.tracks().map(|track| &track.sid), is_played).await;
+            }
+        }
+        for played in self.played.values_mut() {
+            played.state = PlayState::Requesting;
+            if played.quality.is_some() {
+                send_quality(link, played).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first packet of a remote track is here.
+    pub(super) async fn remote_track(&mut self, sid: String, track: Arc<dyn TrackRemote>) {
+        if self.remotes.len() >= MAX_REMOTES {
+            tracing::warn!(%sid, "more remote tracks than this client looks after");
+            return;
+        }
+        let reader = OwnedTask::spawn(drain(Arc::clone(&track)));
+        self.remotes.insert(sid.clone(), Remote { track, _reader: reader, played: false });
+        self.read_in(&sid).await;
+    }
+
+    /// The server cannot give us a track.
+    pub(super) async fn track_not_given(&mut self, sid: &str, why: &str) {
+        let Some(stream) = self.roster.stream_of_track(sid).map(|info| info.id.clone()) else { return };
+        if self.played.contains_key(&stream) {
+            let error = CallError::new(ErrorCode::StreamNotFound, format!("{stream} cannot be played: {why}"));
+            self.play_state(stream, PlayState::Requesting, Some(error)).await;
+        }
+    }
+
+    async fn play(&mut self, info: &StreamInfo) {
+        self.played.insert(info.id.clone(), Played::new());
+        self.play_state(info.id.clone(), PlayState::Requesting, None).await;
+        self.sync_tracks(info).await;
+    }
+
+    /// Makes what is played match what the stream has.
+    async fn sync_tracks(&mut self, info: &StreamInfo) {
+        let hub = Arc::clone(&self.hub);
+        let Some(played) = self.played.get_mut(&info.id) else { return };
+        played.tracks.retain(|track| {
+            let stays = info.tracks().any(|present| present.sid == *track.sid());
+            if !stays {
+                stop(track);
+            }
+            stays
+        });
+        let mut fresh = Vec::new();
+        for track in info.tracks() {
+            if played.track(track.sid.as_str()).is_none() {
+                let new = open(track, &hub);
+                fresh.push((track.sid.to_string(), new.clone()));
+                played.tracks.push(new);
+            }
+        }
+        for (sid, track) in fresh {
+            if let PlayedTrack::Video(video) = &track {
+                let feed = video.feed().clone();
+                self.tell(RoomEvent::VideoFeedOpened { stream: info.id.clone(), feed }).await;
+            }
+            self.read_in(&sid).await;
+        }
+    }
+
+    /// Reads a remote track into what plays it, if both are there.
+    async fn read_in(&mut self, sid: &str) {
+        let Some(remote) = self.remotes.get_mut(sid) else { return };
+        let found = self.played.iter_mut().find_map(|(stream, played)| {
+            let track = played.track(sid)?.clone();
+            Some((stream.clone(), track, played))
+        });
+        let Some((stream, track, played)) = found else { return };
+        if !remote.played {
+            remote._reader = track.pump(Arc::clone(&remote.track), &self.hub);
+            remote.played = true;
+        }
+        if played.state != PlayState::Playing {
+            played.state = PlayState::Playing;
+            self.play_state(stream, PlayState::Playing, None).await;
+        }
+    }
+
+    /// Reads a remote track away: what is not read fills a queue in the peer connection.
+    fn read_away(&mut self, sid: &str) {
+        if let Some(remote) = self.remotes.get_mut(sid) {
+            remote._reader = OwnedTask::spawn(drain(Arc::clone(&remote.track)));
+            remote.played = false;
+        }
+    }
+
+    /// Forgets remote tracks of a stream that it no longer has.
+    fn remotes_forget_absent(&mut self, info: &StreamInfo) {
+        let roster = &self.roster;
+        let belongs = |sid: &str| roster.stream_of_track(sid).is_some();
+        if info.tracks().count() < 2 {
+            self.remotes.retain(|sid, remote| !remote.played || belongs(sid));
+        }
+    }
+
+    /// Tells how far playing a stream is.
+    pub(super) async fn play_state(&self, stream: StreamId, state: PlayState, error: Option<CallError>) {
+        self.tell(RoomEvent::PlayStateChanged { stream, state, error }).await;
+    }
+}
+
+fn open(track: &TrackInfo, hub: &MediaHub) -> PlayedTrack {
+    match track.kind {
+        MediaKind::Video => PlayedTrack::Video(Arc::new(VideoTrack::new(track.sid.clone()))),
+        MediaKind::Audio => PlayedTrack::Audio(Arc::new(AudioTrack::new(track.sid.clone(), hub.playout.as_ref()))),
+    }
+}
+
+fn new_tracks(played: &Played, info: &StreamInfo) -> Vec<TrackSid> {
+    info.tracks().map(|track| track.sid.clone()).filter(|sid| played.track(sid.as_str()).is_none()).collect()
+}
+
+fn too_many() -> CallError {
+    CallError::new(
+        ErrorCode::TooManyPlays,
+        format!("{MAX_PLAYED_STREAMS} streams are being played: stop one to play another"),
+    )
+}
+
+async fn subscribe(link: &Link, tracks: impl IntoIterator<Item = &TrackSid>, subscribe: bool) {
+    let track_sids: Vec<String> = tracks.into_iter().map(ToString::to_string).collect();
+    if !track_sids.is_empty() {
+        let update = proto::UpdateSubscription { track_sids, subscribe, ..Default::default() };
+        link.request(Request::Subscription(update)).await;
+    }
+}
+
+async fn send_quality(link: &Link, played: &Played) {
+    let Some(quality) = played.quality else { return };
+    let video = played.tracks.iter().find_map(|track| match track {
+        PlayedTrack::Video(video) => Some(video),
+        PlayedTrack::Audio(_) => None,
+    });
+    let Some(video) = video else { return };
+    if !quality.enabled {
+        video.pause();
+    }
+    let update = proto::UpdateTrackSettings {
+        track_sids: vec![video.sid().to_string()],
+        disabled: !quality.enabled,
+        // A size overrides the quality; without one the best is meant.
+        quality: proto::VideoQuality::High.into(),
+        width: quality.width,
+        height: quality.height,
+        ..Default::default()
+    };
+    link.request(Request::TrackSetting(update)).await;
+}

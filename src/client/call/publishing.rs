@@ -1,0 +1,426 @@
+//! Own streams: from the wish to publish to others playing them, over every link the call takes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use livekit_protocol as proto;
+use proto::signal_request::Message as Request;
+
+use super::own_track::OwnTrack;
+use super::{Call, Flow, LinkEnd};
+use crate::bridge::{PublishRequest, RoomEvent, VideoFeed};
+use crate::client::link::{Link, LinkError};
+use crate::client::publish::{self, Gate, SourceEnd, SourceEnded, SourceReport};
+use crate::model::limits::MAX_PUBLISHED_STREAMS;
+use crate::model::{
+    CallError, EndReason, ErrorCode, MediaKind, PublishState, StreamId, StreamInfo, StreamKind, UserId,
+};
+use crate::protocol::convert;
+
+/// The server may take this long to take a track (LIVEKIT.md section 3).
+const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
+/// What sound and control need of the way, in bit/s, before pictures share the rest.
+const AUDIO_SHARE_BPS: f64 = 70_000.0;
+/// However bad the estimate, a picture keeps a quarter of its wish, within these bounds, in bit/s.
+const FLOOR_BPS: std::ops::RangeInclusive<u32> = 100_000..=300_000;
+
+/// An own stream.
+pub(super) struct Publication {
+    serial: u64,
+    kind: StreamKind,
+    pub(super) tracks: Vec<OwnTrack>,
+    preview: Option<VideoFeed>,
+    preview_told: bool,
+    /// Told by `StreamUpdated`, and so to be told removed.
+    told: bool,
+    state: PublishState,
+}
+
+impl Publication {
+    /// Lets go of what belonged to the link.
+    pub(super) fn unlink(&mut self) {
+        for track in &mut self.tracks {
+            track.unlink();
+        }
+        self.state = PublishState::Requesting;
+    }
+
+    /// The stream as far as the server knows it.
+    fn info(&self, id: &StreamId, owner: &UserId) -> StreamInfo {
+        let track = |media| self.tracks.iter().find(|track| track.media == media).and_then(OwnTrack::info);
+        StreamInfo {
+            id: id.clone(),
+            owner: owner.clone(),
+            kind: self.kind,
+            video: track(MediaKind::Video),
+            audio: track(MediaKind::Audio),
+        }
+    }
+
+    fn track(&mut self, media: MediaKind) -> Option<&mut OwnTrack> {
+        self.tracks.iter_mut().find(|track| track.media == media)
+    }
+}
+
+fn link_lost(error: LinkError) -> LinkEnd {
+    LinkEnd::Lost(error.to_string())
+}
+
+impl Call<'_> {
+    /// Begins to publish a stream.
+    pub(super) async fn publish(&mut self, link: &mut Link, request: PublishRequest) -> Flow {
+        let stream = request.stream.clone();
+        if let Err(error) = self.may_publish(&request) {
+            self.publish_state(stream, PublishState::NoPublish, Some(error)).await;
+            return Ok(());
+        }
+        match self.start_sources(request) {
+            Ok(publication) => {
+                self.own.insert(stream.clone(), publication);
+                self.publish_state(stream.clone(), PublishState::Requesting, None).await;
+                self.ask(link, &stream).await;
+            }
+            Err(error) => {
+                self.release(&stream);
+                self.publish_state(stream, PublishState::NoPublish, Some(error)).await;
+            }
+        }
+        Ok(())
+    }
+
+    fn may_publish(&mut self, request: &PublishRequest) -> Result<(), CallError> {
+        let stream = &request.stream;
+        if request.video.is_none() && request.audio.is_none() {
+            return Err(CallError::new(ErrorCode::WrongState, "there is nothing to publish: give a picture or sound"));
+        }
+        if self.own.contains_key(stream) {
+            return Err(CallError::new(
+                ErrorCode::AlreadyPublishing,
+                format!("{stream} is being published already: stop it first"),
+            ));
+        }
+        if self.own.len() >= MAX_PUBLISHED_STREAMS {
+            return Err(CallError::new(
+                ErrorCode::AlreadyPublishing,
+                format!("{MAX_PUBLISHED_STREAMS} streams are being published: stop one first"),
+            ));
+        }
+        let claimed = self.me.as_ref().is_some_and(|me| self.roster.claim(stream, &me.id));
+        if !claimed {
+            return Err(CallError::new(
+                ErrorCode::StreamIdTaken,
+                format!("someone else publishes under {stream}: choose another stream id"),
+            ));
+        }
+        Ok(())
+    }
+
+    fn start_sources(&mut self, request: PublishRequest) -> Result<Publication, CallError> {
+        let serial = self.next_serial;
+        self.next_serial += 1;
+        let report =
+            |media| SourceReport { stream: request.stream.clone(), media, serial, to: self.source_end.clone() };
+        let failed = |error: std::io::Error| {
+            CallError::new(ErrorCode::CaptureFailed, format!("no thread for capturing ({error}): close other programs"))
+        };
+        let mut publication = Publication {
+            serial,
+            kind: request.kind,
+            tracks: Vec::with_capacity(2),
+            preview: None,
+            preview_told: false,
+            told: false,
+            state: PublishState::Requesting,
+        };
+        if let Some((source, options)) = request.video {
+            let gate = Arc::new(Gate::default());
+            let format = source.format();
+            let track = OwnTrack::new(
+                MediaKind::Video,
+                Arc::clone(&gate),
+                format.width,
+                format.height,
+                options.max_bitrate_bps,
+            );
+            let report = report(MediaKind::Video);
+            publication.tracks.push(track);
+            publication.preview = Some(
+                publish::start_video(&self.hub.name, source, options, request.kind, gate, report).map_err(failed)?,
+            );
+        }
+        if let Some(source) = request.audio {
+            let gate = Arc::new(Gate::default());
+            publication.tracks.push(OwnTrack::new(MediaKind::Audio, Arc::clone(&gate), 0, 0, 0));
+            publish::start_audio(&self.hub.name, source, gate, report(MediaKind::Audio)).map_err(failed)?;
+        }
+        Ok(publication)
+    }
+
+    async fn ask(&mut self, link: &Link, stream: &StreamId) {
+        let Some(publication) = self.own.get_mut(stream) else { return };
+        for track in &mut publication.tracks {
+            track.ask(link, stream, publication.kind).await;
+        }
+    }
+
+    /// Takes every own stream up on a fresh link.
+    pub(super) async fn resume_publishing(&mut self, link: &mut Link) -> Flow {
+        let streams: Vec<StreamId> = self.own.keys().cloned().collect();
+        for stream in streams {
+            let claimed = self.me.as_ref().is_some_and(|me| self.roster.claim(&stream, &me.id));
+            if claimed {
+                self.ask(link, &stream).await;
+            } else if let Some(publication) = self.own.remove(&stream) {
+                let error = CallError::new(
+                    ErrorCode::StreamIdTaken,
+                    format!("someone else took {stream} meanwhile: publish under another stream id"),
+                );
+                self.end_publication(stream, publication, EndReason::Disconnected, Some(error)).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// The server took a track.
+    pub(super) async fn track_published(&mut self, link: &mut Link, cid: &str, info: &proto::TrackInfo) -> Flow {
+        let Some(me) = self.me.as_ref().map(|me| me.id.clone()) else { return Ok(()) };
+        let found = self.own.iter_mut().find(|(_, publication)| publication.tracks.iter().any(|t| t.has_cid(cid)));
+        let Some((stream, publication)) = found else { return Ok(()) };
+        let Some(track) = publication.tracks.iter_mut().find(|track| track.has_cid(cid)) else { return Ok(()) };
+        let Some(info) = convert::track_info(info) else {
+            return Err(LinkEnd::Lost("the server named a track that is none".to_owned()));
+        };
+        if info.muted != track.muted {
+            let mute = proto::MuteTrackRequest { sid: info.sid.to_string(), muted: track.muted };
+            link.request(Request::Mute(mute)).await;
+        }
+        track.taken(link, info).await.map_err(link_lost)?;
+        link.negotiate().await.map_err(link_lost)?;
+        if publication.tracks.iter().all(|track| track.info().is_some()) {
+            publication.told = true;
+            let info = publication.info(stream, &me);
+            let preview = if publication.preview_told { None } else { publication.preview.clone() };
+            publication.preview_told = true;
+            let stream = stream.clone();
+            self.tell(RoomEvent::StreamUpdated(info)).await;
+            if let Some(feed) = preview {
+                self.tell(RoomEvent::VideoFeedOpened { stream, feed }).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// An answer is in force: starts what it takes.
+    pub(super) async fn answered(&mut self) -> Flow {
+        let mut publishing = Vec::new();
+        for (stream, publication) in &mut self.own {
+            for track in &mut publication.tracks {
+                track.start_if_answered().await.map_err(link_lost)?;
+            }
+            if publication.state != PublishState::Publishing && publication.tracks.iter().all(OwnTrack::flows) {
+                publication.state = PublishState::Publishing;
+                publishing.push(stream.clone());
+            }
+        }
+        for stream in publishing {
+            self.publish_state(stream, PublishState::Publishing, None).await;
+        }
+        Ok(())
+    }
+
+    /// The server refuses a track.
+    pub(super) async fn track_refused(&mut self, link: &mut Link, cid: &str, error: CallError) -> Flow {
+        let found = self.own.iter().find(|(_, publication)| publication.tracks.iter().any(|t| t.has_cid(cid)));
+        let Some(stream) = found.map(|(stream, _)| stream.clone()) else { return Ok(()) };
+        self.end_own(link, &stream, EndReason::RemovedByServer, Some(error)).await
+    }
+
+    /// The server removed a track of ours.
+    pub(super) async fn track_unpublished(&mut self, link: &mut Link, sid: &str) -> Flow {
+        let Some(stream) = self.own_stream_of(sid) else { return Ok(()) };
+        let error = CallError::new(ErrorCode::NotPermitted, "a host took back the permission to publish");
+        self.end_own(link, &stream, EndReason::RemovedByServer, Some(error)).await
+    }
+
+    /// Gives up on tracks that the server did not take in time.
+    pub(super) async fn expire_requests(&mut self, link: &mut Link) -> Flow {
+        let late = |track: &OwnTrack| track.waits_since().is_some_and(|since| since.elapsed() > PUBLISH_TIMEOUT);
+        let expired: Vec<StreamId> = self
+            .own
+            .iter()
+            .filter(|(_, publication)| publication.tracks.iter().any(late))
+            .map(|(stream, _)| stream.clone())
+            .collect();
+        for stream in expired {
+            let error = CallError::new(
+                ErrorCode::PublishInterrupted,
+                format!("the server did not take {stream} in time: publish it again"),
+            );
+            self.end_own(link, &stream, EndReason::TimedOut, Some(error)).await?;
+        }
+        Ok(())
+    }
+
+    /// Shares what the way carries among own pictures, by their wishes.
+    pub(super) fn adapt_rates(&self, link: &Link) {
+        let Some(estimate) = link.bandwidth.bps() else { return };
+        let videos = || {
+            self.own
+                .values()
+                .flat_map(|publication| &publication.tracks)
+                .filter(|track| track.media == MediaKind::Video && !track.muted)
+        };
+        let wished: f64 = videos().map(|track| f64::from(track.max_bitrate_bps)).sum();
+        let share = ((estimate - AUDIO_SHARE_BPS).max(0.0) / wished.max(1.0)).min(1.0);
+        for track in videos() {
+            let floor = (track.max_bitrate_bps / 4).clamp(*FLOOR_BPS.start(), *FLOOR_BPS.end());
+            let bps = (f64::from(track.max_bitrate_bps) * share) as u32;
+            track.gate.set_bitrate(bps.max(floor.min(track.max_bitrate_bps)));
+        }
+    }
+
+    /// Stops publishing a stream.
+    pub(super) async fn stop_publishing(&mut self, link: &mut Link, stream: &StreamId) -> Flow {
+        if !self.own.contains_key(stream) {
+            self.refuse(not_published(stream)).await;
+            return Ok(());
+        }
+        self.end_own(link, stream, EndReason::Stopped, None).await
+    }
+
+    /// Stops publishing a stream between links.
+    pub(super) async fn stop_unlinked(&mut self, stream: &StreamId) {
+        match self.own.remove(stream) {
+            Some(publication) => {
+                self.end_publication(stream.clone(), publication, EndReason::Stopped, None).await;
+            }
+            None => self.refuse(not_published(stream)).await,
+        }
+    }
+
+    async fn end_own(
+        &mut self,
+        link: &mut Link,
+        stream: &StreamId,
+        reason: EndReason,
+        error: Option<CallError>,
+    ) -> Flow {
+        let Some(mut publication) = self.own.remove(stream) else { return Ok(()) };
+        let mut withdrawn = false;
+        for track in &mut publication.tracks {
+            withdrawn |= track.withdraw(link).await.map_err(link_lost)?;
+        }
+        self.end_publication(stream.clone(), publication, reason, error).await;
+        if withdrawn {
+            link.negotiate().await.map_err(link_lost)?;
+        }
+        Ok(())
+    }
+
+    /// Tells the end of an own stream and lets its sources go.
+    pub(super) async fn end_publication(
+        &mut self,
+        stream: StreamId,
+        publication: Publication,
+        reason: EndReason,
+        error: Option<CallError>,
+    ) {
+        self.release(&stream);
+        if publication.told
+            && let Some(owner) = self.me.as_ref().map(|me| me.id.clone())
+        {
+            self.tell(RoomEvent::StreamRemoved { stream: stream.clone(), owner, reason }).await;
+        }
+        drop(publication);
+        self.publish_state(stream, PublishState::NoPublish, error).await;
+    }
+
+    /// A source ended by itself: its track ends, and with the last one the stream.
+    pub(super) async fn source_ended(&mut self, link: &mut Link, ended: SourceEnded) -> Flow {
+        let SourceEnded { stream, media, serial, end } = ended;
+        let Some(publication) = self.own.get_mut(&stream).filter(|publication| publication.serial == serial) else {
+            return Ok(());
+        };
+        let error = match end {
+            SourceEnd::Finished => None,
+            SourceEnd::Failed(error) => Some(error),
+        };
+        if publication.tracks.len() <= 1 {
+            return self.end_own(link, &stream, EndReason::Stopped, error).await;
+        }
+        if let Some(at) = publication.tracks.iter().position(|track| track.media == media) {
+            let mut track = publication.tracks.remove(at);
+            if track.withdraw(link).await.map_err(link_lost)? {
+                link.negotiate().await.map_err(link_lost)?;
+            }
+        }
+        self.tell_own_updated(&stream).await;
+        if let Some(error) = error {
+            self.refuse(error).await;
+        }
+        Ok(())
+    }
+
+    /// Mutes or unmutes an own track.
+    pub(super) async fn set_muted(&mut self, link: &Link, stream: &StreamId, media: MediaKind, muted: bool) {
+        if let Some(sid) = self.mute_unlinked(stream, media, muted).await {
+            link.request(Request::Mute(proto::MuteTrackRequest { sid, muted })).await;
+        }
+    }
+
+    /// Mutes or unmutes an own track here; gives the server's id of it when the server must know, too.
+    pub(super) async fn mute_unlinked(&mut self, stream: &StreamId, media: MediaKind, muted: bool) -> Option<String> {
+        let Some(track) = self.own.get_mut(stream).and_then(|publication| publication.track(media)) else {
+            self.refuse(not_published(stream)).await;
+            return None;
+        };
+        if track.muted == muted {
+            return None;
+        }
+        track.muted = muted;
+        track.gate.set_muted(muted);
+        let sid = track.info().map(|info| info.sid.to_string());
+        self.tell_own_updated(stream).await;
+        sid
+    }
+
+    /// A host muted a track of ours.
+    pub(super) async fn muted_by_server(&mut self, sid: &str, muted: bool) {
+        let Some(stream) = self.own_stream_of(sid) else { return };
+        let Some(publication) = self.own.get_mut(&stream) else { return };
+        for track in &mut publication.tracks {
+            if track.info().is_some_and(|info| info.sid.as_str() == sid) {
+                track.muted = muted;
+                track.gate.set_muted(muted);
+            }
+        }
+        self.tell_own_updated(&stream).await;
+    }
+
+    async fn tell_own_updated(&self, stream: &StreamId) {
+        let (Some(publication), Some(me)) = (self.own.get(stream), &self.me) else { return };
+        if publication.told {
+            self.tell(RoomEvent::StreamUpdated(publication.info(stream, &me.id))).await;
+        }
+    }
+
+    fn own_stream_of(&self, sid: &str) -> Option<StreamId> {
+        let has = |track: &OwnTrack| track.info().is_some_and(|info| info.sid.as_str() == sid);
+        self.own.iter().find(|(_, publication)| publication.tracks.iter().any(has)).map(|(stream, _)| stream.clone())
+    }
+
+    fn release(&mut self, stream: &StreamId) {
+        if let Some(me) = &self.me {
+            self.roster.release(stream, &me.id);
+        }
+    }
+
+    /// Tells how far an own stream is.
+    pub(super) async fn publish_state(&self, stream: StreamId, state: PublishState, error: Option<CallError>) {
+        self.tell(RoomEvent::PublishStateChanged { stream, state, error }).await;
+    }
+}
+
+fn not_published(stream: &StreamId) -> CallError {
+    CallError::new(ErrorCode::StreamNotFound, format!("{stream} is not being published, or has no such track"))
+}

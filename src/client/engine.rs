@@ -1,0 +1,156 @@
+//! Between calls: waits for a login, dials its servers in order, and refuses what needs a room. Runs on the engine's
+//! thread, which it never blocks.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::MediaHub;
+use super::call::{Call, CallEnd};
+use super::link::{Dialed, dial};
+use super::{login, reasons};
+use crate::bridge::{COMMAND_CAPACITY, EnginePort, LoginRequest, RoomCommand, RoomEvent, SessionId};
+use crate::model::{CallError, ErrorCode, PublishState, RoomState, RoomStateReason};
+
+/// What the engine does after a call.
+enum Next {
+    /// Wait for a command.
+    Idle,
+    /// Enter another room.
+    Login(LoginRequest),
+    /// End.
+    Stop,
+}
+
+/// Serves the application until it lets its handle go.
+pub(super) async fn run(port: EnginePort, hub: Arc<MediaHub>) {
+    let mut engine = Engine { port, hub, session: SessionId(0), waiting: VecDeque::new() };
+    let mut next = Next::Idle;
+    loop {
+        next = match next {
+            Next::Idle => match engine.port.commands.recv().await {
+                Some(RoomCommand::Login(request)) => Next::Login(request),
+                Some(command) => {
+                    engine.refuse(command).await;
+                    Next::Idle
+                }
+                None => Next::Stop,
+            },
+            Next::Login(request) => Box::pin(engine.enter(request)).await,
+            Next::Stop => return,
+        };
+    }
+}
+
+struct Engine {
+    port: EnginePort,
+    hub: Arc<MediaHub>,
+    session: SessionId,
+    /// Commands that came while dialing; carried out in order once in the room.
+    waiting: VecDeque<RoomCommand>,
+}
+
+impl Engine {
+    /// One login, to its end.
+    async fn enter(&mut self, request: LoginRequest) -> Next {
+        self.session = SessionId(self.session.0 + 1);
+        self.state(RoomState::Connecting, RoomStateReason::LoggingIn, None).await;
+        if let Err(error) = login::check(&request, unix_now().as_secs()) {
+            return self.failed(error).await;
+        }
+        let dialed = {
+            let mut dialing = Box::pin(dial_any(&request, &request.token));
+            loop {
+                tokio::select! {
+                    result = &mut dialing => break result,
+                    command = self.port.commands.recv() => match command {
+                        None => return Next::Stop,
+                        Some(RoomCommand::Logout) => return self.left(Next::Idle).await,
+                        Some(RoomCommand::Login(other)) => return self.left(Next::Login(other)).await,
+                        Some(other) if self.waiting.len() < COMMAND_CAPACITY => self.waiting.push_back(other),
+                        Some(other) => refuse(&self.port, self.session, other).await,
+                    },
+                }
+            }
+        };
+        let dialed = match dialed {
+            Ok(dialed) => dialed,
+            Err(error) => return self.failed(error).await,
+        };
+        let waiting = std::mem::take(&mut self.waiting);
+        let call = Call::new(&mut self.port, Arc::clone(&self.hub), self.session, request);
+        match Box::pin(call.run(dialed, waiting)).await {
+            CallEnd::Left => Next::Idle,
+            CallEnd::Login(other) => Next::Login(other),
+            CallEnd::Stopped => Next::Stop,
+        }
+    }
+
+    async fn failed(&mut self, error: CallError) -> Next {
+        tracing::warn!(session = self.session.0, %error, "login failed");
+        self.state(RoomState::Disconnected, RoomStateReason::LoginFailed, Some(error)).await;
+        self.refuse_waiting().await;
+        Next::Idle
+    }
+
+    async fn left(&mut self, next: Next) -> Next {
+        self.state(RoomState::Disconnected, RoomStateReason::LoggedOut, None).await;
+        self.refuse_waiting().await;
+        next
+    }
+
+    async fn refuse_waiting(&mut self) {
+        for command in std::mem::take(&mut self.waiting) {
+            self.refuse(command).await;
+        }
+    }
+
+    async fn refuse(&self, command: RoomCommand) {
+        refuse(&self.port, self.session, command).await;
+    }
+
+    async fn state(&self, state: RoomState, reason: RoomStateReason, error: Option<CallError>) {
+        self.port.tell(self.session, RoomEvent::StateChanged { state, reason, error, me: None }).await;
+    }
+}
+
+/// Says that a command needs a room; leaving without one is no fault.
+async fn refuse(port: &EnginePort, session: SessionId, command: RoomCommand) {
+    let error = CallError::new(ErrorCode::WrongState, "you are in no room: log in first");
+    let event = match command {
+        RoomCommand::Logout => return,
+        RoomCommand::PublishStream(request) => RoomEvent::PublishStateChanged {
+            stream: request.stream,
+            state: PublishState::NoPublish,
+            error: Some(error),
+        },
+        _ => RoomEvent::CommandFailed(error),
+    };
+    port.tell(session, event).await;
+}
+
+/// Dials the servers in order until one takes us, or one says that none will.
+///
+/// # Errors
+/// The last server's [`CallError`].
+pub(super) async fn dial_any(request: &LoginRequest, token: &str) -> Result<Dialed, CallError> {
+    let mut last = CallError::new(ErrorCode::ConnectFailed, "no server address was given");
+    for server in &request.servers {
+        match Box::pin(dial(server, token, request.auto_play)).await {
+            Ok(dialed) => return Ok(dialed),
+            Err(error) => {
+                tracing::info!(%server, %error, "a server was not reached");
+                last = error;
+            }
+        }
+        if !reasons::may_retry(&last) {
+            break;
+        }
+    }
+    Err(last)
+}
+
+/// Time since 1970; zero on a clock before that.
+pub(super) fn unix_now() -> std::time::Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}

@@ -1,0 +1,104 @@
+//! A call without a room to look at: bots, measurements and machines without a GPU. Runs on the caller's thread,
+//! which calls [`HeadlessCall::tick`] often.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::report::{Expectations, Recorder, Report};
+use crate::bridge::{CommandError, EngineHandle, LoginRequest, PublishRequest, RoomCommand, RoomEvent, VideoFeed};
+use crate::media::capture::stamp::unix_now_ms;
+use crate::model::{RoomState, RoomStateReason, StreamId};
+
+/// How often to call [`HeadlessCall::tick`]: a frame is taken at most this long after it was decoded.
+pub const TICK_EVERY: Duration = Duration::from_millis(4);
+/// How often the engine's figures are read: those of a stream that ends go with it.
+const FIGURES_EVERY: Duration = Duration::from_millis(250);
+/// How long leaving may take before the call is let go anyway.
+const LEAVE_WITHIN: Duration = Duration::from_secs(3);
+
+/// A call whose pictures are taken and counted, and shown to nobody.
+#[derive(Debug)]
+pub struct HeadlessCall {
+    engine: EngineHandle,
+    publications: Vec<PublishRequest>,
+    own_streams: usize,
+    feeds: BTreeMap<StreamId, VideoFeed>,
+    recorder: Recorder,
+    figures_read: Instant,
+    ended: bool,
+}
+
+impl HeadlessCall {
+    /// Logs in; the streams are published once inside.
+    ///
+    /// # Errors
+    /// [`CommandError`] when the engine has ended already.
+    pub fn start(
+        engine: EngineHandle,
+        login: LoginRequest,
+        publications: Vec<PublishRequest>,
+    ) -> Result<Self, CommandError> {
+        let recorder = Recorder::new(login.room.as_str());
+        engine.send(RoomCommand::Login(login))?;
+        let own_streams = publications.len();
+        let figures_read = Instant::now();
+        Ok(Self { engine, publications, own_streams, feeds: BTreeMap::new(), recorder, figures_read, ended: false })
+    }
+
+    /// Reads events and frames; `false` once the call has ended for good.
+    pub fn tick(&mut self) -> bool {
+        while let Some(envelope) = self.engine.try_event() {
+            self.recorder.on_event(&envelope.event);
+            self.on_event(envelope.event);
+        }
+        if self.figures_read.elapsed() >= FIGURES_EVERY {
+            self.figures_read = Instant::now();
+            self.recorder.on_snapshot(&self.engine.snapshot());
+        }
+        let now_ms = unix_now_ms();
+        for (stream, feed) in &self.feeds {
+            if let Some(frame) = feed.take() {
+                self.recorder.on_frame_presented(stream, &frame, now_ms);
+            }
+        }
+        !self.ended
+    }
+
+    /// Leaves the room and says how the call went.
+    pub fn finish(mut self, remote_videos: usize) -> Report {
+        self.recorder.on_snapshot(&self.engine.snapshot());
+        let expected = Expectations { remote_videos, own_streams: self.own_streams, rendered: false };
+        let report = self.recorder.report(expected);
+        if !self.ended
+            && let Ok(()) = self.engine.send(RoomCommand::Logout)
+        {
+            let asked = Instant::now();
+            while self.tick() && asked.elapsed() < LEAVE_WITHIN {
+                std::thread::sleep(TICK_EVERY);
+            }
+        }
+        report
+    }
+
+    fn on_event(&mut self, event: RoomEvent) {
+        match event {
+            RoomEvent::StateChanged { state: RoomState::Connected, .. } => {
+                for publication in self.publications.drain(..) {
+                    if let Err(error) = self.engine.send(RoomCommand::PublishStream(publication)) {
+                        tracing::error!(%error, "a stream was not published");
+                    }
+                }
+            }
+            RoomEvent::StateChanged { state: RoomState::Disconnected, reason, .. } => {
+                self.ended = reason != RoomStateReason::LoggingIn;
+            }
+            RoomEvent::VideoFeedOpened { stream, feed } => {
+                self.feeds.insert(stream, feed);
+            }
+            RoomEvent::StreamRemoved { stream, .. } => {
+                self.feeds.remove(&stream);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! One connection to a server: signalling over WebSocket, one peer connection, two data channels. A link is dialed,
+//! used and dropped; coming back takes a new one. Runs on the engine's thread.
+//!
+//! Invariant: at most one offer waits for its answer; what changes meanwhile is offered after it.
+
+mod bandwidth;
+mod channels;
+mod dial;
+mod keyframe_tap;
+mod peer;
+mod tasks;
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use livekit_api::signal_client::{SignalClient, SignalEvent, SignalEvents};
+use livekit_protocol as proto;
+use proto::signal_request::Message as Request;
+use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use webrtc::media_stream::track_local::TrackLocal;
+use webrtc::peer_connection::{PeerConnection, RTCIceCandidateInit, RTCSessionDescription};
+use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit, RtpSender, RtpTransceiver};
+
+pub(super) use bandwidth::Bandwidth;
+pub(super) use channels::{Channels, Inbound};
+pub(super) use dial::{Dialed, dial};
+pub(super) use peer::{PeerEvent, is_audio_level};
+pub(super) use tasks::{OwnedTask, Tasks};
+
+/// Sections for received media offered at most: two per played stream and a few to spare.
+const MAX_RECEIVE_SECTIONS: u32 = 256;
+/// Remote candidates that are kept until the answer, and taken in altogether.
+const MAX_CANDIDATES: usize = 64;
+/// A request that is not taken off our hands in this time is given up; the ping timeout will end the link.
+const REQUEST_STALL: Duration = Duration::from_secs(2);
+/// Leaving may take this long for the signalling, and this long for the peer connection.
+const SIGNAL_CLOSE: Duration = Duration::from_millis(1000);
+const PEER_CLOSE: Duration = Duration::from_millis(500);
+
+/// What can go wrong on a link that stood; it is dropped then.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LinkError {
+    /// The peer connection refused something.
+    #[error("peer connection: {0}")]
+    Peer(#[from] webrtc::error::Error),
+    /// The server sent something that makes no sense.
+    #[error("the server sent {0}")]
+    Nonsense(&'static str),
+}
+
+/// One connection to a server.
+pub(super) struct Link {
+    signal: SignalClient,
+    /// What the server says.
+    pub(super) signals: Signals,
+    /// What the peer connection tells.
+    pub(super) peer_events: PeerEvents,
+    /// Received data packets.
+    pub(super) inbound: mpsc::Receiver<Inbound>,
+    /// The data channels.
+    pub(super) channels: Channels,
+    /// What the way to the server carries.
+    pub(super) bandwidth: Bandwidth,
+    peer: Arc<dyn PeerConnection>,
+    tasks: Tasks,
+    offer_id: u32,
+    offer_waits: bool,
+    offer_again: bool,
+    answered: bool,
+    receive_sections: u32,
+    early_candidates: Vec<RTCIceCandidateInit>,
+    candidates: HashSet<String>,
+}
+
+/// What the signalling brought.
+pub(super) enum Signal {
+    /// A message.
+    Message(Box<proto::signal_response::Message>),
+    /// The connection is gone.
+    Closed(String),
+}
+
+/// Signals in order, those first that arrived while the link was being set up.
+pub(super) struct Signals {
+    early: VecDeque<Box<proto::signal_response::Message>>,
+    events: SignalEvents,
+}
+
+impl Signals {
+    /// The next signal. Cancel-safe.
+    pub(super) async fn next(&mut self) -> Signal {
+        if let Some(message) = self.early.pop_front() {
+            return Signal::Message(message);
+        }
+        match self.events.recv().await {
+            Some(SignalEvent::Message(message)) => Signal::Message(message),
+            Some(SignalEvent::Close(why)) => Signal::Closed(why.into_owned()),
+            None => Signal::Closed("stream ended".to_owned()),
+        }
+    }
+}
+
+/// The peer connection's events in order, those first that arrived while the link was being set up.
+pub(super) struct PeerEvents {
+    early: VecDeque<PeerEvent>,
+    events: mpsc::Receiver<PeerEvent>,
+}
+
+impl PeerEvents {
+    /// The next event; `None` when the connection is gone. Cancel-safe.
+    pub(super) async fn next(&mut self) -> Option<PeerEvent> {
+        match self.early.pop_front() {
+            Some(event) => Some(event),
+            None => self.events.recv().await,
+        }
+    }
+}
+
+impl Link {
+    /// Sends a request; a connection that broke meanwhile tells so by itself, and one that stalls holds nobody up.
+    pub(super) async fn request(&self, request: Request) {
+        if timeout(REQUEST_STALL, self.signal.send(request)).await.is_err() {
+            tracing::warn!("the server takes no requests");
+        }
+    }
+
+    /// The newest token: servers refresh it.
+    pub(super) fn token(&self) -> String {
+        self.signal.token()
+    }
+
+    /// The peer connection, for its statistics.
+    pub(super) fn peer(&self) -> &Arc<dyn PeerConnection> {
+        &self.peer
+    }
+
+    /// The server opened a data channel.
+    pub(super) async fn adopt_channel(&mut self, channel: Arc<dyn webrtc::data_channel::DataChannel>) {
+        self.channels.adopt(channel, &mut self.tasks).await;
+    }
+
+    /// Sends a local candidate to the server.
+    pub(super) async fn trickle(&self, candidate: &RTCIceCandidateInit) {
+        match serde_json::to_string(candidate) {
+            Ok(candidate_init) => {
+                let target = proto::SignalTarget::Publisher.into();
+                self.request(Request::Trickle(proto::TrickleRequest { candidate_init, target, r#final: false })).await;
+            }
+            Err(error) => tracing::warn!(%error, "a local candidate cannot be written down"),
+        }
+    }
+
+    /// Takes a candidate of the server's; those before the first answer wait for it.
+    pub(super) async fn remote_candidate(&mut self, trickle: &proto::TrickleRequest) {
+        match serde_json::from_str::<RTCIceCandidateInit>(&trickle.candidate_init) {
+            Ok(candidate) if self.answered => self.add_candidate(candidate).await,
+            Ok(candidate) if self.early_candidates.len() < MAX_CANDIDATES => self.early_candidates.push(candidate),
+            Ok(_) => tracing::debug!("too many early candidates"),
+            Err(error) => tracing::debug!(%error, "an unreadable candidate"),
+        }
+    }
+
+    async fn add_candidate(&mut self, candidate: RTCIceCandidateInit) {
+        let known = !self.candidates.insert(candidate.candidate.clone());
+        if candidate.candidate.is_empty() || known || self.candidates.len() > MAX_CANDIDATES {
+            return;
+        }
+        if let Err(error) = self.peer.add_ice_candidate(candidate).await {
+            tracing::debug!(%error, "a remote candidate was not taken");
+        }
+    }
+
+    /// Offers what changed: now, or after the answer that is awaited.
+    pub(super) async fn negotiate(&mut self) -> Result<(), LinkError> {
+        if self.offer_waits {
+            self.offer_again = true;
+            return Ok(());
+        }
+        let offer = self.peer.create_offer(None).await?;
+        self.peer.set_local_description(offer.clone()).await?;
+        self.offer_waits = true;
+        self.offer_id += 1;
+        self.request(Request::Offer(description(offer, self.offer_id))).await;
+        Ok(())
+    }
+
+    /// Applies an answer. `true` when it was the one awaited: what was offered is in force.
+    pub(super) async fn answer(&mut self, answer: proto::SessionDescription) -> Result<bool, LinkError> {
+        if !self.offer_waits || (answer.id != 0 && answer.id != self.offer_id) {
+            tracing::debug!(id = answer.id, "an answer nobody waits for");
+            return Ok(false);
+        }
+        let parsed = RTCSessionDescription::answer(answer.sdp.clone())?;
+        self.peer.set_remote_description(parsed).await?;
+        self.offer_waits = false;
+        if !self.answered {
+            self.answered = true;
+            // Candidates in inactive sections are overlooked by `webrtc`: add what stands anywhere in the answer.
+            for line in answer.sdp.lines().filter_map(|line| line.strip_prefix("a=candidate:")).take(MAX_CANDIDATES) {
+                let candidate = RTCIceCandidateInit {
+                    candidate: format!("candidate:{}", line.trim_end()),
+                    sdp_mid: Some("0".to_owned()),
+                    sdp_mline_index: Some(0),
+                    ..Default::default()
+                };
+                self.add_candidate(candidate).await;
+            }
+            for candidate in std::mem::take(&mut self.early_candidates) {
+                self.add_candidate(candidate).await;
+            }
+        }
+        if std::mem::take(&mut self.offer_again) {
+            self.negotiate().await?;
+        }
+        Ok(true)
+    }
+
+    /// The server wants more sections to send in; none more still means that it wants a new offer.
+    pub(super) async fn add_receive_sections(&mut self, audios: u32, videos: u32) -> Result<(), LinkError> {
+        let room = MAX_RECEIVE_SECTIONS.saturating_sub(self.receive_sections);
+        let audios = audios.min(room);
+        let videos = videos.min(room - audios);
+        receive_sections(&self.peer, audios, videos).await?;
+        self.receive_sections += audios + videos;
+        self.negotiate().await
+    }
+
+    /// Adds a track to send; takes effect with the next answer.
+    pub(super) async fn add_track(&self, track: Arc<dyn TrackLocal>) -> Result<Arc<dyn RtpTransceiver>, LinkError> {
+        let direction = RTCRtpTransceiverDirection::Sendonly;
+        let init = RTCRtpTransceiverInit { direction, ..RTCRtpTransceiverInit::default() };
+        Ok(self.peer.add_transceiver_from_track(track, Some(init)).await?)
+    }
+
+    /// Takes a track back; takes effect with the next answer.
+    pub(super) async fn remove_track(&self, sender: &Arc<dyn RtpSender>) -> Result<(), LinkError> {
+        Ok(self.peer.remove_track(sender).await?)
+    }
+
+    /// Ends the link within a bounded time; with a `Leave` when the user goes.
+    pub(super) async fn close(self, leave: bool) {
+        let goodbye = async {
+            if leave {
+                self.request(Request::Leave(proto::LeaveRequest {
+                    reason: proto::DisconnectReason::ClientInitiated.into(),
+                    action: proto::leave_request::Action::Disconnect.into(),
+                    ..Default::default()
+                }))
+                .await;
+            }
+            self.signal.close().await;
+        };
+        if timeout(SIGNAL_CLOSE, goodbye).await.is_err() {
+            tracing::debug!("the server did not take the goodbye in time");
+        }
+        match timeout(PEER_CLOSE, self.peer.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "the peer connection did not close cleanly"),
+            Err(_) => tracing::debug!("the peer connection did not close in time"),
+        }
+    }
+}
+
+fn description(offer: RTCSessionDescription, id: u32) -> proto::SessionDescription {
+    proto::SessionDescription { r#type: "offer".to_owned(), sdp: offer.sdp, id, ..Default::default() }
+}
+
+async fn receive_sections(peer: &Arc<dyn PeerConnection>, audios: u32, videos: u32) -> Result<(), LinkError> {
+    for (count, kind) in [(audios, RtpCodecKind::Audio), (videos, RtpCodecKind::Video)] {
+        for _ in 0..count {
+            let init = RTCRtpTransceiverInit {
+                direction: RTCRtpTransceiverDirection::Recvonly,
+                ..RTCRtpTransceiverInit::default()
+            };
+            peer.add_transceiver_from_kind(kind, Some(init)).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! The peer connection: which codecs, header extensions and interceptors it has, and what it tells.
+//!
+//! Known faults of `webrtc` 0.21.1 that are worked round here: RTX with NACK asks for recovered packets again and
+//! again, so only primary codecs are offered and the replay window is widened; the pacer holds sound behind
+//! pictures, so video is paced where it is packetised; connectivity checks every 200 ms make joining slow.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rtc::ice::mdns::MulticastDnsMode;
+use rtc::interceptor::{
+    CongestionControlBuilder, NackGeneratorBuilder, NackResponderBuilder, ReceiverReportBuilder, SenderReportBuilder,
+    TwccReceiverBuilder, TwccSenderBuilder,
+};
+use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_OPUS, MIME_TYPE_VP8};
+use rtc::rtp_transceiver::rtp_sender::{
+    RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpHeaderExtensionCapability, RtpCodecKind,
+};
+use tokio::sync::mpsc;
+use webrtc::data_channel::DataChannel;
+use webrtc::error::Result;
+use webrtc::media_stream::track_remote::TrackRemote;
+use webrtc::peer_connection::{
+    MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
+    RTCIceCandidateInit, RTCPeerConnectionIceEvent, RTCPeerConnectionState, Registry, SettingEngineBuilder, Slot,
+};
+
+use super::bandwidth::{Bandwidth, Estimator};
+use super::keyframe_tap::{KEYFRAME_TAP_SLOT, KeyframeTap};
+
+/// Events of the peer connection that may wait; candidates and tracks are few, so it never fills while we live.
+const PEER_EVENT_CAPACITY: usize = 1024;
+/// Bytes a data channel may hold unsent before sending is refused.
+const DATA_SEND_BUFFER_BYTES: usize = 1024 * 1024;
+/// How often connectivity is checked until connected, and how often at most.
+const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(20);
+const ICE_MAX_CHECKS: u16 = 250;
+/// Silence after which the way to the server counts as disturbed, and as gone.
+const ICE_DISCONNECTED: Duration = Duration::from_secs(5);
+const ICE_FAILED: Duration = Duration::from_secs(10);
+const ICE_KEEPALIVE: Duration = Duration::from_secs(2);
+/// SRTP packets that may come out of order (retransmissions do).
+const SRTP_REPLAY_WINDOW: usize = 4096;
+
+const AUDIO_LEVEL_URI: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
+const MID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
+const TRANSPORT_CC_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+
+/// What we offer for VP8 and Opus; the answer's numbers count.
+const VP8_PAYLOAD_TYPE: u8 = 96;
+const OPUS_PAYLOAD_TYPE: u8 = 111;
+
+/// Something the peer connection told.
+pub(in crate::client) enum PeerEvent {
+    /// The state of the whole connection changed.
+    State(RTCPeerConnectionState),
+    /// A local candidate to trickle.
+    Candidate(RTCIceCandidateInit),
+    /// The first packet of a remote track arrived; the name is the server's track id.
+    Track { sid: String, track: Arc<dyn TrackRemote> },
+    /// The server opened a data channel of its own.
+    Channel(Arc<dyn DataChannel>),
+}
+
+/// A peer connection before its first offer.
+pub(super) struct Peer {
+    pub(super) connection: Arc<dyn PeerConnection>,
+    pub(super) events: mpsc::Receiver<PeerEvent>,
+    pub(super) bandwidth: Bandwidth,
+}
+
+/// Builds a peer connection bound to every interface, and to the loopback when the server is there.
+pub(super) async fn build(loopback: bool) -> Result<Peer> {
+    let media = media_engine()?;
+    let (estimator, bandwidth) = Estimator::new();
+    let registry = interceptors(estimator);
+    let (event_tx, events) = mpsc::channel(PEER_EVENT_CAPACITY);
+    let mut settings = SettingEngineBuilder::new()
+        .with_ice_connection_attempts(Some(ICE_CHECK_INTERVAL), Some(ICE_MAX_CHECKS))
+        .with_ice_timeouts(Some(ICE_DISCONNECTED), Some(ICE_FAILED), Some(ICE_KEEPALIVE))
+        .with_multicast_dns_mode(MulticastDnsMode::Disabled)
+        .with_srtp_replay_protection_window(SRTP_REPLAY_WINDOW);
+    let mut addresses = vec!["0.0.0.0:0"];
+    if loopback {
+        settings = settings.with_include_loopback_candidate(true);
+        addresses.push("127.0.0.1:0");
+    }
+    let building = PeerConnectionBuilder::new()
+        .with_configuration(RTCConfigurationBuilder::default().build())
+        .with_media_engine(media)
+        .with_interceptor_registry(registry)
+        .with_setting_engine(settings.build())
+        .with_handler(Arc::new(Handler { events: event_tx }))
+        .with_data_channel_send_buffer_limit(DATA_SEND_BUFFER_BYTES)
+        .with_udp_addrs(addresses)
+        .build();
+    let connection = Box::pin(building).await?;
+    Ok(Peer { connection: Arc::new(connection), events, bandwidth })
+}
+
+fn media_engine() -> Result<MediaEngine> {
+    let mut media = MediaEngine::default();
+    let feedback = |typ: &str, parameter: &str| RTCPFeedback { typ: typ.to_owned(), parameter: parameter.to_owned() };
+    let vp8 = RTCRtpCodec {
+        mime_type: MIME_TYPE_VP8.to_owned(),
+        clock_rate: 90_000,
+        rtcp_feedback: vec![
+            feedback("goog-remb", ""),
+            feedback("ccm", "fir"),
+            feedback("nack", ""),
+            feedback("nack", "pli"),
+            feedback("transport-cc", ""),
+        ],
+        ..Default::default()
+    };
+    let opus = RTCRtpCodec {
+        mime_type: MIME_TYPE_OPUS.to_owned(),
+        clock_rate: 48_000,
+        channels: 2,
+        sdp_fmtp_line: "minptime=10;useinbandfec=1".to_owned(),
+        rtcp_feedback: vec![feedback("transport-cc", "")],
+    };
+    media.register_codec(
+        RTCRtpCodecParameters { rtp_codec: vp8, payload_type: VP8_PAYLOAD_TYPE },
+        RtpCodecKind::Video,
+    )?;
+    media.register_codec(
+        RTCRtpCodecParameters { rtp_codec: opus, payload_type: OPUS_PAYLOAD_TYPE },
+        RtpCodecKind::Audio,
+    )?;
+    for (uri, kind) in [
+        (MID_URI, RtpCodecKind::Audio),
+        (MID_URI, RtpCodecKind::Video),
+        (TRANSPORT_CC_URI, RtpCodecKind::Audio),
+        (TRANSPORT_CC_URI, RtpCodecKind::Video),
+        (AUDIO_LEVEL_URI, RtpCodecKind::Audio),
+    ] {
+        media.register_header_extension(RTCRtpHeaderExtensionCapability { uri: uri.to_owned() }, kind, None)?;
+    }
+    Ok(media)
+}
+
+fn interceptors(estimator: Estimator) -> Registry {
+    Registry::new()
+        .with(Slot::CongestionControl, CongestionControlBuilder::new(estimator).build())
+        .with(Slot::TwccSender, TwccSenderBuilder::new().build())
+        .with(Slot::NackResponder, NackResponderBuilder::new().build())
+        .with(Slot::NackGenerator, NackGeneratorBuilder::new().build())
+        .with(Slot::TwccReceiver, TwccReceiverBuilder::new().build())
+        .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build())
+        .with(Slot::SenderReport, SenderReportBuilder::new().build())
+        .with(Slot::from(KEYFRAME_TAP_SLOT), KeyframeTap::default())
+}
+
+/// Whether this header extension carries the sound level (RFC 6464).
+pub(in crate::client) fn is_audio_level(uri: &str) -> bool {
+    uri == AUDIO_LEVEL_URI
+}
+
+/// Runs on the connection's driver task: hands on and never waits.
+struct Handler {
+    events: mpsc::Sender<PeerEvent>,
+}
+
+impl Handler {
+    fn tell(&self, event: PeerEvent) {
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.events.try_send(event) {
+            tracing::error!("the call is too far behind its peer connection: an event was dropped");
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl PeerConnectionEventHandler for Handler {
+    async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
+        match event.candidate.to_json() {
+            Ok(candidate) => self.tell(PeerEvent::Candidate(candidate)),
+            Err(error) => tracing::warn!(%error, "a local candidate cannot be written down"),
+        }
+    }
+
+    async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
+        self.tell(PeerEvent::State(state));
+    }
+
+    async fn on_data_channel(&self, channel: Arc<dyn DataChannel>) {
+        self.tell(PeerEvent::Channel(channel));
+    }
+
+    async fn on_track(&self, track: Arc<dyn TrackRemote>) {
+        let sid = track.track_id().await;
+        self.tell(PeerEvent::Track { sid, track });
+    }
+}

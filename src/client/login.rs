@@ -1,0 +1,105 @@
+//! What can be said about a login before dialing, so that a wrong token or address fails at once and clearly.
+
+use url::Url;
+
+use crate::bridge::LoginRequest;
+use crate::model::{CallError, ErrorCode};
+use crate::protocol::token::{self, TokenError};
+
+/// Servers that are tried at most.
+const MAX_SERVERS: usize = 16;
+/// Longest server address, in bytes.
+const URL_MAX_BYTES: usize = 2048;
+
+/// Checks addresses and token. Signature and key are the server's to check.
+///
+/// # Errors
+/// [`CallError`] that says what is wrong with the request and what to do.
+pub(super) fn check(request: &LoginRequest, now_unix_secs: u64) -> Result<(), CallError> {
+    if request.servers.is_empty() || request.servers.len() > MAX_SERVERS {
+        return Err(CallError::new(ErrorCode::ConnectFailed, format!("give 1 to {MAX_SERVERS} server addresses")));
+    }
+    for server in &request.servers {
+        check_url(server)?;
+    }
+    check_token(request, now_unix_secs)
+}
+
+fn check_url(text: &str) -> Result<(), CallError> {
+    let wrong = |why: &str| {
+        let shown: String = text.chars().take(80).collect();
+        CallError::new(ErrorCode::ConnectFailed, format!("{shown:?} is no server address: {why}"))
+    };
+    if text.len() > URL_MAX_BYTES {
+        return Err(wrong("it is too long"));
+    }
+    let url = Url::parse(text).map_err(|error| wrong(&format!("{error}; write ws://HOST:PORT or wss://HOST")))?;
+    if !matches!(url.scheme(), "ws" | "wss") || !url.has_host() {
+        return Err(wrong("write ws://HOST:PORT or wss://HOST"));
+    }
+    Ok(())
+}
+
+fn check_token(request: &LoginRequest, now_unix_secs: u64) -> Result<(), CallError> {
+    let claims = token::peek(&request.token).map_err(token_error)?;
+    claims.check_time(now_unix_secs).map_err(token_error)?;
+    claims.check_join(request.room.as_str()).map_err(token_error)?;
+    Ok(())
+}
+
+fn token_error(error: TokenError) -> CallError {
+    let code = match &error {
+        TokenError::Missing => ErrorCode::TokenMissing,
+        TokenError::Expired { .. } => ErrorCode::TokenExpired,
+        _ => ErrorCode::TokenMalformed,
+    };
+    CallError::new(code, format!("{error}; ask the room's host for a token"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::RoomId;
+    use crate::protocol::token::{TokenRequest, issue};
+
+    const NOW: u64 = 1_800_000_000;
+
+    fn token(room: &str) -> String {
+        let request = TokenRequest { ttl_secs: 600, ..TokenRequest::member("devkey", "secret", room, "ann") };
+        issue(&request, NOW).unwrap()
+    }
+
+    fn request(token: String) -> LoginRequest {
+        LoginRequest {
+            servers: vec!["ws://127.0.0.1:7880".into()],
+            room: RoomId::new("hall").unwrap(),
+            token,
+            auto_play: true,
+        }
+    }
+
+    fn code(request: &LoginRequest, now: u64) -> u32 {
+        check(request, now).unwrap_err().code.number()
+    }
+
+    #[test]
+    fn a_good_token_passes_and_each_fault_has_its_code() {
+        assert!(check(&request(token("hall")), NOW).is_ok());
+        assert_eq!(code(&request(token("hall")), NOW + 3600), 1_002_056, "expired");
+        assert_eq!(code(&request(String::new()), NOW), 1_002_067, "missing");
+        assert_eq!(code(&request("a.b.c".into()), NOW), 1_002_074, "no token");
+        assert_eq!(code(&request(token("other")), NOW), 1_002_074, "another room");
+    }
+
+    #[test]
+    fn addresses_are_checked() {
+        for wrong in ["http://127.0.0.1", "127.0.0.1:7880", "ws://", "not an address", ""] {
+            let mut request = request(token("hall"));
+            request.servers = vec![wrong.into()];
+            assert_eq!(code(&request, NOW), 1_002_030, "{wrong:?}");
+        }
+        let mut request = request(token("hall"));
+        request.servers.clear();
+        assert_eq!(code(&request, NOW), 1_002_030);
+    }
+}

@@ -1,1 +1,0 @@
-//! RTP payloads to frames and back.

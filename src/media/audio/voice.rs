@@ -1,0 +1,170 @@
+//! One remote voice between the network and the mixer. [`Voice`] belongs to whoever receives the packets;
+//! `VoiceShared` is also held, weakly, by the playout thread. Both take the voice's own short lock; the device's
+//! callback takes none.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::jitter::JitterBuffer;
+use super::meter::Meter;
+use super::mixer::Mixer;
+use crate::media::frame::SAMPLES_10MS;
+use crate::model::quality::AudioStats;
+
+/// Highest gain a voice may be given: +12 dB.
+const MAX_GAIN: f32 = 4.0;
+/// The rate is taken over eight of these: 2 s.
+const RATE_STEP: Duration = Duration::from_millis(250);
+const RATE_STEPS: usize = 8;
+
+/// A voice in the mix. Dropping it takes it out.
+pub struct Voice {
+    shared: Arc<VoiceShared>,
+}
+
+impl Voice {
+    pub(super) fn new(shared: Arc<VoiceShared>) -> Self {
+        Self { shared }
+    }
+
+    /// Hands an Opus packet over, from any thread: RTP sequence number, 48 000 Hz time stamp, payload, and when it
+    /// arrived. Payloads over [`crate::model::limits::MAX_AUDIO_PAYLOAD_BYTES`] and ones that are not Opus are
+    /// ignored.
+    pub fn push(&self, sequence: u16, timestamp: u32, payload: &[u8], arrived: Instant) {
+        let mut state = self.shared.lock();
+        state.bytes += payload.len() as u64;
+        state.rate.add(payload.len(), arrived);
+        if let Some(jitter) = &mut state.jitter {
+            jitter.push(sequence, timestamp, payload, arrived);
+        }
+    }
+
+    /// The figures since the voice was added.
+    pub fn stats(&self) -> AudioStats {
+        let mut state = self.shared.lock();
+        let jitter = state.jitter.as_ref().map(JitterBuffer::stats).unwrap_or_default();
+        AudioStats {
+            packets: jitter.packets,
+            lost: jitter.lost,
+            bytes: state.bytes,
+            level: state.meter.level(),
+            peak_level: state.meter.peak(),
+            concealed: jitter.concealed_samples as f32 / jitter.played_samples.max(1) as f32,
+            jitter_buffer_ms: jitter.delay_ms,
+            kbps: state.rate.kbps(Instant::now()),
+        }
+    }
+
+    /// Sets how loud it is mixed: 1 is as sent, 0 silent, at most 4 (+12 dB). Takes effect over 10 ms, without a click.
+    pub fn set_gain(&self, gain: f32) {
+        let gain = if gain.is_finite() { gain.clamp(0.0, MAX_GAIN) } else { 1.0 };
+        self.shared.gain.store(gain.to_bits(), Ordering::Relaxed);
+    }
+}
+
+/// What the network side and the playout thread share of a voice.
+pub(super) struct VoiceShared {
+    state: Mutex<State>,
+    gain: AtomicU32,
+}
+
+struct State {
+    /// `None` when the decoder could not be set up: the voice stays silent.
+    jitter: Option<JitterBuffer>,
+    meter: Meter,
+    rate: ByteRate,
+    bytes: u64,
+    mixed_gain: f32,
+}
+
+impl VoiceShared {
+    pub(super) fn new() -> Self {
+        let jitter = match JitterBuffer::new() {
+            Ok(jitter) => Some(jitter),
+            Err(error) => {
+                tracing::error!(%error, "a voice stays silent");
+                None
+            }
+        };
+        let state = State { jitter, meter: Meter::default(), rate: ByteRate::default(), bytes: 0, mixed_gain: 1.0 };
+        Self { state: Mutex::new(state), gain: AtomicU32::new(1f32.to_bits()) }
+    }
+
+    /// Adds the next 10 ms to the mix. Playout thread only.
+    pub(super) fn mix(&self, now: Instant, mixer: &mut Mixer) {
+        let gain = f32::from_bits(self.gain.load(Ordering::Relaxed));
+        let mut block = [0.0; SAMPLES_10MS];
+        let mut state = self.lock();
+        let Some(jitter) = &mut state.jitter else { return };
+        jitter.pull(now, &mut block);
+        state.meter.add(&block);
+        let from = std::mem::replace(&mut state.mixed_gain, gain);
+        drop(state);
+        mixer.add(&block, (from, gain));
+    }
+
+    /// A panic elsewhere leaves nothing half done that would matter here: at worst a wrong sample.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Bytes of the last two seconds, in steps.
+#[derive(Debug, Default)]
+struct ByteRate {
+    epoch: Option<Instant>,
+    steps: [u64; RATE_STEPS],
+    newest: u64,
+}
+
+impl ByteRate {
+    fn add(&mut self, bytes: usize, at: Instant) {
+        self.advance(at);
+        self.steps[self.newest as usize % RATE_STEPS] += bytes as u64;
+    }
+
+    fn kbps(&mut self, at: Instant) -> f32 {
+        self.advance(at);
+        let window_secs = RATE_STEP.as_secs_f32() * RATE_STEPS as f32;
+        self.steps.iter().sum::<u64>() as f32 * 8.0 / 1e3 / window_secs
+    }
+
+    fn advance(&mut self, at: Instant) {
+        let epoch = *self.epoch.get_or_insert(at);
+        let step = (at.saturating_duration_since(epoch).as_nanos() / RATE_STEP.as_nanos()) as u64;
+        for passed in self.newest + 1..=step.min(self.newest + RATE_STEPS as u64) {
+            self.steps[passed as usize % RATE_STEPS] = 0;
+        }
+        if step > self.newest + RATE_STEPS as u64 {
+            self.steps = [0; RATE_STEPS];
+        }
+        self.newest = self.newest.max(step);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_is_that_of_the_last_two_seconds() {
+        let start = Instant::now();
+        let mut rate = ByteRate::default();
+        for index in 0..400u64 {
+            rate.add(80, start + Duration::from_millis(index * 20));
+        }
+        let now = start + Duration::from_secs(8);
+        assert!((rate.kbps(now) - 32.0).abs() < 5.0, "{} kbit/s", rate.kbps(now));
+        assert_eq!(rate.kbps(now + Duration::from_secs(60)), 0.0);
+    }
+
+    #[test]
+    fn odd_gains_are_made_harmless() {
+        let voice = Voice::new(Arc::new(VoiceShared::new()));
+        for (given, kept) in [(f32::NAN, 1.0), (-3.0, 0.0), (1e9, MAX_GAIN), (0.5, 0.5)] {
+            voice.set_gain(given);
+            assert_eq!(f32::from_bits(voice.shared.gain.load(Ordering::Relaxed)), kept);
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! Who is in the room and what they publish: a state machine fed with LiveKit's participant messages that tells what
+//! changed. No I/O, no clock; owned by whoever holds the session.
+//!
+//! Invariants: a stream id belongs to one owner; every stream has at least one track; a stream is told gone before
+//! its owner; a participant's state never goes back to an older version of the same session.
+
+use std::collections::{BTreeMap, HashMap};
+
+use livekit_protocol as proto;
+
+use super::convert::{self, StreamName};
+use crate::model::{EndReason, MediaKind, StreamId, StreamInfo, TrackInfo, UserId, UserInfo};
+
+/// Participants that are kept; a server that announces more is followed only this far.
+pub const MAX_PARTICIPANTS: usize = 2_000;
+/// Tracks of one participant that are kept.
+pub const MAX_TRACKS_PER_PARTICIPANT: usize = 32;
+
+/// What changed in the room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RosterChange {
+    /// Someone came.
+    UserJoined(UserInfo),
+    /// Someone's name, attributes or metadata changed.
+    UserUpdated(UserInfo),
+    /// Someone left.
+    UserLeft {
+        /// Who.
+        user: UserId,
+        /// Why.
+        reason: EndReason,
+    },
+    /// A new stream.
+    StreamAdded(StreamInfo),
+    /// A stream gained or lost a track, or a track changed.
+    StreamUpdated(StreamInfo),
+    /// A stream ended.
+    StreamRemoved {
+        /// What it was.
+        stream: StreamInfo,
+        /// Why it ended.
+        reason: EndReason,
+    },
+}
+
+#[derive(Debug)]
+struct Person {
+    info: UserInfo,
+    version: u32,
+    streams: BTreeMap<StreamId, StreamInfo>,
+}
+
+/// Everyone else in the room.
+#[derive(Debug, Default)]
+pub struct Roster {
+    me: Option<String>,
+    people: BTreeMap<UserId, Person>,
+    /// Who holds a stream id, ourselves included.
+    owners: HashMap<StreamId, UserId>,
+}
+
+impl Roster {
+    /// Takes over the state a join response tells. After a reconnection this yields only the differences.
+    pub fn joined(&mut self, me: &str, others: &[proto::ParticipantInfo]) -> Vec<RosterChange> {
+        self.me = Some(me.to_owned());
+        let mut changes = Vec::new();
+        let present: Vec<&str> = others.iter().map(|info| info.identity.as_str()).collect();
+        let gone: Vec<UserId> = self.people.keys().filter(|id| !present.contains(&id.as_str())).cloned().collect();
+        for id in gone {
+            self.remove(&id, EndReason::Disconnected, &mut changes);
+        }
+        for info in others {
+            self.apply(info, true, &mut changes);
+        }
+        changes
+    }
+
+    /// Takes over a participant update.
+    pub fn update(&mut self, participants: &[proto::ParticipantInfo]) -> Vec<RosterChange> {
+        let mut changes = Vec::new();
+        for info in participants {
+            self.apply(info, false, &mut changes);
+        }
+        changes
+    }
+
+    /// Forgets everyone: what a client that is no longer in the room tells.
+    pub fn clear(&mut self, reason: EndReason) -> Vec<RosterChange> {
+        let mut changes = Vec::new();
+        let everyone: Vec<UserId> = self.people.keys().cloned().collect();
+        for id in everyone {
+            self.remove(&id, reason, &mut changes);
+        }
+        self.owners.clear();
+        self.me = None;
+        changes
+    }
+
+    /// Reserves a stream id for this client; `false` when someone else has it.
+    pub fn claim(&mut self, stream: &StreamId, me: &UserId) -> bool {
+        match self.owners.get(stream) {
+            Some(owner) => owner == me,
+            None => {
+                self.owners.insert(stream.clone(), me.clone());
+                true
+            }
+        }
+    }
+
+    /// Gives a claimed stream id back.
+    pub fn release(&mut self, stream: &StreamId, me: &UserId) {
+        if self.owners.get(stream) == Some(me) {
+            self.owners.remove(stream);
+        }
+    }
+
+    /// A stream of someone else.
+    pub fn stream(&self, id: &StreamId) -> Option<&StreamInfo> {
+        self.people.get(self.owners.get(id)?)?.streams.get(id)
+    }
+
+    /// The stream a track belongs to.
+    pub fn stream_of_track(&self, sid: &str) -> Option<&StreamInfo> {
+        self.streams().find(|stream| stream.tracks().any(|track| track.sid.as_str() == sid))
+    }
+
+    /// Every stream of the others.
+    pub fn streams(&self) -> impl Iterator<Item = &StreamInfo> {
+        self.people.values().flat_map(|person| person.streams.values())
+    }
+
+    /// Who has this participant session id (`PA_…`).
+    pub fn user_of_sid(&self, sid: &str) -> Option<&UserId> {
+        self.people.iter().find(|(_, person)| person.info.sid == sid).map(|(id, _)| id)
+    }
+
+    fn apply(&mut self, info: &proto::ParticipantInfo, complete: bool, changes: &mut Vec<RosterChange>) {
+        if self.me.as_deref() == Some(info.identity.as_str()) {
+            return;
+        }
+        let user = match convert::user_info(info) {
+            Ok(user) => user,
+            Err(error) => {
+                tracing::warn!(%error, "a participant with an illegal identity is left out");
+                return;
+            }
+        };
+        let known = self.people.get(&user.id).map(|person| (person.info.sid.clone(), person.version));
+        if info.state() == proto::participant_info::State::Disconnected {
+            // A second login may be announced before the first is taken back: only the session that is meant ends.
+            if known.is_some_and(|(sid, _)| sid == user.sid) {
+                self.remove(&user.id, convert::end_reason(info.disconnect_reason()), changes);
+            }
+            return;
+        }
+        match known {
+            Some((sid, version)) if sid == user.sid && !complete && info.version < version => return,
+            Some((sid, _)) if sid != user.sid => {
+                // A second login of the same user: what the first one published ended with it.
+                self.end_streams(&user.id, EndReason::ReplacedBySecondLogin, changes);
+            }
+            None if self.people.len() >= MAX_PARTICIPANTS => {
+                tracing::warn!(user = %user.id, "more participants than this client keeps");
+                return;
+            }
+            _ => {}
+        }
+        let id = user.id.clone();
+        match self.people.get_mut(&id) {
+            Some(person) => {
+                person.version = info.version;
+                if person.info != user {
+                    person.info = user.clone();
+                    changes.push(RosterChange::UserUpdated(user));
+                }
+            }
+            None => {
+                changes.push(RosterChange::UserJoined(user.clone()));
+                self.people.insert(id.clone(), Person { info: user, version: info.version, streams: BTreeMap::new() });
+            }
+        }
+        self.apply_tracks(&id, &info.tracks, changes);
+    }
+
+    fn apply_tracks(&mut self, owner: &UserId, tracks: &[proto::TrackInfo], changes: &mut Vec<RosterChange>) {
+        let mut wanted: BTreeMap<StreamId, StreamInfo> = BTreeMap::new();
+        for info in tracks.iter().take(MAX_TRACKS_PER_PARTICIPANT) {
+            let Some(track) = convert::track_info(info) else { continue };
+            let id = self.stream_id(owner, info);
+            place(&mut wanted, owner, id, track);
+        }
+        let Some(person) = self.people.get_mut(owner) else { return };
+        let old = std::mem::take(&mut person.streams);
+        person.streams = wanted.clone();
+        for (id, stream) in &old {
+            if !wanted.contains_key(id) {
+                self.owners.remove(id);
+                changes.push(RosterChange::StreamRemoved { stream: stream.clone(), reason: EndReason::Stopped });
+            }
+        }
+        for (id, stream) in wanted {
+            match old.get(&id) {
+                None => {
+                    self.owners.insert(id, owner.clone());
+                    changes.push(RosterChange::StreamAdded(stream));
+                }
+                Some(before) if *before != stream => changes.push(RosterChange::StreamUpdated(stream)),
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// The id of the stream a track belongs to; one that someone else holds is derived from instead.
+    fn stream_id(&self, owner: &UserId, info: &proto::TrackInfo) -> StreamId {
+        match convert::stream_name(info) {
+            StreamName::Given(id) if self.owners.get(&id).is_none_or(|holder| holder == owner) => id,
+            StreamName::Given(id) => StreamId::derived(owner, id.as_str()),
+            StreamName::Derived(name) => {
+                let id = StreamId::derived(owner, &name);
+                if self.owners.get(&id).is_none_or(|holder| holder == owner) {
+                    id
+                } else {
+                    StreamId::derived(owner, &info.sid)
+                }
+            }
+        }
+    }
+
+    fn end_streams(&mut self, owner: &UserId, reason: EndReason, changes: &mut Vec<RosterChange>) {
+        let Some(person) = self.people.get_mut(owner) else { return };
+        for (id, stream) in std::mem::take(&mut person.streams) {
+            self.owners.remove(&id);
+            changes.push(RosterChange::StreamRemoved { stream, reason });
+        }
+    }
+
+    fn remove(&mut self, user: &UserId, reason: EndReason, changes: &mut Vec<RosterChange>) {
+        self.end_streams(user, reason, changes);
+        if self.people.remove(user).is_some() {
+            changes.push(RosterChange::UserLeft { user: user.clone(), reason });
+        }
+    }
+}
+
+/// Puts a track into its stream, or into one of its own when its place is taken.
+fn place(streams: &mut BTreeMap<StreamId, StreamInfo>, owner: &UserId, id: StreamId, track: TrackInfo) {
+    let taken = streams.get(&id).is_some_and(|stream| match track.kind {
+        MediaKind::Video => stream.video.is_some(),
+        MediaKind::Audio => stream.audio.is_some(),
+    });
+    let id = if taken { StreamId::derived(owner, track.sid.as_str()) } else { id };
+    let kind = convert::stream_kind(track.source);
+    let stream = streams.entry(id.clone()).or_insert_with(|| StreamInfo {
+        id,
+        owner: owner.clone(),
+        kind,
+        video: None,
+        audio: None,
+    });
+    match track.kind {
+        MediaKind::Video => {
+            stream.kind = kind;
+            stream.video = Some(track);
+        }
+        MediaKind::Audio => stream.audio = Some(track),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto::participant_info::State;
+
+    fn track(sid: &str, source: proto::TrackSource, stream: &str) -> proto::TrackInfo {
+        let kind = match source {
+            proto::TrackSource::Camera | proto::TrackSource::ScreenShare => proto::TrackType::Video,
+            _ => proto::TrackType::Audio,
+        };
+        proto::TrackInfo {
+            sid: sid.into(),
+            r#type: kind.into(),
+            source: source.into(),
+            stream: stream.into(),
+            ..Default::default()
+        }
+    }
+
+    fn person(identity: &str, sid: &str, version: u32, tracks: Vec<proto::TrackInfo>) -> proto::ParticipantInfo {
+        proto::ParticipantInfo {
+            identity: identity.into(),
+            sid: sid.into(),
+            version,
+            state: State::Active.into(),
+            tracks,
+            ..Default::default()
+        }
+    }
+
+    fn names(changes: &[RosterChange]) -> Vec<String> {
+        changes
+            .iter()
+            .map(|change| match change {
+                RosterChange::UserJoined(user) => format!("+{}", user.id),
+                RosterChange::UserUpdated(user) => format!("~{}", user.id),
+                RosterChange::UserLeft { user, .. } => format!("-{user}"),
+                RosterChange::StreamAdded(stream) => format!("+s:{}", stream.id),
+                RosterChange::StreamUpdated(stream) => format!("~s:{}", stream.id),
+                RosterChange::StreamRemoved { stream, .. } => format!("-s:{}", stream.id),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn microphone_joins_the_camera_stream_and_leaves_it() {
+        let mut roster = Roster::default();
+        let camera = track("TR_v", proto::TrackSource::Camera, "");
+        let mic = track("TR_a", proto::TrackSource::Microphone, "");
+        let changes = roster.joined("me", &[person("ann", "PA_1", 1, vec![camera.clone()])]);
+        assert_eq!(names(&changes), ["+ann", "+s:ann-camera"]);
+        let changes = roster.update(&[person("ann", "PA_1", 2, vec![camera.clone(), mic])]);
+        assert_eq!(names(&changes), ["~s:ann-camera"]);
+        let stream = roster.stream_of_track("TR_a").unwrap();
+        assert!(stream.video.is_some() && stream.audio.is_some());
+        assert!(names(&roster.update(&[person("ann", "PA_1", 1, vec![])])).is_empty(), "an older version is ignored");
+        let changes = roster.update(&[person("ann", "PA_1", 3, vec![])]);
+        assert_eq!(names(&changes), ["-s:ann-camera"]);
+    }
+
+    #[test]
+    fn a_taken_stream_id_is_derived() {
+        let mut roster = Roster::default();
+        let changes = roster.joined(
+            "me",
+            &[
+                person("ann", "PA_1", 1, vec![track("TR_1", proto::TrackSource::Camera, "stage")]),
+                person("bob", "PA_2", 1, vec![track("TR_2", proto::TrackSource::Camera, "stage")]),
+            ],
+        );
+        assert_eq!(names(&changes), ["+ann", "+s:stage", "+bob", "+s:bob-stage"]);
+        let me = UserId::new("me").unwrap();
+        assert!(!roster.claim(&StreamId::new("stage").unwrap(), &me));
+        assert!(roster.claim(&StreamId::new("mine").unwrap(), &me));
+    }
+
+    #[test]
+    fn two_cameras_under_one_name_become_two_streams() {
+        let mut roster = Roster::default();
+        let changes = roster.joined(
+            "me",
+            &[person(
+                "ann",
+                "PA_1",
+                1,
+                vec![track("TR_1", proto::TrackSource::Camera, ""), track("TR_2", proto::TrackSource::Camera, "")],
+            )],
+        );
+        assert_eq!(names(&changes), ["+ann", "+s:ann-TR_2", "+s:ann-camera"]);
+    }
+
+    #[test]
+    fn a_second_login_replaces_the_first_whatever_the_order() {
+        let mut roster = Roster::default();
+        roster.joined("me", &[person("ann", "PA_1", 7, vec![track("TR_1", proto::TrackSource::Camera, "")])]);
+        let changes = roster.update(&[person("ann", "PA_2", 1, vec![track("TR_2", proto::TrackSource::Camera, "")])]);
+        assert!(matches!(changes[0], RosterChange::StreamRemoved { reason: EndReason::ReplacedBySecondLogin, .. }));
+        assert_eq!(names(&changes), ["-s:ann-camera", "~ann", "+s:ann-camera"]);
+        let mut late = person("ann", "PA_1", 8, vec![]);
+        late.state = State::Disconnected.into();
+        assert!(roster.update(&[late]).is_empty(), "the old session's end is not the new one's");
+    }
+
+    #[test]
+    fn leaving_takes_streams_first_and_says_why() {
+        let mut roster = Roster::default();
+        roster.joined("me", &[person("ann", "PA_1", 1, vec![track("TR_1", proto::TrackSource::Camera, "")])]);
+        let mut gone = person("ann", "PA_1", 2, vec![]);
+        gone.state = State::Disconnected.into();
+        gone.disconnect_reason = proto::DisconnectReason::ParticipantRemoved.into();
+        let changes = roster.update(&[gone]);
+        assert_eq!(names(&changes), ["-s:ann-camera", "-ann"]);
+        assert!(matches!(changes[1], RosterChange::UserLeft { reason: EndReason::Kicked, .. }));
+    }
+
+    #[test]
+    fn coming_back_tells_only_differences() {
+        let mut roster = Roster::default();
+        let ann = person("ann", "PA_1", 5, vec![track("TR_1", proto::TrackSource::Camera, "")]);
+        roster.joined("me", &[ann.clone(), person("bob", "PA_2", 1, vec![])]);
+        let changes = roster.joined("me", &[ann, person("cid", "PA_3", 1, vec![])]);
+        assert_eq!(names(&changes), ["-bob", "+cid"]);
+    }
+
+    #[test]
+    fn hostile_participants_are_left_out() {
+        let mut roster = Roster::default();
+        let many = (0..100).map(|n| track(&format!("TR_{n}"), proto::TrackSource::Camera, "")).collect();
+        let changes = roster.joined("me", &[person("", "PA_1", 1, vec![]), person("ann", "PA_2", 1, many)]);
+        assert_eq!(changes.len(), 1 + MAX_TRACKS_PER_PARTICIPANT);
+        assert!(roster.update(&[person("me", "PA_9", 1, vec![])]).is_empty(), "ourselves are not someone else");
+    }
+}

@@ -1,0 +1,167 @@
+//! A chair for everyone, the slim stand its panel rests on, and the soft shadow below. One mesh each, drawn many
+//! times; so they are lit by what light there is on average, not by where they stand. Follows seats in
+//! [`crate::space::SpaceSystems::Sync`].
+
+use bevy::math::Vec3;
+use bevy::prelude::*;
+
+use super::builder::{Builder, Lathe};
+use super::material::{HallAssets, HallMaterial};
+use super::palette::{BRASS, BRONZE, TEAL_LEATHER};
+use crate::space::geometry::VIEWPOINT;
+use crate::space::participant::{LocalParticipant, Seat};
+
+/// What stands at a participant's seat.
+#[derive(Component, Debug)]
+#[relationship(relationship_target = Furniture)]
+pub(super) struct StandsFor(pub Entity);
+
+/// The chair, stand and shadow of a participant; they go with them.
+#[derive(Component, Debug)]
+#[relationship_target(relationship = StandsFor, linked_spawn)]
+pub(super) struct Furniture(Vec<Entity>);
+
+/// Which piece.
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Piece {
+    Chair,
+    Stand,
+    Shadow,
+}
+
+/// A round club chair, its front towards +Z.
+pub(super) fn chair_mesh() -> Mesh {
+    let mut builder = Builder::default();
+    // Angles run clockwise from -Z, the back: the shell goes around it and ends in two arms.
+    let shell = |profile, open, inside| Lathe {
+        profile,
+        from: -2.15,
+        to: 2.15,
+        segments: 36,
+        longest: 0.2,
+        inside,
+        tint: TEAL_LEATHER,
+        open,
+        ..Lathe::default()
+    };
+    let mark = builder.mark();
+    builder
+        .lathe(&shell(&[(0.40, 0.12), (0.45, 0.26), (0.47, 0.50), (0.465, 0.585), (0.435, 0.615)], 0.9, false), |_| {
+            1.0
+        });
+    builder.lathe(&shell(&[(0.435, 0.615), (0.40, 0.60), (0.375, 0.54), (0.36, 0.36)], 0.8, false), |_| 1.0);
+    builder.shade_since(mark, |corner| {
+        // The back is a little higher than the arms, in one soft curve; deep inside it is darker.
+        let back = 0.5 + 0.5 * (corner.at.x.atan2(-corner.at.z) * 1.25).clamp(-3.1, 3.1).cos();
+        let share = ((corner.at.y - 0.26) / 0.36).clamp(0.0, 1.0);
+        corner.at.y += 0.20 * back * share;
+        corner.open *= 0.55 + 0.45 * ((corner.at.y - 0.1) / 0.5).clamp(0.0, 1.0);
+    });
+    let round = |profile, tint, open| Lathe { profile, segments: 28, inside: false, tint, open, ..Lathe::default() };
+    builder.lathe(
+        &round(
+            &[(0.34, 0.24), (0.375, 0.30), (0.37, 0.36), (0.33, 0.395), (0.18, 0.41), (0.0, 0.41)],
+            TEAL_LEATHER * 1.2,
+            0.85,
+        ),
+        |_| 1.0,
+    );
+    // A dark swivel base with a brass rim.
+    builder.lathe(&round(&[(0.34, 0.24), (0.30, 0.14), (0.26, 0.06)], BRONZE * 0.5, 0.35), |_| 1.0);
+    builder.lathe(&round(&[(0.30, 0.012), (0.30, 0.035), (0.0, 0.06)], BRASS * 0.7, 0.6), |_| 1.0);
+    builder.finish_with(|corner| furniture_light(corner.normal), |corner| 0.03 * (-corner.normal.z).max(0.0))
+}
+
+/// A brass rod, one metre high, to be stretched.
+pub(super) fn stand_mesh() -> Mesh {
+    let mut builder = Builder::default();
+    let rod = [(0.016, 0.0), (0.016, 1.0)];
+    builder.lathe(
+        &Lathe { profile: &rod, segments: 8, inside: false, tint: BRASS.lerp(BRONZE, 0.4), ..Lathe::default() },
+        |_| 1.0,
+    );
+    builder.finish_with(|corner| furniture_light(corner.normal), |_| 0.0)
+}
+
+/// A disc on the floor; its texture coordinates run from the centre (0) to the edge (1).
+pub(super) fn shadow_mesh() -> Mesh {
+    let mut builder = Builder::default();
+    builder.grid(24, 1, |u, v| {
+        let angle = u * std::f32::consts::TAU;
+        super::builder::Corner {
+            at: Vec3::new(angle.sin() * v, 0.0, -angle.cos() * v),
+            normal: Vec3::Y,
+            uv: Vec2::new(v, 0.0),
+            tint: Vec3::ONE,
+            open: 1.0,
+        }
+    });
+    builder.finish_with(|_| Vec3::ONE, |_| 0.0)
+}
+
+/// The hall's mean light: from the oculus above, warm from the columns around.
+fn furniture_light(normal: Vec3) -> Vec3 {
+    let sky = Vec3::new(0.62, 0.66, 0.70) * normal.y.max(0.0);
+    let around = Vec3::new(0.34, 0.22, 0.13) * (0.35 + 0.65 * normal.xz().length());
+    let below = Vec3::new(0.09, 0.065, 0.045);
+    sky + around + below
+}
+
+/// Furnishes new seats.
+pub(super) fn furnish(
+    mut commands: Commands,
+    seats: Query<(Entity, &Seat, Has<LocalParticipant>), Without<Furniture>>,
+    assets: Res<HallAssets>,
+) {
+    for (entity, seat, local) in &seats {
+        let pieces: [(Piece, &Handle<Mesh>, &Handle<HallMaterial>); 3] = [
+            (Piece::Chair, &assets.chair, &assets.plain),
+            (Piece::Stand, &assets.stand, &assets.plain),
+            (Piece::Shadow, &assets.shadow_disc, &assets.shadow),
+        ];
+        for (piece, mesh, material) in pieces {
+            // One's own chair stays empty: no panel rests above it.
+            if local && piece == Piece::Stand {
+                continue;
+            }
+            commands.spawn((
+                StandsFor(entity),
+                piece,
+                Mesh3d(mesh.clone()),
+                MeshMaterial3d(material.clone()),
+                place(piece, seat),
+            ));
+        }
+    }
+}
+
+/// Moves furniture with its seat.
+pub(super) fn move_furniture(
+    seats: Query<(&Seat, &Furniture), Changed<Seat>>,
+    mut pieces: Query<(&Piece, &mut Transform)>,
+) {
+    for (seat, furniture) in &seats {
+        for piece in &furniture.0 {
+            if let Ok((piece, mut transform)) = pieces.get_mut(*piece) {
+                *transform = place(*piece, seat);
+            }
+        }
+    }
+}
+
+fn place(piece: Piece, seat: &Seat) -> Transform {
+    let to = Vec3::new(VIEWPOINT.x, 0.0, VIEWPOINT.y) - seat.place;
+    let facing = Quat::from_rotation_y(to.x.atan2(to.z));
+    let behind = seat.place + facing * Vec3::new(0.0, 0.0, -0.46);
+    match piece {
+        Piece::Chair => Transform::from_translation(seat.place).with_rotation(facing),
+        Piece::Stand => {
+            let height = (seat.panel.y - seat.place.y).max(0.1);
+
+            Transform::from_translation(behind).with_scale(Vec3::new(1.0, height, 1.0))
+        }
+        Piece::Shadow => {
+            Transform::from_translation(seat.place + Vec3::Y * 0.012).with_scale(Vec3::new(0.95, 1.0, 0.95))
+        }
+    }
+}

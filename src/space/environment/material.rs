@@ -1,0 +1,130 @@
+//! The hall's material: a texture times the light kept in the vertices, plus the glow of the great wall.
+//! `shaders/hall.wgsl` draws it; kinds differ by a shader definition, so that each pays only for what it does.
+
+use bevy::asset::uuid_handle;
+use bevy::mesh::MeshVertexBufferLayoutRef;
+use bevy::pbr::{MaterialPipeline, MaterialPipelineKey};
+use bevy::prelude::*;
+use bevy::render::render_resource::{AsBindGroup, RenderPipelineDescriptor, ShaderType, SpecializedMeshPipelineError};
+use bevy::shader::ShaderRef;
+
+const HALL_SHADER: Handle<Shader> = uuid_handle!("0b8a6f04-93c5-4d0e-8a55-7d2b6c1e4f90");
+
+/// What is drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) enum HallKind {
+    /// Stone, metal, cloth: texture times light.
+    #[default]
+    Lit,
+    /// The same with a polish that mirrors the room's light.
+    Polished,
+    /// A soft shadow: darkens what is behind it.
+    Shadow,
+    /// The shaft of sunlight: brightens what is behind it.
+    Beam,
+}
+
+#[derive(ShaderType, Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct HallUniform {
+    /// Light of the great wall's picture, linear.
+    pub glow: Vec4,
+    /// The great wall's picture: height of its centre, its distance along Z, half its width and height, in metres.
+    pub picture: Vec4,
+}
+
+/// See the module.
+#[derive(Asset, TypePath, AsBindGroup, Clone, Debug)]
+#[bind_group_data(HallKey)]
+pub(super) struct HallMaterial {
+    #[uniform(0)]
+    pub uniform: HallUniform,
+    #[texture(1)]
+    #[sampler(2)]
+    pub texture: Handle<Image>,
+    pub kind: HallKind,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct HallKey(HallKind);
+
+impl From<&HallMaterial> for HallKey {
+    fn from(material: &HallMaterial) -> Self {
+        Self(material.kind)
+    }
+}
+
+impl Material for HallMaterial {
+    fn vertex_shader() -> ShaderRef {
+        HALL_SHADER.into()
+    }
+
+    fn fragment_shader() -> ShaderRef {
+        HALL_SHADER.into()
+    }
+
+    fn alpha_mode(&self) -> AlphaMode {
+        match self.kind {
+            HallKind::Lit | HallKind::Polished => AlphaMode::Opaque,
+            HallKind::Shadow | HallKind::Beam => AlphaMode::Premultiplied,
+        }
+    }
+
+    fn enable_prepass() -> bool {
+        false
+    }
+
+    fn enable_shadows() -> bool {
+        false
+    }
+
+    fn specialize(
+        _: &MaterialPipeline,
+        descriptor: &mut RenderPipelineDescriptor,
+        _: &MeshVertexBufferLayoutRef,
+        key: MaterialPipelineKey<Self>,
+    ) -> Result<(), SpecializedMeshPipelineError> {
+        let define = match key.bind_group_data.0 {
+            HallKind::Lit => None,
+            HallKind::Polished => Some("POLISHED"),
+            HallKind::Shadow => Some("SHADOW"),
+            HallKind::Beam => Some("BEAM"),
+        };
+        if let Some(define) = define {
+            descriptor.vertex.shader_defs.push(define.into());
+            if let Some(fragment) = &mut descriptor.fragment {
+                fragment.shader_defs.push(define.into());
+            }
+        }
+        // The hall is seen from inside, its furniture from every side; thin parts have no back of their own.
+        descriptor.primitive.cull_mode = None;
+        Ok(())
+    }
+}
+
+/// What the hall's parts share.
+#[derive(Resource, Clone, Debug)]
+pub(super) struct HallAssets {
+    pub plain: Handle<HallMaterial>,
+    pub stone: Handle<HallMaterial>,
+    pub floor: Handle<HallMaterial>,
+    pub wood: Handle<HallMaterial>,
+    pub shadow: Handle<HallMaterial>,
+    pub beam: Handle<HallMaterial>,
+    pub chair: Handle<Mesh>,
+    pub stand: Handle<Mesh>,
+    pub shadow_disc: Handle<Mesh>,
+}
+
+/// Registers the material and its shader, which is part of the binary.
+pub(super) struct HallMaterialPlugin;
+
+impl Plugin for HallMaterialPlugin {
+    fn build(&self, app: &mut App) {
+        app.add_plugins(MaterialPlugin::<HallMaterial>::default());
+        let shader = Shader::from_wgsl(include_str!("../../../shaders/hall.wgsl"), "shaders/hall.wgsl");
+        if let Err(error) = app.world_mut().resource_mut::<Assets<Shader>>().insert(HALL_SHADER.id(), shader) {
+            error!(%error, "the hall's shader could not be registered");
+        }
+    }
+}

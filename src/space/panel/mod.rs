@@ -1,0 +1,160 @@
+//! Panels: one face above the seat of everyone else, with their name, ring and states; and the own picture, mirrored,
+//! small in the corner of the view. Main thread, [`SpaceSystems::Sync`].
+
+mod place;
+mod self_view;
+mod warm;
+
+use bevy::prelude::*;
+
+use super::participant::{CameraOff, LocalParticipant, Muted, Participant, Seat, Speaking, VoiceLevel};
+use super::schedule::SpaceSystems;
+use super::stream::{FaceAssets, LABEL_WIDTH_PX};
+use super::stream::{FaceLook, FaceStyle, Label, Publishes, VideoFace, VideoMaterial, VideoStream};
+use crate::model::StreamKind;
+
+/// The face of a participant.
+#[derive(Component, Debug)]
+#[relationship(relationship_target = HasPanel)]
+pub struct PanelOf(pub Entity);
+
+/// The panel above a participant's seat; goes with them.
+#[derive(Component, Debug)]
+#[relationship_target(relationship = PanelOf, linked_spawn)]
+pub struct HasPanel(Vec<Entity>);
+
+/// The text a panel shows now, to notice changes.
+#[derive(Component, Clone, Debug, PartialEq, Eq)]
+struct PanelText {
+    name: String,
+    initials: String,
+}
+
+/// Panels above seats.
+pub struct PanelPlugin;
+
+impl Plugin for PanelPlugin {
+    fn build(&self, app: &mut App) {
+        app.add_systems(Startup, warm::warm_up_faces).add_systems(
+            Update,
+            (
+                (hang_panels, letter_panels, choose_streams, show_states, place::place_panels).chain(),
+                (self_view::hang_self_view, self_view::follow_self_view).chain(),
+                warm::end_warm_up,
+            )
+                .in_set(SpaceSystems::Sync),
+        );
+    }
+}
+
+/// Measures of a face with a picture this wide, in metres.
+fn style(accent: LinearRgba, width: f32, label: &Label) -> FaceStyle {
+    FaceStyle {
+        accent: accent.to_vec4(),
+        frame: Vec4::new(width * 0.07, width * 0.148, width * 0.030, width * 0.011),
+        text: Vec4::new(label.name_px / LABEL_WIDTH_PX as f32, label.initials_px / LABEL_WIDTH_PX as f32, 0.0, 0.0),
+    }
+}
+
+type Unpanelled = (Without<HasPanel>, Without<LocalParticipant>);
+
+/// A panel for everyone who has a seat and none yet, except for this client.
+fn hang_panels(
+    mut commands: Commands,
+    people: Query<(Entity, &Participant, &Seat), Unpanelled>,
+    local: Query<&HasPanel, With<LocalParticipant>>,
+    assets: Res<FaceAssets>,
+    mut materials: ResMut<Assets<VideoMaterial>>,
+    mut images: ResMut<Assets<Image>>,
+) {
+    // One's own panel was hung when the login had not yet told who "me" is.
+    for panels in &local {
+        for panel in &panels.0 {
+            commands.entity(*panel).despawn();
+        }
+    }
+    for (entity, participant, seat) in &people {
+        let text = PanelText { name: participant.name.clone(), initials: participant.initials() };
+        let label = Label::draw(&text.name, &text.initials);
+        let style = style(participant.colour(), seat.size.x, &label);
+        let material = materials.add(VideoMaterial {
+            luma: assets.black.clone(),
+            cb: assets.black.clone(),
+            cr: assets.black.clone(),
+            label: images.add(label.into_image()),
+            style,
+        });
+        commands.spawn((
+            Name::new(format!("panel of {}", participant.name)),
+            PanelOf(entity),
+            text,
+            VideoFace::default(),
+            Mesh3d(assets.quad.clone()),
+            MeshMaterial3d(material),
+            place::resting(seat, None, &style),
+        ));
+    }
+}
+
+/// Draws the name again when it changed, and keeps the style in step with the seat's size.
+fn letter_panels(
+    people: Query<(Ref<Participant>, Ref<Seat>)>,
+    mut panels: Query<(&PanelOf, &mut PanelText, &MeshMaterial3d<VideoMaterial>)>,
+    mut materials: ResMut<Assets<VideoMaterial>>,
+    mut images: ResMut<Assets<Image>>,
+) {
+    for (of, mut text, material) in &mut panels {
+        let Ok((participant, seat)) = people.get(of.0) else { continue };
+        if !participant.is_changed() && !seat.is_changed() {
+            continue;
+        }
+        let now = PanelText { name: participant.name.clone(), initials: participant.initials() };
+        let Some(mut material) = materials.get_mut(material.id()) else { continue };
+        let frame = style(participant.colour(), seat.size.x, &EMPTY_LABEL).frame;
+        if material.style.frame != frame {
+            material.style.frame = frame;
+        }
+        if *text != now {
+            let label = Label::draw(&now.name, &now.initials);
+            material.style = style(participant.colour(), seat.size.x, &label);
+            material.label = images.add(label.into_image());
+            *text = now;
+        }
+    }
+}
+
+const EMPTY_LABEL: Label = Label { pixels: Vec::new(), name_px: 0.0, initials_px: 0.0 };
+
+/// A panel shows its participant's first camera stream with a picture.
+fn choose_streams(
+    people: Query<&Publishes>,
+    streams: Query<&VideoStream>,
+    mut panels: Query<(&PanelOf, &mut VideoFace)>,
+) {
+    for (of, mut face) in &mut panels {
+        let camera = people.get(of.0).ok().and_then(|publishes| {
+            publishes.iter().find(|stream| {
+                streams.get(*stream).is_ok_and(|s| s.info.kind == StreamKind::Camera && s.info.video.is_some())
+            })
+        });
+        if face.stream != camera {
+            face.stream = camera;
+        }
+    }
+}
+
+type State = (&'static VoiceLevel, Has<Speaking>, Has<Muted>, Has<CameraOff>);
+
+/// Ring, muted sign and card follow the participant's markers.
+fn show_states(people: Query<State, With<Participant>>, mut panels: Query<(&PanelOf, &mut FaceLook)>) {
+    for (of, mut look) in &mut panels {
+        let Ok((level, speaking, muted, camera_off)) = people.get(of.0) else { continue };
+        let ring = if speaking { (0.25 + (level.0 * 5.0).sqrt()).min(1.0) } else { 0.0 };
+        let eased = look.ring + (ring - look.ring) * 0.3;
+        let ring = if (eased - ring).abs() < 0.01 { ring } else { eased };
+        let next = FaceLook { ring, muted, covered: camera_off, ..*look };
+        if *look != next {
+            *look = next;
+        }
+    }
+}

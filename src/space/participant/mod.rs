@@ -1,0 +1,103 @@
+//! People as entities: who they are, the markers that describe their state, and where everyone sits. Plain components
+//! and plain geometry; [`crate::space::sync`] writes them.
+
+mod seat;
+
+use bevy::prelude::*;
+
+pub use seat::{Seat, SeatPlan, assign_seats, seat_plan};
+
+use super::schedule::SpaceSystems;
+use crate::model::{UserId, UserInfo};
+
+/// Someone in the room.
+#[derive(Component, Clone, Debug, PartialEq, Eq)]
+#[require(VoiceLevel)]
+pub struct Participant {
+    /// The participant identity.
+    pub user: UserId,
+    /// The name to show.
+    pub name: String,
+    /// Unix time of joining, in ms; orders seats.
+    pub joined_at_ms: i64,
+}
+
+impl From<&UserInfo> for Participant {
+    fn from(user: &UserInfo) -> Self {
+        let name = if user.name.trim().is_empty() { user.id.to_string() } else { user.name.clone() };
+        Self { user: user.id.clone(), name, joined_at_ms: user.joined_at_ms }
+    }
+}
+
+impl Participant {
+    /// One or two capitals that stand for the name.
+    pub fn initials(&self) -> String {
+        let mut words = self.name.split_whitespace().filter_map(|word| word.chars().find(|c| c.is_alphanumeric()));
+        let first = words.next();
+        let last = words.next_back();
+        let letters: String = first.into_iter().chain(last).flat_map(char::to_uppercase).collect();
+        if letters.is_empty() { "?".to_owned() } else { letters }
+    }
+
+    /// The person's colour: the same on every client, from the identity alone.
+    pub fn colour(&self) -> LinearRgba {
+        let hash =
+            self.user.as_str().bytes().fold(0x811c_9dc5_u32, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
+        let hue = (hash.wrapping_mul(0x9e37_79b1) >> 8) as f32 / (1 << 24) as f32 * 360.0;
+        Oklcha::new(0.66, 0.11, hue, 1.0).into()
+    }
+}
+
+/// This client's own participant.
+#[derive(Component, Clone, Copy, Debug, Default)]
+pub struct LocalParticipant;
+
+/// Speaks now.
+#[derive(Component, Clone, Copy, Debug, Default)]
+pub struct Speaking;
+
+/// Cannot be heard: no microphone, or muted.
+#[derive(Component, Clone, Copy, Debug, Default)]
+pub struct Muted;
+
+/// Cannot be seen: no camera, or switched off.
+#[derive(Component, Clone, Copy, Debug, Default)]
+pub struct CameraOff;
+
+/// The sound level as shown: root mean square, smoothed, 0..=1.
+#[derive(Component, Clone, Copy, Debug, Default, PartialEq)]
+pub struct VoiceLevel(pub f32);
+
+/// Gives everyone a [`Seat`].
+pub struct ParticipantPlugin;
+
+impl Plugin for ParticipantPlugin {
+    fn build(&self, app: &mut App) {
+        app.add_systems(Update, assign_seats.in_set(SpaceSystems::Sync));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(name: &str) -> Participant {
+        Participant { user: UserId::new("id").unwrap(), name: name.into(), joined_at_ms: 0 }
+    }
+
+    #[test]
+    fn initials_come_from_first_and_last_word() {
+        assert_eq!(named("Ada").initials(), "A");
+        assert_eq!(named("ada of the house").initials(), "AH");
+        assert_eq!(named("  ").initials(), "?");
+        assert_eq!(named("émile zoé").initials(), "ÉZ");
+    }
+
+    #[test]
+    fn a_colour_depends_on_the_identity_only() {
+        let mut other = named("Someone");
+        assert_eq!(other.colour(), named("Else").colour());
+        other.user = UserId::new("other").unwrap();
+        assert_ne!(other.colour(), named("Else").colour());
+    }
+}

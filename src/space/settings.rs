@@ -1,0 +1,111 @@
+//! What the application chooses about the room before it starts: where it is drawn and how richly.
+
+use bevy::prelude::*;
+use bevy::render::renderer::RenderAdapterInfo;
+use wgpu::DeviceType;
+
+/// How much the graphics may cost, as a user chooses it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum QualityTier {
+    /// Baked light only, no anti-aliasing: stays usable on a software renderer.
+    Low,
+    /// Anti-aliased, a polished floor.
+    Medium,
+    /// High dynamic range with bloom, and the shaft of light.
+    High,
+    /// By the kind of graphics adapter.
+    #[default]
+    Auto,
+}
+
+/// The tier in use: never "auto".
+#[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Tier {
+    /// See [`QualityTier::Low`].
+    #[default]
+    Low,
+    /// See [`QualityTier::Medium`].
+    Medium,
+    /// See [`QualityTier::High`].
+    High,
+}
+
+/// Where the room is drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ViewTarget {
+    /// The primary window.
+    #[default]
+    Window,
+    /// An image of this size in pixels, for machines without a display.
+    Offscreen {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+    },
+}
+
+/// The application's choices. Insert before adding the plugins; read at start.
+#[derive(Resource, Clone, Debug)]
+pub struct SpaceSettings {
+    /// How rich.
+    pub quality: QualityTier,
+    /// Where to.
+    pub view: ViewTarget,
+    /// Whether the bar, the people list and notices are drawn over the room.
+    pub overlay: bool,
+    /// Engine events taken in one frame; the rest waits for the next.
+    pub events_per_frame: usize,
+}
+
+impl Default for SpaceSettings {
+    fn default() -> Self {
+        Self { quality: QualityTier::Auto, view: ViewTarget::Window, overlay: true, events_per_frame: 64 }
+    }
+}
+
+impl QualityTier {
+    /// The tier for an adapter: software renderers get low, integrated ones medium, discrete ones high.
+    pub fn resolve(self, adapter: Option<DeviceType>) -> Tier {
+        match self {
+            Self::Low => Tier::Low,
+            Self::Medium => Tier::Medium,
+            Self::High => Tier::High,
+            Self::Auto => match adapter {
+                Some(DeviceType::DiscreteGpu) => Tier::High,
+                Some(DeviceType::IntegratedGpu | DeviceType::VirtualGpu) => Tier::Medium,
+                Some(DeviceType::Cpu | DeviceType::Other) | None => Tier::Low,
+            },
+        }
+    }
+}
+
+/// Settles the [`Tier`] before anything is spawned.
+pub struct SettingsPlugin;
+
+impl Plugin for SettingsPlugin {
+    fn build(&self, app: &mut App) {
+        app.init_resource::<SpaceSettings>().init_resource::<Tier>().add_systems(PreStartup, settle_tier);
+    }
+}
+
+fn settle_tier(settings: Res<SpaceSettings>, adapter: Option<Res<RenderAdapterInfo>>, mut tier: ResMut<Tier>) {
+    *tier = settings.quality.resolve(adapter.as_ref().map(|info| info.device_type));
+    if let Some(info) = adapter {
+        info!(adapter = %info.name, kind = ?info.device_type, tier = ?*tier, "drawing the room");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn auto_follows_the_adapter_and_a_choice_overrules_it() {
+        assert_eq!(QualityTier::Auto.resolve(Some(DeviceType::Cpu)), Tier::Low);
+        assert_eq!(QualityTier::Auto.resolve(Some(DeviceType::IntegratedGpu)), Tier::Medium);
+        assert_eq!(QualityTier::Auto.resolve(Some(DeviceType::DiscreteGpu)), Tier::High);
+        assert_eq!(QualityTier::Auto.resolve(None), Tier::Low);
+        assert_eq!(QualityTier::High.resolve(Some(DeviceType::Cpu)), Tier::High);
+    }
+}

@@ -1,0 +1,108 @@
+//! The material of every face: three plane textures, a label, and a style. `shaders/video.wgsl` converts and draws.
+
+use bevy::asset::uuid_handle;
+use bevy::image::{ImageSampler, ImageSamplerDescriptor};
+use bevy::prelude::*;
+use bevy::render::render_resource::{AsBindGroup, ShaderType};
+use bevy::shader::ShaderRef;
+
+const VIDEO_SHADER: Handle<Shader> = uuid_handle!("5f0c3a8e-6d51-4c57-9d0e-2f4e1b7a9c11");
+
+/// Shape and colours of one face, in metres and linear light.
+#[derive(ShaderType, Clone, Copy, Debug, PartialEq)]
+pub struct FaceStyle {
+    /// The person's colour; alpha unused.
+    pub accent: Vec4,
+    /// Margin for the glow, height of the name plate (0 for none), corner radius, width of the bezel.
+    pub frame: Vec4,
+    /// Width of the name in the label, width of the initials (both as shares of the label's), strength of the glow
+    /// around the face when it shows a picture, and unused.
+    pub text: Vec4,
+}
+
+/// A video face. What changes from frame to frame travels in the mesh tag, so that no material is prepared anew.
+#[derive(Asset, TypePath, AsBindGroup, Clone, Debug)]
+pub struct VideoMaterial {
+    /// Luma plane, R8.
+    #[texture(0)]
+    #[sampler(1)]
+    pub luma: Handle<Image>,
+    /// First chroma plane (Cb), R8.
+    #[texture(2)]
+    pub cb: Handle<Image>,
+    /// Second chroma plane (Cr), R8.
+    #[texture(3)]
+    pub cr: Handle<Image>,
+    /// Name and initials, coverage in R8: see [`super::Label`].
+    #[texture(4)]
+    pub label: Handle<Image>,
+    /// Shape and colours.
+    #[uniform(5)]
+    pub style: FaceStyle,
+}
+
+impl Material for VideoMaterial {
+    fn vertex_shader() -> ShaderRef {
+        VIDEO_SHADER.into()
+    }
+
+    fn fragment_shader() -> ShaderRef {
+        VIDEO_SHADER.into()
+    }
+
+    fn alpha_mode(&self) -> AlphaMode {
+        AlphaMode::Premultiplied
+    }
+
+    fn enable_prepass() -> bool {
+        false
+    }
+
+    fn enable_shadows() -> bool {
+        false
+    }
+}
+
+/// What all faces share: one quad, one black pixel to start from.
+#[derive(Resource, Clone, Debug)]
+pub struct FaceAssets {
+    /// A unit quad in X and Y, facing +Z.
+    pub quad: Handle<Mesh>,
+    /// A one-pixel R8 texture that stands in for planes and labels.
+    pub black: Handle<Image>,
+}
+
+/// The sampler of planes and labels: bilinear, clamped.
+pub(super) fn plane_sampler() -> ImageSampler {
+    ImageSampler::Descriptor(ImageSamplerDescriptor::linear())
+}
+
+impl FromWorld for FaceAssets {
+    fn from_world(world: &mut World) -> Self {
+        let quad = world.resource_mut::<Assets<Mesh>>().add(Rectangle::new(1.0, 1.0));
+        let mut black = Image::new_fill(
+            wgpu::Extent3d { width: 1, height: 1, depth_or_array_layers: 1 },
+            wgpu::TextureDimension::D2,
+            &[0],
+            wgpu::TextureFormat::R8Unorm,
+            bevy::asset::RenderAssetUsages::RENDER_WORLD,
+        );
+        black.sampler = plane_sampler();
+        let black = world.resource_mut::<Assets<Image>>().add(black);
+        Self { quad, black }
+    }
+}
+
+/// Registers the material and its shader, which is part of the binary.
+pub(super) struct VideoMaterialPlugin;
+
+impl Plugin for VideoMaterialPlugin {
+    fn build(&self, app: &mut App) {
+        app.add_plugins(MaterialPlugin::<VideoMaterial>::default());
+        let shader = Shader::from_wgsl(include_str!("../../../shaders/video.wgsl"), "shaders/video.wgsl");
+        if let Err(error) = app.world_mut().resource_mut::<Assets<Shader>>().insert(VIDEO_SHADER.id(), shader) {
+            error!(%error, "the video shader could not be registered");
+        }
+        app.init_resource::<FaceAssets>();
+    }
+}

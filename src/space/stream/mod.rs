@@ -1,0 +1,65 @@
+//! Streams as entities, and their way to the screen: the newest picture from the mailbox, persistent plane textures,
+//! the material that shows them. Everything here runs on the main thread except [`upload`], which lives in the render
+//! world.
+
+mod face;
+mod lettering;
+mod material;
+mod planes;
+mod upload;
+
+use bevy::prelude::*;
+
+pub use face::{FaceLook, FramePresented, VideoFace};
+pub use lettering::{LABEL_HEIGHT_PX, LABEL_WIDTH_PX, Label};
+pub use material::{FaceAssets, FaceStyle, VideoMaterial};
+pub use planes::PlanePool;
+pub use upload::UploadStats;
+
+use super::schedule::SpaceSystems;
+use crate::bridge::VideoFeed;
+use crate::model::StreamInfo;
+
+/// A published stream of someone in the room. Its picture, if it has one, arrives through [`StreamFeed`].
+#[derive(Component, Clone, Debug, PartialEq, Eq)]
+pub struct VideoStream {
+    /// As announced.
+    pub info: StreamInfo,
+}
+
+/// Where the pictures of a stream wait.
+#[derive(Component, Clone, Debug)]
+pub struct StreamFeed(pub VideoFeed);
+
+/// The participant who publishes this stream.
+#[derive(Component, Debug)]
+#[relationship(relationship_target = Publishes)]
+pub struct PublishedBy(pub Entity);
+
+/// The streams a participant publishes; they go with them.
+#[derive(Component, Debug)]
+#[relationship_target(relationship = PublishedBy, linked_spawn)]
+pub struct Publishes(Vec<Entity>);
+
+impl Publishes {
+    /// The streams.
+    pub fn iter(&self) -> impl Iterator<Item = Entity> {
+        self.0.iter().copied()
+    }
+}
+
+/// Shows pictures of streams on faces.
+pub struct StreamPlugin;
+
+impl Plugin for StreamPlugin {
+    fn build(&self, app: &mut App) {
+        app.add_plugins((material::VideoMaterialPlugin, upload::UploadPlugin))
+            .init_resource::<PlanePool>()
+            .add_message::<FramePresented>()
+            .add_observer(planes::return_planes)
+            .add_systems(
+                PostUpdate,
+                (face::take_frames, face::fade_faces, face::pack_tags).chain().in_set(SpaceSystems::Present),
+            );
+    }
+}

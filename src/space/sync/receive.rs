@@ -1,0 +1,227 @@
+//! `apply_room_events`: engine events become entities, components and messages, with a budget per frame. Main thread,
+//! [`crate::space::SpaceSystems::Receive`].
+
+use bevy::ecs::system::SystemParam;
+use bevy::prelude::*;
+
+use super::messages::{
+    CallTrouble, ChatReceived, DataReceived, EngineEvent, PlayStateChanged, PublishStateChanged, RoomStateChanged,
+    StreamCame, StreamChanged, StreamWent, UserCame, UserChanged, UserWent,
+};
+use super::roster::{MAX_PARTICIPANTS, MAX_STREAMS, Roster};
+use super::{EngineBridge, RoomStatus};
+use crate::bridge::{RoomEvent, SessionId, VideoFeed};
+use crate::model::{EndReason, RoomState, StreamId, StreamInfo, UserId, UserInfo};
+use crate::space::participant::{LocalParticipant, Participant};
+use crate::space::settings::SpaceSettings;
+use crate::space::stream::{PublishedBy, StreamFeed, VideoStream};
+
+/// What became of the engine's events.
+#[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReceiveCounts {
+    /// Events applied.
+    pub applied: u64,
+    /// Events of an earlier login, dropped.
+    pub stale: u64,
+    /// Users or streams over the room's limits, or events about unknown ones, dropped.
+    pub refused: u64,
+}
+
+#[derive(SystemParam)]
+pub(super) struct Told<'w> {
+    state: MessageWriter<'w, RoomStateChanged>,
+    user_came: MessageWriter<'w, UserCame>,
+    user_changed: MessageWriter<'w, UserChanged>,
+    user_went: MessageWriter<'w, UserWent>,
+    stream_came: MessageWriter<'w, StreamCame>,
+    stream_changed: MessageWriter<'w, StreamChanged>,
+    stream_went: MessageWriter<'w, StreamWent>,
+    publish: MessageWriter<'w, PublishStateChanged>,
+    play: MessageWriter<'w, PlayStateChanged>,
+    chat: MessageWriter<'w, ChatReceived>,
+    data: MessageWriter<'w, DataReceived>,
+    trouble: MessageWriter<'w, CallTrouble>,
+    every: MessageWriter<'w, EngineEvent>,
+}
+
+#[derive(SystemParam)]
+pub(super) struct Room<'w, 's> {
+    commands: Commands<'w, 's>,
+    roster: ResMut<'w, Roster>,
+    status: ResMut<'w, RoomStatus>,
+    counts: ResMut<'w, ReceiveCounts>,
+    names: Query<'w, 's, &'static Participant>,
+    told: Told<'w>,
+}
+
+/// Drains at most `events_per_frame` events.
+pub(super) fn apply_room_events(mut bridge: ResMut<EngineBridge>, settings: Res<SpaceSettings>, mut room: Room) {
+    for _ in 0..settings.events_per_frame.max(1) {
+        let Some(envelope) = bridge.0.try_event() else { return };
+        if envelope.session < room.status.session {
+            room.counts.stale += 1;
+            continue;
+        }
+        if envelope.session > room.status.session {
+            room.begin_session(envelope.session);
+        }
+        room.counts.applied += 1;
+        room.told.every.write(EngineEvent(envelope.event.clone()));
+        room.apply(envelope.event);
+    }
+}
+
+impl Room<'_, '_> {
+    fn begin_session(&mut self, session: SessionId) {
+        self.clear();
+        *self.status = RoomStatus { session, ..default() };
+    }
+
+    /// Takes everyone and everything out; their despawn ends feeds and panels.
+    fn clear(&mut self) {
+        let streams: Vec<StreamId> = self.roster.streams.keys().cloned().collect();
+        for stream in streams {
+            self.remove_stream(&stream, EndReason::Disconnected);
+        }
+        let users: Vec<UserId> = self.roster.users.keys().cloned().collect();
+        for user in users {
+            self.remove_user(&user, EndReason::Disconnected);
+        }
+        self.roster.local = None;
+    }
+
+    fn apply(&mut self, event: RoomEvent) {
+        match event {
+            RoomEvent::StateChanged { state, reason, error, me } => {
+                self.status.state = state;
+                self.status.reason = Some(reason);
+                if state == RoomState::Connected {
+                    self.status.error = None;
+                }
+                if error.is_some() {
+                    self.status.error.clone_from(&error);
+                }
+                if let Some(me) = me {
+                    self.roster.local = Some(me.id.clone());
+                    self.put_user(&me);
+                    self.status.me = Some(me);
+                }
+                if state == RoomState::Disconnected {
+                    self.clear();
+                }
+                self.told.state.write(RoomStateChanged { state, reason, error });
+            }
+            RoomEvent::UserJoined(user) | RoomEvent::UserUpdated(user) => {
+                self.put_user(&user);
+            }
+            RoomEvent::UserLeft { user, reason } => self.remove_user(&user, reason),
+            RoomEvent::StreamAdded(info) | RoomEvent::StreamUpdated(info) => self.put_stream(info),
+            RoomEvent::StreamRemoved { stream, reason, .. } => self.remove_stream(&stream, reason),
+            RoomEvent::PublishStateChanged { stream, state, error } => {
+                self.told.publish.write(PublishStateChanged { stream, state, error });
+            }
+            RoomEvent::PlayStateChanged { stream, state, error } => {
+                self.told.play.write(PlayStateChanged { stream, state, error });
+            }
+            RoomEvent::VideoFeedOpened { stream, feed } => self.open_feed(&stream, feed),
+            RoomEvent::ChatReceived { from, text, sent_at_ms } => {
+                self.told.chat.write(ChatReceived { from, text, sent_at_ms });
+            }
+            RoomEvent::DataReceived { from, topic, payload, reliable } => {
+                self.told.data.write(DataReceived { from, topic, payload, reliable });
+            }
+            RoomEvent::CommandFailed(error) => {
+                self.told.trouble.write(CallTrouble(error));
+            }
+        }
+    }
+
+    fn put_user(&mut self, user: &UserInfo) -> Option<Entity> {
+        let local = self.roster.local.as_ref() == Some(&user.id);
+        if let Some(entity) = self.roster.user(&user.id) {
+            let mut entity_commands = self.commands.entity(entity);
+            entity_commands.insert(Participant::from(user));
+            if local {
+                entity_commands.insert(LocalParticipant);
+            }
+            self.told.user_changed.write(UserChanged { entity, user: user.clone() });
+            return Some(entity);
+        }
+        if self.roster.users.len() >= MAX_PARTICIPANTS {
+            self.counts.refused += 1;
+            return None;
+        }
+        let mut entity_commands = self.commands.spawn(Participant::from(user));
+        if local {
+            entity_commands.insert(LocalParticipant);
+        }
+        let entity = entity_commands.id();
+        self.roster.users.insert(user.id.clone(), entity);
+        self.told.user_came.write(UserCame { entity, user: user.clone() });
+        Some(entity)
+    }
+
+    fn remove_user(&mut self, user: &UserId, reason: EndReason) {
+        let Some(entity) = self.roster.users.remove(user) else {
+            self.counts.refused += 1;
+            return;
+        };
+        // Streams that were not withdrawn before go with their owner.
+        let theirs: Vec<StreamId> =
+            self.roster.streams.iter().filter(|(_, (_, owner))| owner == user).map(|(id, _)| id.clone()).collect();
+        for stream in theirs {
+            self.remove_stream(&stream, reason);
+        }
+        let name = self.names.get(entity).map_or_else(|_| user.to_string(), |participant| participant.name.clone());
+        self.commands.entity(entity).try_despawn();
+        self.told.user_went.write(UserWent { user: user.clone(), name, reason });
+    }
+
+    fn put_stream(&mut self, info: StreamInfo) {
+        if let Some(entity) = self.roster.stream(&info.id) {
+            let stream = info.id.clone();
+            self.commands.entity(entity).insert(VideoStream { info });
+            self.told.stream_changed.write(StreamChanged { entity, stream });
+            return;
+        }
+        if self.roster.streams.len() >= MAX_STREAMS {
+            self.counts.refused += 1;
+            return;
+        }
+        // The owner is announced first; should a server do it the other way round, the stream still has a home.
+        let owner = match self.roster.user(&info.owner) {
+            Some(owner) => Some(owner),
+            None => self.put_user(&UserInfo {
+                id: info.owner.clone(),
+                name: info.owner.to_string(),
+                sid: String::new(),
+                joined_at_ms: i64::MAX,
+                attributes: default(),
+                metadata: String::new(),
+            }),
+        };
+        let Some(owner) = owner else { return };
+        let (stream, owner_id) = (info.id.clone(), info.owner.clone());
+        let entity = self.commands.spawn((VideoStream { info }, PublishedBy(owner))).id();
+        self.roster.streams.insert(stream.clone(), (entity, owner_id.clone()));
+        self.told.stream_came.write(StreamCame { entity, stream, owner: owner_id });
+    }
+
+    fn remove_stream(&mut self, stream: &StreamId, reason: EndReason) {
+        let Some((entity, owner)) = self.roster.streams.remove(stream) else {
+            self.counts.refused += 1;
+            return;
+        };
+        self.commands.entity(entity).try_despawn();
+        self.told.stream_went.write(StreamWent { stream: stream.clone(), owner, reason });
+    }
+
+    fn open_feed(&mut self, stream: &StreamId, feed: VideoFeed) {
+        match self.roster.stream(stream) {
+            Some(entity) => {
+                self.commands.entity(entity).insert(StreamFeed(feed));
+            }
+            None => self.counts.refused += 1,
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Short notices at the top: where the connection stands, who came and went, what went wrong.
+
+use std::collections::VecDeque;
+
+use bevy::prelude::*;
+use bevy_egui::egui::{self, Align2, Color32};
+
+use super::theme;
+use crate::model::{RoomState, RoomStateReason};
+use crate::space::participant::LocalParticipant;
+use crate::space::sync::{CallTrouble, PublishStateChanged, RoomStateChanged, RoomStatus, UserCame, UserWent};
+
+/// Notices shown at once; older ones give way.
+const SHOWN: usize = 4;
+const SECS: f32 = 4.0;
+const TROUBLE_SECS: f32 = 9.0;
+/// Comings and goings are not told while the room fills right after a login.
+const SETTLE_SECS: f32 = 2.0;
+
+/// What is being told.
+#[derive(Resource, Debug, Default)]
+pub struct Notices {
+    lines: VecDeque<Notice>,
+    connected_secs: f32,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Notice {
+    text: String,
+    trouble: bool,
+    left_secs: f32,
+}
+
+impl Notices {
+    /// Tells something for a few seconds; trouble stays longer.
+    pub fn tell(&mut self, text: impl Into<String>, trouble: bool) {
+        let text = text.into();
+        self.lines.retain(|line| line.text != text);
+        if self.lines.len() == SHOWN {
+            self.lines.pop_front();
+        }
+        self.lines.push_back(Notice { text, trouble, left_secs: if trouble { TROUBLE_SECS } else { SECS } });
+    }
+}
+
+/// Events to notices; old ones end.
+#[expect(clippy::too_many_arguments, reason = "a system names all it touches")]
+pub(super) fn collect(
+    time: Res<Time>,
+    status: Res<RoomStatus>,
+    mut notices: ResMut<Notices>,
+    mut states: MessageReader<RoomStateChanged>,
+    mut came: MessageReader<UserCame>,
+    mut went: MessageReader<UserWent>,
+    mut trouble: MessageReader<CallTrouble>,
+    mut publish: MessageReader<PublishStateChanged>,
+    local: Query<(), With<LocalParticipant>>,
+) {
+    let dt = time.delta_secs();
+    notices.connected_secs = if status.state == RoomState::Connected { notices.connected_secs + dt } else { 0.0 };
+    for change in states.read() {
+        if let Some(error) = &change.error {
+            notices.tell(error.to_string(), true);
+        } else if change.reason == RoomStateReason::Reconnected {
+            notices.tell("Back in the room", false);
+        }
+    }
+    let settled = notices.connected_secs > SETTLE_SECS;
+    for user in came.read().filter(|_| settled) {
+        if !local.contains(user.entity) {
+            notices.tell(format!("{} joined", user.user.name), false);
+        }
+    }
+    for user in went.read().filter(|_| settled) {
+        notices.tell(format!("{} left", user.name), false);
+    }
+    for error in trouble.read().map(|t| &t.0).chain(publish.read().filter_map(|p| p.error.as_ref())) {
+        notices.tell(error.to_string(), true);
+    }
+    if !notices.lines.is_empty() {
+        for line in &mut notices.lines {
+            line.left_secs -= dt;
+        }
+        notices.lines.retain(|line| line.left_secs > 0.0);
+    }
+}
+
+/// The standing line about the connection, if it needs one.
+fn standing(status: &RoomStatus) -> Option<(&'static str, Color32)> {
+    match (status.state, status.reason) {
+        (RoomState::Connecting, Some(RoomStateReason::Reconnecting)) => {
+            Some(("Connection lost: coming back…", theme::CORAL_HOVER))
+        }
+        (RoomState::Connecting, _) => Some(("Entering the room…", theme::BRASS)),
+        (RoomState::Disconnected, None) => None,
+        (RoomState::Disconnected, _) => Some(("Not in the room", theme::CORAL_HOVER)),
+        (RoomState::Connected, _) => None,
+    }
+}
+
+pub(super) fn show(ctx: &egui::Context, notices: &Notices, status: &RoomStatus) {
+    let standing = standing(status);
+    if standing.is_none() && notices.lines.is_empty() {
+        return;
+    }
+    egui::Area::new(egui::Id::new("notices"))
+        .anchor(Align2::CENTER_TOP, [0.0, theme::EDGE_PT])
+        .interactable(false)
+        .show(ctx, |ui| {
+            ui.with_layout(egui::Layout::top_down(egui::Align::Center), |ui| {
+                let mut line = |text: &str, colour: Color32, strength: f32| {
+                    theme::pane().multiply_with_opacity(strength).show(ui, |ui| {
+                        ui.label(egui::RichText::new(text).font(theme::body()).color(colour.gamma_multiply(strength)));
+                    });
+                };
+                if let Some((text, colour)) = standing {
+                    line(text, colour, 1.0);
+                }
+                for notice in &notices.lines {
+                    let colour = if notice.trouble { theme::CORAL_HOVER } else { theme::PAPER };
+                    line(&notice.text, colour, (notice.left_secs / 0.6).clamp(0.0, 1.0));
+                }
+            });
+        });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_notices_stay_and_repeats_do_not_pile_up() {
+        let mut notices = Notices::default();
+        for n in 0..6 {
+            notices.tell(format!("{n}"), false);
+        }
+        notices.tell("5", true);
+        let texts: Vec<_> = notices.lines.iter().map(|line| line.text.as_str()).collect();
+        assert_eq!(texts, ["2", "3", "4", "5"]);
+        assert!(notices.lines[3].trouble);
+    }
+}

@@ -1,0 +1,135 @@
+//! What this client sends: whether there is a microphone and a camera, and whether they are muted. Follows the own
+//! streams; a wish shows at once and gives way to what the engine tells.
+
+use bevy::prelude::*;
+use bevy_egui::input::EguiWantsInput;
+
+use crate::bridge::RoomCommand;
+use crate::model::{MediaKind, StreamKind, TrackInfo};
+use crate::space::participant::LocalParticipant;
+use crate::space::stream::{Publishes, VideoStream};
+use crate::space::sync::Outbox;
+
+/// A wish the engine has not confirmed is shown this long.
+const PATIENCE_SECS: f32 = 2.0;
+
+/// One of the two things that can be muted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sending {
+    /// Nothing of the kind is published.
+    #[default]
+    Absent,
+    /// The others get it.
+    Live,
+    /// Muted.
+    Muted,
+}
+
+/// The state the bar shows.
+#[derive(Resource, Clone, Copy, Debug, Default, PartialEq)]
+pub struct OwnMedia {
+    /// The microphone.
+    pub microphone: Sending,
+    /// The camera.
+    pub camera: Sending,
+    wished: [Option<(bool, f32)>; 2],
+}
+
+/// Asks for muting or unmuting: by key, by button, by a plugin.
+#[derive(Message, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ToggleMuted(pub MediaKind);
+
+fn slot(kind: MediaKind) -> usize {
+    usize::from(kind == MediaKind::Video)
+}
+
+/// `M` and `V`, unless something is being typed.
+pub(super) fn read_keys(
+    keys: Option<Res<ButtonInput<KeyCode>>>,
+    overlay: Option<Res<EguiWantsInput>>,
+    mut toggle: MessageWriter<ToggleMuted>,
+) {
+    let Some(keys) = keys else { return };
+    if overlay.is_some_and(|overlay| overlay.wants_any_keyboard_input()) {
+        return;
+    }
+    for (key, kind) in [(KeyCode::KeyM, MediaKind::Audio), (KeyCode::KeyV, MediaKind::Video)] {
+        if keys.just_pressed(key) {
+            toggle.write(ToggleMuted(kind));
+        }
+    }
+}
+
+/// Reads the own streams and carries out wishes.
+pub(super) fn follow_own_streams(
+    time: Res<Time>,
+    me: Query<&Publishes, With<LocalParticipant>>,
+    streams: Query<&VideoStream>,
+    mut toggles: MessageReader<ToggleMuted>,
+    mut own: ResMut<OwnMedia>,
+    mut outbox: ResMut<Outbox>,
+) {
+    let cameras: Vec<&VideoStream> = me
+        .iter()
+        .flat_map(Publishes::iter)
+        .filter_map(|stream| streams.get(stream).ok())
+        .filter(|stream| stream.info.kind == StreamKind::Camera)
+        .collect();
+    let track = |stream: &VideoStream, kind| -> Option<TrackInfo> {
+        if kind == MediaKind::Audio { stream.info.audio.clone() } else { stream.info.video.clone() }
+    };
+    let told = |kind| {
+        let mut tracks = cameras.iter().filter_map(|stream| track(stream, kind)).peekable();
+        if tracks.peek().is_none() {
+            Sending::Absent
+        } else if tracks.all(|track| track.muted) {
+            Sending::Muted
+        } else {
+            Sending::Live
+        }
+    };
+    let mut next = *own;
+    for toggle in toggles.read() {
+        let now = if toggle.0 == MediaKind::Audio { next.microphone } else { next.camera };
+        if now == Sending::Absent {
+            continue;
+        }
+        let muted = now == Sending::Live;
+        for stream in cameras.iter().filter(|stream| track(stream, toggle.0).is_some()) {
+            outbox.push(RoomCommand::SetMuted { stream: stream.info.id.clone(), kind: toggle.0, muted });
+        }
+        next.wished[slot(toggle.0)] = Some((muted, PATIENCE_SECS));
+        let shown = if muted { Sending::Muted } else { Sending::Live };
+        match toggle.0 {
+            MediaKind::Audio => next.microphone = shown,
+            MediaKind::Video => next.camera = shown,
+        }
+    }
+    for kind in [MediaKind::Audio, MediaKind::Video] {
+        let told = told(kind);
+        let wish = &mut next.wished[slot(kind)];
+        let shown = match wish {
+            Some((muted, left)) if told != Sending::Absent => {
+                let wanted = if *muted { Sending::Muted } else { Sending::Live };
+                *left -= time.delta_secs();
+                if told == wanted || *left <= 0.0 {
+                    *wish = None;
+                    told
+                } else {
+                    wanted
+                }
+            }
+            _ => {
+                *wish = None;
+                told
+            }
+        };
+        match kind {
+            MediaKind::Audio => next.microphone = shown,
+            MediaKind::Video => next.camera = shown,
+        }
+    }
+    if next != *own {
+        *own = next;
+    }
+}

@@ -1,0 +1,71 @@
+//! The signs on the buttons, drawn, so that they are sharp at every scale and need no icon font.
+
+use bevy_egui::egui::{Color32, CornerRadius, Painter, Pos2, Rect, Stroke, StrokeKind, vec2};
+
+/// What a sign shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// A microphone.
+    Microphone,
+    /// A camera.
+    Camera,
+    /// People.
+    People,
+    /// A door.
+    Leave,
+}
+
+/// Draws a sign around `centre`, `size` points high; `struck` puts a bar across it.
+pub fn draw(painter: &Painter, sign: Sign, centre: Pos2, size: f32, colour: Color32, struck: Option<Color32>) {
+    let s = size / 20.0;
+    let at = |x: f32, y: f32| centre + vec2(x, y) * s;
+    let line = Stroke::new(1.7 * s, colour);
+    match sign {
+        Sign::Microphone => {
+            let body = Rect::from_center_size(at(0.0, -3.5), vec2(6.4, 11.5) * s);
+            painter.rect_filled(body, round(3.2 * s), colour);
+            let arc: Vec<Pos2> = (0..=12)
+                .map(|i| {
+                    let angle = std::f32::consts::PI * i as f32 / 12.0;
+                    at(6.2 * angle.cos(), -2.0 + 6.2 * angle.sin())
+                })
+                .collect();
+            painter.line(arc, line);
+            painter.line_segment([at(0.0, 4.3), at(0.0, 8.2)], line);
+            painter.line_segment([at(-3.4, 8.4), at(3.4, 8.4)], line);
+        }
+        Sign::Camera => {
+            let body = Rect::from_min_max(at(-9.0, -5.5), at(3.6, 5.5));
+            painter.rect_filled(body, round(2.4 * s), colour);
+            let lens = vec![at(5.0, -1.4), at(9.2, -4.6), at(9.2, 4.6), at(5.0, 1.4)];
+            painter.add(bevy_egui::egui::Shape::convex_polygon(lens, colour, Stroke::NONE));
+        }
+        Sign::People => {
+            for (x, y, scale) in [(4.2, -0.6, 0.82), (-2.6, 0.0, 1.0)] {
+                painter.circle_filled(at(x, y - 4.2 * scale), 3.1 * s * scale, colour);
+                let shoulders: Vec<Pos2> = (0..=10)
+                    .map(|i| {
+                        let angle = std::f32::consts::PI * (1.0 + i as f32 / 10.0);
+                        at(x + 5.8 * scale * angle.cos(), y + 6.6 * scale + 6.4 * scale * angle.sin())
+                    })
+                    .collect();
+                painter.add(bevy_egui::egui::Shape::convex_polygon(shoulders, colour, Stroke::NONE));
+            }
+        }
+        Sign::Leave => {
+            let door = Rect::from_min_max(at(-7.5, -7.5), at(1.0, 7.5));
+            painter.rect_stroke(door, round(1.5 * s), line, StrokeKind::Middle);
+            painter.line_segment([at(-2.5, 0.0), at(8.5, 0.0)], line);
+            painter.line_segment([at(5.0, -3.6), at(8.7, 0.0)], line);
+            painter.line_segment([at(5.0, 3.6), at(8.7, 0.0)], line);
+        }
+    }
+    if let Some(ground) = struck {
+        painter.line_segment([at(-8.6, -8.6), at(8.6, 8.6)], Stroke::new(5.0 * s, ground));
+        painter.line_segment([at(-8.6, -8.6), at(8.6, 8.6)], Stroke::new(2.0 * s, colour));
+    }
+}
+
+fn round(radius: f32) -> CornerRadius {
+    CornerRadius::same(radius.round().clamp(0.0, 255.0) as u8)
+}

@@ -1,0 +1,57 @@
+//! Colours, sizes and type of the overlay, in one place. Warm paper on dark walnut, brass for what matters, coral for
+//! "muted" and "leave"; text on every ground passes 4.5:1.
+
+use bevy_egui::egui::{self, Color32, CornerRadius, FontId, Margin, Stroke};
+
+/// Ground of bars and lists.
+pub const GROUND: Color32 = Color32::from_rgba_premultiplied(20, 17, 15, 228);
+/// Ground of a button at rest.
+pub const BUTTON: Color32 = Color32::from_rgb(52, 45, 40);
+/// Ground of a button under the pointer.
+pub const BUTTON_HOVER: Color32 = Color32::from_rgb(74, 64, 56);
+/// Text and signs.
+pub const PAPER: Color32 = Color32::from_rgb(242, 234, 220);
+/// Less important text.
+pub const FADED: Color32 = Color32::from_rgb(190, 176, 158);
+/// What is on, or speaks.
+pub const BRASS: Color32 = Color32::from_rgb(226, 174, 92);
+/// Muted, or leaving.
+pub const CORAL: Color32 = Color32::from_rgb(196, 62, 46);
+/// The same under the pointer.
+pub const CORAL_HOVER: Color32 = Color32::from_rgb(216, 80, 62);
+/// Thin lines.
+pub const LINE: Color32 = Color32::from_rgba_premultiplied(70, 58, 44, 120);
+
+/// Height of a button, in points.
+pub const BUTTON_PT: f32 = 46.0;
+/// Distance from the window's edge, in points.
+pub const EDGE_PT: f32 = 16.0;
+
+/// Body text.
+pub fn body() -> FontId {
+    FontId::proportional(15.0)
+}
+
+/// Captions below buttons.
+pub fn caption() -> FontId {
+    FontId::proportional(11.5)
+}
+
+/// A floating ground.
+pub fn pane() -> egui::Frame {
+    egui::Frame::new()
+        .fill(GROUND)
+        .corner_radius(CornerRadius::same(18))
+        .inner_margin(Margin::symmetric(14, 9))
+        .stroke(Stroke::new(1.0, LINE))
+}
+
+/// Sets the overlay's style once.
+pub fn apply(ctx: &egui::Context) {
+    let mut visuals = egui::Visuals::dark();
+    visuals.override_text_color = Some(PAPER);
+    visuals.panel_fill = GROUND;
+    visuals.window_fill = GROUND;
+    visuals.selection.bg_fill = BRASS;
+    ctx.set_visuals(visuals);
+}

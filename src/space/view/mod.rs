@@ -1,0 +1,75 @@
+//! The viewer: one camera, where it starts, how it is steered. Main thread.
+
+mod steer;
+
+use bevy::camera::{Hdr, RenderTarget};
+use bevy::core_pipeline::tonemapping::{DebandDither, Tonemapping};
+use bevy::post_process::bloom::{Bloom, BloomCompositeMode, BloomPrefilter};
+use bevy::prelude::*;
+use bevy_egui::PrimaryEguiContext;
+use wgpu::TextureFormat;
+
+pub use steer::Walker;
+
+use super::geometry::{EYE_HEIGHT, FIRST_LOOK, VIEWPOINT, floor_height};
+use super::schedule::SpaceSystems;
+use super::settings::{SpaceSettings, Tier, ViewTarget};
+
+/// The camera the room is seen through.
+#[derive(Component, Clone, Copy, Debug, Default)]
+pub struct RoomCamera;
+
+/// The image the room is drawn into when there is no window.
+#[derive(Resource, Clone, Debug)]
+pub struct OffscreenView(pub Handle<Image>);
+
+/// Spawns the camera and steers it.
+pub struct ViewPlugin;
+
+impl Plugin for ViewPlugin {
+    fn build(&self, app: &mut App) {
+        app.add_systems(Startup, spawn_camera)
+            .add_systems(Update, (steer::read_input, steer::walk).chain().in_set(SpaceSystems::Sync));
+    }
+}
+
+fn spawn_camera(
+    mut commands: Commands,
+    settings: Res<SpaceSettings>,
+    tier: Res<Tier>,
+    mut images: ResMut<Assets<Image>>,
+) {
+    let eye = Vec3::new(VIEWPOINT.x, floor_height(VIEWPOINT.length()) + EYE_HEIGHT, VIEWPOINT.y);
+    let mut camera = commands.spawn((
+        Name::new("room camera"),
+        RoomCamera,
+        Walker::looking_at(eye, FIRST_LOOK),
+        Camera3d::default(),
+        // Where two surfaces meet, single pixels may show what is behind: stone, not black.
+        Camera { clear_color: ClearColorConfig::Custom(Color::srgb(0.40, 0.35, 0.29)), ..default() },
+        Projection::Perspective(PerspectiveProjection { fov: steer::DEFAULT_FOV, near: 0.1, far: 80.0, ..default() }),
+        Transform::from_translation(eye).looking_at(FIRST_LOOK, Vec3::Y),
+        // The hall's shader maps its own tones, and pictures of people are shown as they are.
+        Tonemapping::None,
+        DebandDither::Disabled,
+        if *tier == Tier::Low { Msaa::Off } else { Msaa::Sample4 },
+        PrimaryEguiContext,
+    ));
+    if *tier == Tier::High {
+        camera.insert((
+            Hdr,
+            Bloom {
+                intensity: 0.16,
+                prefilter: BloomPrefilter { threshold: 0.95, threshold_softness: 0.35 },
+                composite_mode: BloomCompositeMode::Additive,
+                ..Bloom::NATURAL
+            },
+        ));
+    }
+    if let ViewTarget::Offscreen { width, height } = settings.view {
+        let image = Image::new_target_texture(width.max(1), height.max(1), TextureFormat::Rgba8UnormSrgb, None);
+        let image = images.add(image);
+        camera.insert(RenderTarget::Image(image.clone().into()));
+        commands.insert_resource(OffscreenView(image));
+    }
+}

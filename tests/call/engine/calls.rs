@@ -1,0 +1,174 @@
+//! Two people in a call see, hear and write to each other, and notice each other's leave.
+
+use std::time::{Duration, Instant};
+
+use rotunda::bridge::{DataMessage, RoomCommand, RoomEvent};
+use rotunda::model::{EndReason, ErrorCode, MediaKind, PlayState, PublishState, RoomState, RoomStateReason};
+
+use super::kit::*;
+
+#[test]
+fn two_engines_see_and_hear_each_other() {
+    let server = TestServer::start();
+    let room = room("pair");
+    let (mut ann, mut bob) = (server.enter(&room, "ann"), server.enter(&room, "bob"));
+    ann.publish("ann-cam", 60);
+    bob.publish("bob-cam", 180);
+    for (bot, own, other, luma) in [(&mut ann, "ann-cam", "bob-cam", 180.0), (&mut bob, "bob-cam", "ann-cam", 60.0)] {
+        bot.wait_publishing(own);
+        let preview = bot.wait_feed(own);
+        assert_eq!(picture(&preview).width(), WIDTH);
+        let frame = picture(&bot.wait_feed(other));
+        assert_eq!((frame.width(), frame.height()), (WIDTH, HEIGHT));
+        let seen = brightness(&frame);
+        assert!((seen - luma).abs() < 12.0, "{other} has brightness {seen}, not {luma}");
+        bot.wait_figures("sound is heard", |now| audio_of(now, other).filter(|audio| audio.level > 0.1));
+    }
+    std::thread::sleep(Duration::from_secs(3));
+    let snapshot = ann.engine.snapshot();
+    let video = video_of(&snapshot, "bob-cam").unwrap();
+    assert!(video.fps > 8.0 && video.lost == 0 && video.freezes == 0, "{video:?}");
+    let audio = audio_of(&snapshot, "bob-cam").unwrap();
+    // A sine of amplitude 0.3 has a root mean square of 0.21.
+    assert!((0.15..0.27).contains(&audio.level) && audio.concealed < 0.1, "{audio:?}");
+    assert!(snapshot.levels[&user("bob")] > 0.1 && snapshot.levels[&user("ann")] > 0.1, "{:?}", snapshot.levels);
+    // The loopback carries all that is asked for.
+    assert!(snapshot.send_bandwidth_kbps.is_some_and(|kbps| kbps > 500.0), "{:?}", snapshot.send_bandwidth_kbps);
+    assert!(snapshot.sent_kbps > 20.0 && snapshot.rtt_ms.is_some(), "{snapshot:?}");
+}
+
+#[test]
+fn data_and_chat_go_both_ways() {
+    let server = TestServer::start();
+    let room = room("data");
+    let (mut ann, mut bob) = (server.enter(&room, "ann"), server.enter(&room, "bob"));
+    let mut cid = server.enter(&room, "cid");
+    ann.wait_user("bob");
+    std::thread::sleep(Duration::from_millis(300));
+    ann.send(RoomCommand::SendChat("grüße".into()));
+    for bot in [&mut bob, &mut cid] {
+        bot.wait("chat", SOON, |event| match event {
+            RoomEvent::ChatReceived { from, text, sent_at_ms } => {
+                assert_eq!((from, text.as_str()), (&user("ann"), "grüße"));
+                assert!(*sent_at_ms > 1_700_000_000_000);
+                Some(())
+            }
+            _ => None,
+        });
+    }
+    for reliable in [true, false] {
+        let message =
+            DataMessage { topic: "rotunda.test".into(), payload: vec![7; 900], reliable, to: vec![user("ann")] };
+        bob.send(RoomCommand::SendData(message));
+        ann.wait("data", SOON, |event| match event {
+            RoomEvent::DataReceived { from, topic, payload, reliable: came } if *came == reliable => {
+                assert_eq!(
+                    (from, topic.as_str(), payload.as_slice()),
+                    (&Some(user("bob")), "rotunda.test", &[7; 900][..])
+                );
+                Some(())
+            }
+            _ => None,
+        });
+    }
+    // What was for one is not the others', and what came in two forms is told once.
+    std::thread::sleep(Duration::from_millis(500));
+    for bot in [&mut bob, &mut cid] {
+        bot.listen();
+        let extra = bot
+            .heard
+            .iter()
+            .find(|event| matches!(event, RoomEvent::DataReceived { .. } | RoomEvent::ChatReceived { .. }));
+        assert!(extra.is_none(), "{extra:?}");
+    }
+    ann.send(RoomCommand::SendChat("x".repeat(1025)));
+    assert_eq!(ann.wait_failure().code, ErrorCode::MessageTooLong);
+    for _ in 0..3 {
+        ann.send(RoomCommand::SendChat("again and again".into()));
+    }
+    assert_eq!(ann.wait_failure().code, ErrorCode::MessageTooFast);
+}
+
+#[test]
+fn muting_is_told_and_sends_nothing_and_playing_can_stop() {
+    let server = TestServer::start();
+    let room = room("mute");
+    let (mut ann, mut bob) = (server.enter(&room, "ann"), server.enter(&room, "bob"));
+    bob.publish("bob-cam", 120);
+    ann.wait_figures("bob is heard", |now| audio_of(now, "bob-cam").filter(|audio| audio.level > 0.1));
+    for muted in [true, false] {
+        bob.send(RoomCommand::SetMuted { stream: stream("bob-cam"), kind: MediaKind::Audio, muted });
+        for bot in [&mut ann, &mut bob] {
+            bot.wait("the microphone's state", SOON, |event| match event {
+                RoomEvent::StreamUpdated(info) if info.id == stream("bob-cam") => {
+                    info.audio.as_ref().is_some_and(|audio| audio.muted == muted).then_some(())
+                }
+                _ => None,
+            });
+        }
+        if muted {
+            ann.wait_figures("silence", |now| audio_of(now, "bob-cam").filter(|audio| audio.level < 0.001));
+            // The official server sends a second of blank frames first.
+            std::thread::sleep(Duration::from_millis(1500));
+            let before = audio_of(&ann.engine.snapshot(), "bob-cam").unwrap().packets;
+            std::thread::sleep(Duration::from_secs(1));
+            let after = audio_of(&ann.engine.snapshot(), "bob-cam").unwrap().packets;
+            assert!(after - before < 5, "a muted microphone sent {} packets", after - before);
+        } else {
+            ann.wait_figures("sound again", |now| audio_of(now, "bob-cam").filter(|audio| audio.level > 0.1));
+        }
+    }
+    ann.send(RoomCommand::StopPlaying(stream("bob-cam")));
+    ann.wait_play_state("bob-cam", PlayState::NoPlay);
+    let closed = ann.wait_feed("bob-cam");
+    assert!(closed.is_closed(), "the feed of a stopped stream is closed");
+    ann.send(RoomCommand::StartPlaying(stream("bob-cam")));
+    let feed = ann.wait_feed("bob-cam");
+    picture(&feed);
+    ann.send(RoomCommand::StartPlaying(stream("nobody")));
+    let error = ann.wait("an unknown stream", SOON, |event| match event {
+        RoomEvent::PlayStateChanged { stream: id, error, .. } if *id == stream("nobody") => error.clone(),
+        _ => None,
+    });
+    assert_eq!(error.code, ErrorCode::StreamNotFound);
+}
+
+#[test]
+fn a_late_joiner_sees_at_once_and_leaving_is_noticed() {
+    let server = TestServer::start();
+    let room = room("late");
+    let mut ann = server.enter(&room, "ann");
+    ann.publish("ann-cam", 90);
+    ann.wait_publishing("ann-cam");
+    std::thread::sleep(Duration::from_secs(2));
+    let mut bob = server.enter(&room, "bob");
+    let joined = Instant::now();
+    let feed = bob.wait_feed("ann-cam");
+    picture(&feed);
+    let waited = joined.elapsed();
+    assert!(waited < Duration::from_secs(2), "the first picture took {waited:?}");
+
+    ann.send(RoomCommand::StopPublishing(stream("ann-cam")));
+    ann.wait("the own stream's end", SOON, |event| match event {
+        RoomEvent::PublishStateChanged { state: PublishState::NoPublish, error: None, .. } => Some(()),
+        _ => None,
+    });
+    bob.wait_removed("ann-cam", EndReason::Stopped);
+    assert!(feed.is_closed());
+    ann.publish("ann-cam", 90);
+    picture(&bob.wait_feed("ann-cam"));
+
+    let left = Instant::now();
+    ann.send(RoomCommand::Logout);
+    ann.wait_state(RoomState::Disconnected, RoomStateReason::LoggedOut);
+    assert!(left.elapsed() < Duration::from_secs(2), "leaving took {:?}", left.elapsed());
+    bob.wait_removed("ann-cam", EndReason::Stopped);
+    bob.wait_left("ann");
+
+    let cid = server.enter(&room, "cid");
+    bob.wait_user("cid");
+    let dropped = Instant::now();
+    drop(cid);
+    assert!(dropped.elapsed() < Duration::from_secs(3), "dropping took {:?}", dropped.elapsed());
+    bob.wait_left("cid");
+}
