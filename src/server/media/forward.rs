@@ -194,6 +194,8 @@ impl Shard {
             if leg.disabled {
                 continue;
             }
+            // Before it is connected the stack would only store what it gets.
+            let Some(link) = self.links.get_mut(&leg.link).filter(|link| link.connected) else { continue };
             if leg.current != Some(rank) {
                 // Whoever sees nothing yet starts with the first keyframe it may have.
                 let welcome = rank == leg.target || (leg.current.is_none() && rank < leg.target);
@@ -205,7 +207,6 @@ impl Shard {
                 leg.rewriter.splice(&incoming);
             }
             let Some(out) = leg.rewriter.map(&incoming) else { continue };
-            let Some(link) = self.links.get_mut(&leg.link) else { continue };
             let mut api = link.rtc.direct_api();
             let Some(stream) = api.stream_tx(&leg.ssrc) else { continue };
             let mut write = RtpWrite::new(leg.pt, out.seq.into(), out.timestamp, now, packet.payload.clone())

@@ -406,6 +406,7 @@ impl Shard {
         self.counters.failed_links.add(1);
         if let Some(link) = self.links.get_mut(&id) {
             link.rtc.disconnect();
+            link.connected = false;
             link.timeout = Instant::now() + Duration::from_secs(3600);
         }
         self.lose(id.peer, "its connection failed");
