@@ -32,6 +32,8 @@ const PAYLOAD_MAX_BYTES: usize = 1400;
 #[derive(Debug, Default)]
 pub(super) struct Layer {
     ssrc: Option<Ssrc>,
+    /// The newest extended sequence number of `ssrc`.
+    newest_seq: Option<u64>,
     heard: Option<Instant>,
     /// Bytes since the rate was read.
     bytes: usize,
@@ -42,6 +44,11 @@ pub(super) struct Layer {
 impl Layer {
     fn flows(&self, now: Instant) -> bool {
         self.heard.is_some_and(|at| now.saturating_duration_since(at) < FLOW_TIMEOUT)
+    }
+
+    /// Whether the packet continues the stream: not reordered, not sent again.
+    fn is_newest(&self, ssrc: Ssrc, seq: u64) -> bool {
+        self.ssrc != Some(ssrc) || self.newest_seq.is_none_or(|newest| seq > newest)
     }
 }
 
@@ -176,7 +183,9 @@ impl Shard {
         }
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
         let vp8 = if track.video { Vp8Descriptor::parse(&packet.payload).ok() } else { None };
-        let starts = !track.video || vp8.is_some_and(|descriptor| descriptor.starts_keyframe(&packet.payload));
+        // A keyframe that comes late starts nobody: what followed it has passed already.
+        let starts = track.layers[rank].is_newest(ssrc, *packet.seq_no)
+            && (!track.video || vp8.is_some_and(|descriptor| descriptor.starts_keyframe(&packet.payload)));
         let incoming = Incoming { seq: *packet.seq_no, timestamp: packet.header.timestamp, at: now, vp8 };
         self.replan |= track.take_in(ssrc, rank, &packet, starts, now);
 
@@ -288,6 +297,7 @@ impl Track {
         if layer.ssrc != Some(ssrc) {
             // The publisher began anew: nothing continues what was sent before.
             layer.ssrc = Some(ssrc);
+            layer.newest_seq = None;
             let mut waiting = false;
             for leg in self.legs.iter_mut().filter(|leg| leg.current == Some(rank) || leg.target == rank) {
                 leg.current = None;
@@ -297,6 +307,7 @@ impl Track {
                 layer.wish.want();
             }
         }
+        layer.newest_seq = layer.newest_seq.max(Some(*packet.seq_no));
         layer.heard = Some(now);
         layer.bytes += packet.payload.len();
         if starts {
@@ -306,5 +317,22 @@ impl Track {
             layer.wish.arrived();
         }
         began
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_packet_starts_nothing_until_the_stream_begins_anew() {
+        let mut layer = Layer::default();
+        let (first, second): (Ssrc, Ssrc) = (1.into(), 2.into());
+        assert!(layer.is_newest(first, 10));
+        layer.ssrc = Some(first);
+        layer.newest_seq = Some(10);
+        assert!(layer.is_newest(first, 11));
+        assert!(!layer.is_newest(first, 10) && !layer.is_newest(first, 9));
+        assert!(layer.is_newest(second, 3), "another SSRC counts anew");
     }
 }
