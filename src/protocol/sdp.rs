@@ -97,6 +97,11 @@ pub fn sections(sdp: &str) -> Vec<Section<'_>> {
     found
 }
 
+/// Whether a description has more sections than [`SDP_MAX_SECTIONS`].
+pub fn has_too_many_sections(sdp: &str) -> bool {
+    sdp.lines().filter(|line| line.starts_with("m=")).nth(SDP_MAX_SECTIONS).is_some()
+}
+
 fn kind_of(media: &str) -> SectionKind {
     match media.split(' ').next() {
         Some("audio") => SectionKind::Audio,
@@ -255,6 +260,8 @@ mod tests {
         assert!(sections("hello\nworld\0").is_empty());
         assert_eq!(sections("m=").len(), 1);
         assert_eq!(sections(&"m=audio\n".repeat(5000)).len(), SDP_MAX_SECTIONS);
+        assert!(has_too_many_sections(&"m=audio\n".repeat(SDP_MAX_SECTIONS + 1)));
+        assert!(!has_too_many_sections(&"m=audio\n".repeat(SDP_MAX_SECTIONS)));
     }
 
     #[test]

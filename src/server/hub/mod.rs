@@ -28,7 +28,7 @@ use room::Room;
 
 /// Messages from WebSockets that may wait for the hub: then their readers wait, too.
 pub(crate) const MESSAGES_TO_HUB: usize = 1024;
-/// How often the hub looks for clients that are gone.
+/// How often the hub looks for clients that are gone, and for offers that wait.
 const SWEEP: Duration = Duration::from_millis(500);
 /// How long the hub waits for a media thread whose queue is full.
 const MEDIA_RETRY: Duration = Duration::from_millis(1);
@@ -97,7 +97,11 @@ impl Hub {
                     Some(event) => self.on_event(event),
                     None => break None,
                 },
-                _ = sweep.tick() => self.sweep(Instant::now()),
+                _ = sweep.tick() => {
+                    let now = Instant::now();
+                    self.sweep(now);
+                    self.take_held_offers(now);
+                }
             }
             self.flush().await;
             self.counters.rooms.set(self.rooms.len() as u64);

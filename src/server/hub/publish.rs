@@ -1,5 +1,7 @@
 //! Publishing: tracks are announced by request, bound to a section by an offer, and end when the section does.
 
+use std::time::Instant;
+
 use livekit_protocol::request_response::{Reason, Request};
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
@@ -11,7 +13,7 @@ use super::join::Mids;
 use super::participant::Track;
 use super::{Hub, new_sid};
 use crate::model::limits::{MAX_PICTURE_SIDE_PX, STREAM_ID_MAX_BYTES};
-use crate::protocol::sdp::{self, SDP_MAX_BYTES, Section, SectionKind};
+use crate::protocol::sdp::{self, SDP_MAX_BYTES, SDP_MAX_SECTIONS, Section, SectionKind};
 use crate::server::media::{MediaCommand, PeerId, Published, TrackId};
 use crate::server::outbox::response;
 
@@ -39,11 +41,36 @@ impl Hub {
         participant.send(&response(Message::TrackPublished(published)));
     }
 
-    /// The client offers its sections: which of them carry announced tracks is settled here, the rest by the media side.
-    pub(super) fn on_offer(&mut self, id: PeerId, offer: SessionDescription) {
-        if offer.sdp.len() > SDP_MAX_BYTES {
-            return self.description_refused(id, "it is too long", &[]);
+    /// The client offers its sections. Offers take long, so one that comes too fast is held until the next sweep; only
+    /// the newest is, since a client that offers anew no longer waits for an answer to its last offer.
+    pub(super) fn on_offer(&mut self, id: PeerId, offer: SessionDescription, now: Instant) {
+        if let Some(problem) = problem_of(&offer.sdp) {
+            return self.description_refused(id, &problem, &[]);
         }
+        let Some(participant) = self.participants.get_mut(&id) else { return };
+        if participant.offers.take(1, now) {
+            participant.held_offer = None;
+            self.take_offer(id, offer);
+        } else {
+            participant.held_offer = Some(offer);
+        }
+    }
+
+    /// Takes up the offers that were held.
+    pub(super) fn take_held_offers(&mut self, now: Instant) {
+        let mut due = Vec::new();
+        for participant in self.participants.values_mut().filter(|participant| participant.held_offer.is_some()) {
+            if participant.offers.take(1, now) {
+                due.extend(participant.held_offer.take().map(|offer| (participant.id, offer)));
+            }
+        }
+        for (id, offer) in due {
+            self.take_offer(id, offer);
+        }
+    }
+
+    /// Which sections carry announced tracks is settled here, the rest by the media side.
+    fn take_offer(&mut self, id: PeerId, offer: SessionDescription) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
         let sections = sdp::sections(&offer.sdp);
         let sending: Vec<&Section<'_>> = sections.iter().filter(|s| s.direction.sends() && !s.mid.is_empty()).collect();
@@ -151,6 +178,17 @@ impl Hub {
             track.info.muted = request.muted;
             self.announce(id);
         }
+    }
+}
+
+/// Why a description is not even looked at: the media thread shall not be kept busy with it.
+pub(super) fn problem_of(sdp: &str) -> Option<String> {
+    if sdp.len() > SDP_MAX_BYTES {
+        Some(format!("it has {} bytes, more than {SDP_MAX_BYTES}", sdp.len()))
+    } else if sdp::has_too_many_sections(sdp) {
+        Some(format!("it has more than {SDP_MAX_SECTIONS} sections"))
+    } else {
+        None
     }
 }
 

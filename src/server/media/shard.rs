@@ -24,6 +24,8 @@ use crate::server::rate::Rate;
 
 /// Datagrams taken in before what they caused is sent: small enough to add no delay, large enough to share the work.
 const BATCH: usize = 32;
+/// Commands carried out per turn, and of those only one session description, which takes long: media comes between.
+const COMMANDS_PER_TURN: usize = 64;
 /// Larger datagrams are nobody's: WebRTC stays below 1500 bytes.
 const DATAGRAM_MAX_BYTES: usize = 1600;
 /// The longest sleep.
@@ -53,6 +55,8 @@ pub(super) struct Shard {
     routes: HashMap<SocketAddr, LinkId>,
     ufrags: HashMap<String, LinkId>,
     pub(super) dirty: Vec<LinkId>,
+    /// Receivers whose sections need negotiating, once the commands that wait are carried out.
+    changed: Vec<PeerId>,
     /// Encodings shall be chosen anew in this turn.
     pub(super) replan: bool,
     next_wishes: Instant,
@@ -60,6 +64,16 @@ pub(super) struct Shard {
     last_plan: Instant,
     next_levels: Instant,
     next_silence: Instant,
+}
+
+/// What came of looking at the commands.
+enum Commands {
+    /// All are carried out.
+    Done,
+    /// There may be more.
+    Waiting,
+    /// The server stops.
+    Stop,
 }
 
 impl Shard {
@@ -88,6 +102,7 @@ impl Shard {
             routes: HashMap::new(),
             ufrags: HashMap::new(),
             dirty: Vec::new(),
+            changed: Vec::new(),
             replan: false,
             next_wishes: now,
             next_plan: now,
@@ -100,17 +115,19 @@ impl Shard {
     /// Runs until told to stop.
     pub(super) fn run(mut self, inbox: &Receiver<MediaCommand>) {
         let mut buffer = [0; DATAGRAM_MAX_BYTES];
-        let mut readable = false;
+        let mut busy = false;
         loop {
-            if !readable {
+            if !busy {
                 let now = Instant::now();
                 let next = self.links.values().map(|link| link.timeout).min().unwrap_or(now + IDLE);
                 let next = next.min(self.next_wishes).min(now + IDLE);
                 self.socket.wait(next.saturating_duration_since(now));
             }
-            readable = self.take_in(&mut buffer);
-            if self.take_commands(inbox) {
-                break;
+            busy = self.take_in(&mut buffer);
+            match self.take_commands(inbox) {
+                Commands::Waiting => busy = true,
+                Commands::Done => {}
+                Commands::Stop => break,
             }
             let now = Instant::now();
             self.tick(now);
@@ -250,23 +267,37 @@ impl Shard {
         }
     }
 
-    /// Carries out what signalling asks; answers whether to stop.
-    fn take_commands(&mut self, inbox: &Receiver<MediaCommand>) -> bool {
-        let mut changed = Vec::new();
-        let stop = loop {
+    /// Carries out what signalling asks.
+    fn take_commands(&mut self, inbox: &Receiver<MediaCommand>) -> Commands {
+        let mut changed = std::mem::take(&mut self.changed);
+        let mut outcome = Commands::Waiting;
+        for _ in 0..COMMANDS_PER_TURN {
             match inbox.try_recv() {
-                Ok(MediaCommand::Stop) | Err(TryRecvError::Disconnected) => break true,
-                Ok(command) => self.on_command(command, &mut changed),
-                Err(TryRecvError::Empty) => break false,
+                Ok(MediaCommand::Stop) | Err(TryRecvError::Disconnected) => return Commands::Stop,
+                Ok(command) => {
+                    let long = matches!(command, MediaCommand::Offer { .. } | MediaCommand::Answer { .. });
+                    self.on_command(command, &mut changed);
+                    if long {
+                        break;
+                    }
+                }
+                Err(TryRecvError::Empty) => {
+                    outcome = Commands::Done;
+                    break;
+                }
             }
-        };
-        let now = Instant::now();
+        }
         changed.sort_unstable();
         changed.dedup();
+        if matches!(outcome, Commands::Waiting) {
+            self.changed = changed;
+            return outcome;
+        }
+        let now = Instant::now();
         for peer in changed {
             self.renegotiate(peer, now);
         }
-        stop
+        outcome
     }
 
     /// `changed` collects the receivers whose sections need negotiating.
