@@ -106,6 +106,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "the test owns its runtime")]
     async fn a_connection_without_bytes_ends_and_gives_its_place_back() {
         let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut far = TcpStream::connect(tcp.local_addr().unwrap()).await.unwrap();
