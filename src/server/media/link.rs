@@ -1,6 +1,7 @@
 //! One WebRTC connection of a participant, and the participant itself as the media side sees it.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::hash::Hash;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -13,11 +14,17 @@ use str0m::rtp::Ssrc;
 use str0m::{Candidate, Rtc};
 
 use super::layers::{Plan, Want};
+use super::socket::{is_stun, rtp_ssrc};
 use super::{NewPeer, PeerId, TrackId};
 use crate::server::rate::Rate;
 
 /// Addresses one link may have sent from: clients have a few, not many.
 const ADDRESSES_PER_LINK: usize = 16;
+/// Addresses that may be tried for one link over its whole time, in STUN requests: the WebRTC stack keeps each.
+const SOURCES_PER_LINK: usize = 256;
+/// SSRCs one link may carry over its whole time, enough for some 150 cameras one after the other: the WebRTC stack
+/// keeps each.
+const SSRCS_PER_LINK: usize = 1024;
 /// The estimate a new receiver starts with: a few small pictures, or one large one.
 const START_BPS: u64 = 2_500_000;
 /// Largest message on a data channel that is taken, in bytes; also told to clients.
@@ -71,9 +78,12 @@ pub(super) struct Link {
     /// Something was written to it since it was looked at.
     pub(super) dirty: bool,
     pub(super) connected: bool,
+    pub(super) created: Instant,
     /// When its last datagram came.
     pub(super) heard: Instant,
     pub(super) addresses: VecDeque<SocketAddr>,
+    sources: HashSet<SocketAddr>,
+    ssrcs: HashSet<u32>,
     /// Our user name fragment, by which STUN requests find it.
     pub(super) ufrag: String,
     /// Tracks published through it, by section.
@@ -133,8 +143,11 @@ impl Link {
             timeout: now,
             dirty: false,
             connected: false,
+            created: now,
             heard: now,
             addresses: VecDeque::new(),
+            sources: HashSet::new(),
+            ssrcs: HashSet::new(),
             ufrag,
             published: HashMap::new(),
             incoming: HashMap::new(),
@@ -151,6 +164,21 @@ impl Link {
             asked: [0; 2],
             stale: false,
         }
+    }
+
+    /// Whether the WebRTC stack may see a datagram: what it keeps for every address and SSRC must stay bounded.
+    pub(super) fn admits(&mut self, datagram: &[u8], source: SocketAddr) -> bool {
+        if is_stun(datagram) {
+            return admit(&mut self.sources, source, SOURCES_PER_LINK);
+        }
+        rtp_ssrc(datagram).is_none_or(|ssrc| admit(&mut self.ssrcs, ssrc, SSRCS_PER_LINK))
+    }
+
+    /// The same for the streams a description names.
+    pub(super) fn admits_streams(&mut self, description: &str) -> bool {
+        let named = description.lines().filter_map(|line| line.strip_prefix("a=ssrc:"));
+        let mut ssrcs = named.filter_map(|rest| rest.split(' ').next()?.parse().ok());
+        ssrcs.all(|ssrc| admit(&mut self.ssrcs, ssrc, SSRCS_PER_LINK))
     }
 
     /// Remembers that the client sends from `addr`; answers the address that was forgotten for it.
@@ -176,6 +204,15 @@ impl Link {
     pub(super) fn section_of(&mut self, track: TrackId) -> Option<&mut Section> {
         self.sections.iter_mut().find(|section| section.track == Some(track))
     }
+}
+
+/// Whether `key` is known, or is still taken in.
+fn admit<K: Eq + Hash>(known: &mut HashSet<K>, key: K, limit: usize) -> bool {
+    if known.len() < limit {
+        known.insert(key);
+        return true;
+    }
+    known.contains(&key)
 }
 
 /// What a participant wants of one track.
@@ -209,5 +246,29 @@ impl Peer {
     pub(super) fn primary(&self) -> LinkId {
         let role = if self.new.subscriber_primary { Role::Subscriber } else { Role::Publisher };
         LinkId { peer: self.new.id, role }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rtp(ssrc: u32) -> Vec<u8> {
+        [&[0x80, 111, 0, 1, 0, 0, 0, 0][..], &ssrc.to_be_bytes(), &[0; 4]].concat()
+    }
+
+    #[test]
+    fn what_a_client_makes_the_stack_remember_is_bounded() {
+        let mut link = Link::new(&[], None, false, Instant::now());
+        let from = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+        let admitted = (1..5000).filter(|ssrc| link.admits(&rtp(*ssrc), from(1))).count();
+        assert_eq!(admitted, SSRCS_PER_LINK);
+        assert!(link.admits(&rtp(1), from(1)), "what flows goes on");
+        let stun = [0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42];
+        assert_eq!((1..5000).filter(|port| link.admits(&stun, from(*port))).count(), SOURCES_PER_LINK);
+        assert!(link.admits(&stun, from(1)));
+        let report = [0x80, 200, 0, 1, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff];
+        assert!(link.admits(&report, from(1)), "reports are no stream");
+        assert!(link.admits_streams("v=0\r\na=ssrc:1 cname:x\r\n") && !link.admits_streams("a=ssrc:9999 cname:x\n"));
     }
 }

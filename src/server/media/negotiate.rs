@@ -45,6 +45,9 @@ impl Shard {
 
     fn accept_offer(&mut self, id: LinkId, text: &str, published: Vec<Published>) -> Result<String, String> {
         let link = self.links.get_mut(&id).ok_or("the connection is closed")?;
+        if !link.admits_streams(text) {
+            return Err("it names too many streams".to_owned());
+        }
         let offer = SdpOffer::from_sdp_string(text).map_err(|e| e.to_string())?;
         let answer = link.rtc.sdp_api().accept_offer(offer).map_err(|e| e.to_string())?.to_sdp_string();
 

@@ -160,7 +160,7 @@ impl Shard {
         let contents = datagram.try_into().ok()?;
         let input = Input::Receive(now, Receive { proto: Protocol::Udp, source, destination, contents });
         let link = self.links.get_mut(&id)?;
-        if !link.rtc.accepts(&input) {
+        if !link.rtc.accepts(&input) || !link.admits(datagram, source) {
             return None;
         }
         link.heard = now;
