@@ -79,7 +79,7 @@ impl Default for ServerLimits {
             signal_message_bytes: 512 * 1024,
             signal_messages_per_sec: 50,
             signal_queue: 512,
-            data_bytes_per_sec: 4 * 1024 * 1024,
+            data_bytes_per_sec: 256 * 1024,
             data_packets_per_sec: 2000,
             data_backlog_bytes: 4 * 1024 * 1024,
             metadata_bytes: 64 * 1024,
