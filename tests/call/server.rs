@@ -12,7 +12,7 @@ use livekit_protocol::signal_response::Message as Answer;
 use livekit_protocol::{
     AddTrackRequest, ConnectionSettings, DisconnectReason, JoinRequest, JoinResponse, LeaveRequest, Ping,
     SessionDescription, SignalRequest, SignalResponse, SimulateScenario, TrackSource, TrackType,
-    UpdateParticipantMetadata, UpdateSubscription, WrappedJoinRequest, participant_info,
+    UpdateParticipantMetadata, UpdateSubscription, VideoLayer, WrappedJoinRequest, participant_info,
 };
 use prost::Message as _;
 use rotunda::protocol::token::{self, TokenRequest};
@@ -435,6 +435,13 @@ fn limits_are_kept_and_said() {
         ann.ask(Ask::AddTrack(camera(cid)));
     }
     assert_eq!(ann.refusal().0, Reason::LimitExceeded);
+    let long = VideoLayer { rid: "r".repeat(1000), ..Default::default() };
+    ann.ask(Ask::AddTrack(AddTrackRequest { layers: vec![long], ..camera("d") }));
+    assert_eq!(ann.refusal().0, Reason::InvalidRequest, "a field that everyone would get");
+    let before = server.stats().bad_signals;
+    ann.ask(Ask::AddTrack(AddTrackRequest { name: "n".repeat(70_000), ..camera("e") }));
+    ann.is_served();
+    assert_eq!(server.stats().bad_signals, before + 1, "only descriptions may be this long");
     let attributes = [("k".to_owned(), "v".repeat(40))].into();
     ann.ask(Ask::UpdateMetadata(UpdateParticipantMetadata { attributes, request_id: 9, ..Default::default() }));
     assert_eq!(ann.refusal().0, Reason::LimitExceeded);

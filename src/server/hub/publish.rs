@@ -19,6 +19,8 @@ use crate::server::outbox::response;
 
 /// Longest name a client may give a track in its own terms, in bytes.
 const CID_MAX_BYTES: usize = 256;
+/// Encodings, codecs or features one request may list.
+const LIST_MAX: usize = 16;
 
 impl Hub {
     /// The client announces a track.
@@ -27,12 +29,12 @@ impl Hub {
         let track_id = self.new_track_id();
         let Some(participant) = self.participants.get_mut(&id) else { return };
         if let Err((reason, text)) = check(participant, &request, &limits) {
-            return self.respond(id, 0, reason, text, Some(Request::AddTrack(request)));
+            return self.respond(id, 0, reason, text, Some(naming(request.cid)));
         }
         if participant.tracks.iter().any(|track| track.cid == request.cid) {
-            participant.queued.push(request.clone());
-            let text = "a track of this name is still published";
-            return self.respond(id, 0, Reason::Queued, text, Some(Request::AddTrack(request)));
+            let named = naming(request.cid.clone());
+            participant.queued.push(request);
+            return self.respond(id, 0, Reason::Queued, "a track of this name is still published", Some(named));
         }
         let cid = request.cid.clone();
         let info = describe(request);
@@ -172,7 +174,7 @@ impl Hub {
     pub(super) fn mute(&mut self, id: PeerId, request: &MuteTrackRequest) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
         let Some(track) = participant.track_mut(&request.sid) else {
-            return self.respond(id, 0, Reason::NotFound, "no such track", Some(Request::Mute(request.clone())));
+            return self.respond(id, 0, Reason::NotFound, "no such track", None);
         };
         if track.info.muted != request.muted {
             track.info.muted = request.muted;
@@ -212,9 +214,15 @@ fn check(
         return Err((Reason::InvalidRequest, "the track's cid is missing or too long"));
     }
     let texts = [(request.name.len(), limits.name_bytes), (request.stream.len(), STREAM_ID_MAX_BYTES)];
-    let lists = [request.layers.len(), request.simulcast_codecs.len(), request.audio_features.len()];
+    let layers = || request.simulcast_codecs.iter().map(|codec| &codec.layers).chain([&request.layers]);
+    let names = request.simulcast_codecs.iter().flat_map(|codec| [&codec.cid, &codec.codec]);
+    let mut names = names.chain(layers().flatten().map(|layer| &layer.rid));
+    let mut lists = layers().map(Vec::len).chain([request.simulcast_codecs.len(), request.audio_features.len()]);
     let sides = [request.width, request.height];
-    if texts.iter().any(|(len, max)| len > max) || lists.iter().any(|len| *len > 16) {
+    if texts.iter().any(|(len, max)| len > max)
+        || names.any(|name| name.len() > CID_MAX_BYTES)
+        || lists.any(|len| len > LIST_MAX)
+    {
         return Err((Reason::InvalidRequest, "a field of the track is too long"));
     }
     if sides.iter().any(|side| *side > MAX_PICTURE_SIDE_PX) {
@@ -228,6 +236,12 @@ fn check(
         return Err((Reason::LimitExceeded, "too many tracks are published"));
     }
     Ok(())
+}
+
+/// The request as a refusal repeats it: as much as its author needs to know it again.
+fn naming(cid: String) -> Request {
+    let cid = if cid.len() > CID_MAX_BYTES { String::new() } else { cid };
+    Request::AddTrack(AddTrackRequest { cid, ..AddTrackRequest::default() })
 }
 
 /// The track as everyone will see it.

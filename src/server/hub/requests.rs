@@ -110,7 +110,7 @@ impl Hub {
         let Some(participant) = self.participants.get_mut(&id) else { return };
         let known = participant.track_mut(&request.track_sid).filter(|_| request.features.len() <= 16);
         let Some(track) = known else {
-            return self.respond(id, 0, Reason::NotFound, "no such track", Some(Request::UpdateAudioTrack(request)));
+            return self.respond(id, 0, Reason::NotFound, "no such track", None);
         };
         track.info.audio_features = request.features;
         self.announce(id);
@@ -120,8 +120,7 @@ impl Hub {
         let Some(participant) = self.participants.get_mut(&id) else { return };
         let fits = request.width <= MAX_PICTURE_SIDE_PX && request.height <= MAX_PICTURE_SIDE_PX;
         let Some(track) = participant.track_mut(&request.track_sid).filter(|_| fits) else {
-            let request = Some(Request::UpdateVideoTrack(request.clone()));
-            return self.respond(id, 0, Reason::NotFound, "no such track", request);
+            return self.respond(id, 0, Reason::NotFound, "no such track", None);
         };
         track.info.width = request.width;
         track.info.height = request.height;
