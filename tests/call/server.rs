@@ -465,6 +465,9 @@ fn what_is_not_supported_is_said() {
         _ => None,
     });
     assert_eq!(sid, "TR_nowhere");
+    let track_sids = vec!["TR_nowhere".to_owned(); 129];
+    ann.ask(Ask::Subscription(UpdateSubscription { track_sids, subscribe: true, ..Default::default() }));
+    assert_eq!(ann.refusal().0, Reason::LimitExceeded);
 }
 
 #[test]

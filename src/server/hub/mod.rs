@@ -62,6 +62,8 @@ pub(crate) struct Hub {
     rooms: HashMap<RoomKey, Room>,
     keys_by_name: HashMap<String, RoomKey>,
     participants: HashMap<PeerId, Participant>,
+    /// Every announced track and who announced it, by session id.
+    tracks_by_sid: HashMap<String, (PeerId, TrackId)>,
     next_id: u64,
 }
 
@@ -75,6 +77,7 @@ impl Hub {
             rooms: HashMap::new(),
             keys_by_name: HashMap::new(),
             participants: HashMap::new(),
+            tracks_by_sid: HashMap::new(),
             next_id: 1,
         }
     }

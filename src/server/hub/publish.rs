@@ -39,6 +39,7 @@ impl Hub {
         let cid = request.cid.clone();
         let info = describe(request);
         let published = TrackPublishedResponse { cid: cid.clone(), track: Some(info.clone()) };
+        self.tracks_by_sid.insert(info.sid.clone(), (id, track_id));
         participant.tracks.push(Track { id: track_id, cid, info, live: false, reported: false });
         participant.send(&response(Message::TrackPublished(published)));
     }
@@ -161,6 +162,7 @@ impl Hub {
         let room = participant.room;
         let next = participant.queued.iter().position(|request| request.cid == track.cid);
         let next = next.map(|index| participant.queued.remove(index));
+        self.tracks_by_sid.remove(&track.info.sid);
         self.commands.push(MediaCommand::RemoveTrack(track.id));
         self.forget_tracks(room, &[track.id]);
         self.announce(id);
