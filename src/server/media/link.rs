@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use str0m::bwe::Bitrate;
+use str0m::bwe::{Bitrate, BweKind};
 use str0m::change::SdpPendingOffer;
 use str0m::channel::ChannelId;
 use str0m::config::DtlsCert;
@@ -96,6 +96,8 @@ pub(super) struct Link {
     pub(super) backlog: Backlog,
     /// Estimated bandwidth towards the client; `None` without estimation.
     pub(super) estimate: Option<Bitrate>,
+    /// The estimate is our own, from transport-cc.
+    transport_cc: bool,
     /// The bandwidth last asked of the estimator: to sustain, and to probe for.
     pub(super) aimed_bps: (u64, u64),
     /// Our outstanding offer (v0).
@@ -156,6 +158,7 @@ impl Link {
             lossy: None,
             backlog: Backlog::default(),
             estimate: None,
+            transport_cc: false,
             aimed_bps: (0, 0),
             pending: None,
             again: false,
@@ -188,6 +191,20 @@ impl Link {
         }
         self.addresses.push_back(addr);
         if self.addresses.len() > ADDRESSES_PER_LINK { self.addresses.pop_front() } else { None }
+    }
+
+    /// Takes over an estimate: our own from transport-cc where the client reports that, else what it says itself (REMB).
+    pub(super) fn note_estimate(&mut self, kind: &BweKind) {
+        match *kind {
+            BweKind::Twcc { estimate, can_probe } => {
+                if can_probe || self.transport_cc {
+                    self.estimate = can_probe.then_some(estimate);
+                }
+                self.transport_cc = can_probe;
+            }
+            BweKind::Remb { estimate, .. } if !self.transport_cc => self.estimate = Some(estimate),
+            _ => {}
+        }
     }
 
     /// Tells the estimator what to look for: enough padding to find the next step up, and the whole wish.
@@ -255,6 +272,22 @@ mod tests {
 
     fn rtp(ssrc: u32) -> Vec<u8> {
         [&[0x80, 111, 0, 1, 0, 0, 0, 0][..], &ssrc.to_be_bytes(), &[0; 4]].concat()
+    }
+
+    #[test]
+    fn the_newest_report_counts_unless_we_estimate_ourselves() {
+        let mut link = Link::new(&[], None, true, Instant::now());
+        let remb = |kbps| BweKind::Remb { estimate: Bitrate::kbps(kbps), mid: Mid::from("0") };
+        link.note_estimate(&remb(900));
+        link.note_estimate(&remb(300));
+        assert_eq!(link.estimate, Some(Bitrate::kbps(300)), "a path that got worse");
+        link.note_estimate(&BweKind::Twcc { estimate: Bitrate::kbps(700), can_probe: true });
+        link.note_estimate(&remb(100));
+        assert_eq!(link.estimate, Some(Bitrate::kbps(700)));
+        link.note_estimate(&BweKind::Twcc { estimate: Bitrate::kbps(700), can_probe: false });
+        assert_eq!(link.estimate, None, "nothing is sent by which to estimate");
+        link.note_estimate(&remb(200));
+        assert_eq!(link.estimate, Some(Bitrate::kbps(200)));
     }
 
     #[test]

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
-use str0m::bwe::BweKind;
 use str0m::config::DtlsCert;
 use str0m::net::{Protocol, Receive};
 use str0m::{Event, IceConnectionState, Input, Output};
@@ -235,11 +234,7 @@ impl Shard {
             }
             Event::EgressBitrateEstimate(kind) => {
                 if let Some(link) = self.links.get_mut(&id) {
-                    link.estimate = match kind {
-                        BweKind::Twcc { estimate, can_probe } => can_probe.then_some(estimate),
-                        BweKind::Remb { estimate, .. } => link.estimate.or(Some(estimate)),
-                        _ => link.estimate,
-                    };
+                    link.note_estimate(&kind);
                 }
             }
             Event::PeerStats(stats) => {
