@@ -4,9 +4,9 @@
 use std::fmt::Write as _;
 
 /// Longest session description that is looked at, in bytes.
-pub const SDP_MAX_BYTES: usize = 256 * 1024;
+pub const SDP_MAX_BYTES: usize = 1024 * 1024;
 /// Most sections a description may have.
-pub const SDP_MAX_SECTIONS: usize = 256;
+pub const SDP_MAX_SECTIONS: usize = 1024;
 
 /// What a section carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

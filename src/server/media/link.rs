@@ -16,6 +16,7 @@ use str0m::{Candidate, Rtc};
 use super::layers::{Plan, Want};
 use super::socket::{is_stun, rtp_ssrc};
 use super::{NewPeer, PeerId, TrackId};
+use crate::protocol::sdp::{SDP_MAX_BYTES, SDP_MAX_SECTIONS};
 use crate::server::rate::Rate;
 
 /// Addresses one link may have sent from: clients have a few, not many.
@@ -105,8 +106,10 @@ pub(super) struct Link {
     /// Something changed while the offer was outstanding.
     pub(super) again: bool,
     pub(super) next_offer: u32,
-    /// Sections offered so far (v0).
-    pub(super) opened: usize,
+    /// Sections that were offered and ended (v0).
+    pub(super) ended: usize,
+    /// Sections and bytes of the client's newest offer.
+    pub(super) described: (usize, usize),
     /// Sections asked for and not offered yet: sound, pictures (v1).
     pub(super) asked: [u32; 2],
     /// Sections changed: the client shall offer again (v1).
@@ -163,7 +166,8 @@ impl Link {
             pending: None,
             again: false,
             next_offer: 1,
-            opened: 0,
+            ended: 0,
+            described: (0, 0),
             asked: [0; 2],
             stale: false,
         }
@@ -215,6 +219,18 @@ impl Link {
             self.aimed_bps = aim;
             self.rtc.bwe().set_bitrate(Bitrate::bps(aim.0), Bitrate::bps(aim.1));
         }
+    }
+
+    /// As many of the `missing` sections (sound, pictures) as a description may still gain, so that we do not ask for an
+    /// offer that we would refuse.
+    pub(super) fn clip_to_room(&self, missing: [u32; 2]) -> [u32; 2] {
+        let (sections, bytes) = self.described;
+        let bytes_each = bytes.checked_div(sections).unwrap_or(0).max(1);
+        let most = (SDP_MAX_BYTES / bytes_each).min(SDP_MAX_SECTIONS);
+        let asked = (self.asked[0] + self.asked[1]) as usize;
+        let room = u32::try_from(most.saturating_sub(sections + asked)).unwrap_or(u32::MAX);
+        let audios = missing[0].min(room);
+        [audios, missing[1].min(room - audios)]
     }
 
     /// The section that carries `track`.
@@ -288,6 +304,18 @@ mod tests {
         assert_eq!(link.estimate, None, "nothing is sent by which to estimate");
         link.note_estimate(&remb(200));
         assert_eq!(link.estimate, Some(Bitrate::kbps(200)));
+    }
+
+    #[test]
+    fn no_more_sections_are_asked_for_than_a_description_may_have() {
+        let mut link = Link::new(&[], None, false, Instant::now());
+        assert_eq!(link.clip_to_room([3, 4]), [3, 4]);
+        link.described = (SDP_MAX_SECTIONS - 5, 200_000);
+        link.asked = [1, 1];
+        assert_eq!(link.clip_to_room([2, 4]), [2, 1], "sound comes first");
+        link.described = (100, 100 * (SDP_MAX_BYTES / 110));
+        link.asked = [0, 0];
+        assert_eq!(link.clip_to_room([0, 400]), [0, 10], "long sections fill it sooner");
     }
 
     #[test]
