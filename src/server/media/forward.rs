@@ -187,7 +187,9 @@ impl Shard {
         let starts = track.layers[rank].is_newest(ssrc, *packet.seq_no)
             && (!track.video || vp8.is_some_and(|descriptor| descriptor.starts_keyframe(&packet.payload)));
         let incoming = Incoming { seq: *packet.seq_no, timestamp: packet.header.timestamp, at: now, vp8 };
-        self.replan |= track.take_in(ssrc, rank, &packet, starts, now);
+        if track.take_in(ssrc, rank, &packet, starts, now) && track.video {
+            self.replan.extend(track.legs.iter().map(|leg| leg.link));
+        }
 
         let extensions = ExtensionValues {
             audio_level: packet.header.ext_vals.audio_level,
@@ -260,7 +262,7 @@ impl Shard {
         }
     }
 
-    fn plan_receiver(&mut self, receiver: LinkId, now: Instant) {
+    pub(super) fn plan_receiver(&mut self, receiver: LinkId, now: Instant) {
         let (Some(link), Some(peer)) = (self.links.get_mut(&receiver), self.peers.get(&receiver.peer)) else { return };
         let mut ids = Vec::new();
         let mut demands = Vec::new();

@@ -38,7 +38,7 @@ const STATS_INTERVAL: std::time::Duration = std::time::Duration::from_secs(5);
 pub(super) const RTX_PACKETS: usize = 1024;
 
 /// Which of a participant's connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Role {
     /// The client's offers: publishing (v0), or everything (v1).
     Publisher,
@@ -47,7 +47,7 @@ pub(super) enum Role {
 }
 
 /// Names a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct LinkId {
     pub(super) peer: PeerId,
     pub(super) role: Role,
@@ -74,7 +74,7 @@ pub(super) struct Backlog {
 /// One WebRTC connection.
 pub(super) struct Link {
     pub(super) rtc: Rtc,
-    /// When the connection wants to be looked at again.
+    /// When the connection wants to be looked at again; the shard's timers say the same.
     pub(super) timeout: Instant,
     /// Something was written to it since it was looked at.
     pub(super) dirty: bool,

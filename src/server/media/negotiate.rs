@@ -31,7 +31,7 @@ impl Shard {
             Ok(answer) => {
                 let mids = self.mids(link);
                 self.tell(MediaEvent::Answered { peer, id, sdp: answer, mids, published: tracks });
-                self.replan = true;
+                self.replan.extend(self.peers.get(&peer).map(Peer::receiving));
             }
             Err(reason) => {
                 self.counters.bad_descriptions.add(1);
@@ -144,7 +144,7 @@ impl Shard {
         let disabled =
             self.peers.get(&id.peer).and_then(|p| p.subscriptions.get(&track_id)).is_some_and(|s| s.disabled);
         track.add_leg(id, ssrc, pt, disabled);
-        self.replan = true;
+        self.replan.insert(id);
         self.tell(MediaEvent::Bound { peer: id.peer, track: track_id });
     }
 

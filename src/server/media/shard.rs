@@ -1,6 +1,6 @@
 //! The media thread's loop: datagrams in, packets out, timers, commands, events. Time is read once per turn.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
@@ -56,8 +56,10 @@ pub(super) struct Shard {
     pub(super) dirty: Vec<LinkId>,
     /// Receivers whose sections need negotiating, once the commands that wait are carried out.
     changed: Vec<PeerId>,
-    /// Encodings shall be chosen anew in this turn.
-    pub(super) replan: bool,
+    /// Receivers whose encodings shall be chosen anew in this turn.
+    pub(super) replan: HashSet<LinkId>,
+    /// When each link wants to be looked at again, the soonest first; as `Link::timeout` says.
+    timers: BTreeSet<(Instant, LinkId)>,
     next_wishes: Instant,
     next_plan: Instant,
     last_plan: Instant,
@@ -102,7 +104,8 @@ impl Shard {
             ufrags: HashMap::new(),
             dirty: Vec::new(),
             changed: Vec::new(),
-            replan: false,
+            replan: HashSet::new(),
+            timers: BTreeSet::new(),
             next_wishes: now,
             next_plan: now,
             last_plan: now,
@@ -118,7 +121,7 @@ impl Shard {
         loop {
             if !busy {
                 let now = Instant::now();
-                let next = self.links.values().map(|link| link.timeout).min().unwrap_or(now + IDLE);
+                let next = self.timers.first().map_or(now + IDLE, |(at, _)| *at);
                 let next = next.min(self.next_wishes).min(now + IDLE);
                 self.socket.wait(next.saturating_duration_since(now));
             }
@@ -197,10 +200,7 @@ impl Shard {
             match link.rtc.poll_output() {
                 Ok(Output::Transmit(packet)) => self.socket.send(&packet.contents, packet.destination),
                 Ok(Output::Event(event)) => self.on_event(id, event, now),
-                Ok(Output::Timeout(at)) if at > now => {
-                    link.timeout = at;
-                    return;
-                }
+                Ok(Output::Timeout(at)) if at > now => return self.set_timer(id, at),
                 // One packet leaves per step when bandwidth is estimated.
                 Ok(Output::Timeout(_)) => {
                     steps += 1;
@@ -213,6 +213,16 @@ impl Shard {
                 }
                 Err(error) => return self.fail(id, &error.to_string()),
             }
+        }
+    }
+
+    /// A link wants to be looked at again.
+    fn set_timer(&mut self, id: LinkId, at: Instant) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        if link.timeout != at {
+            self.timers.remove(&(link.timeout, id));
+            self.timers.insert((at, id));
+            link.timeout = at;
         }
     }
 
@@ -338,6 +348,7 @@ impl Shard {
             let link_id = LinkId { peer: id, role: *role };
             let link = Link::new(&self.candidates, self.cert.as_ref(), peer.receiving() == link_id, now);
             self.ufrags.insert(link.ufrag.clone(), link_id);
+            self.timers.insert((link.timeout, link_id));
             self.links.insert(link_id, link);
         }
         self.rooms.entry(peer.new.room).or_default().push(id);
@@ -401,7 +412,7 @@ impl Shard {
         if let Some(track) = self.tracks.get_mut(&track_id) {
             track.set_disabled(receiving, disabled);
         }
-        self.replan = true;
+        self.replan.insert(receiving);
     }
 
     /// Says goodbye to a client and forgets the connection.
@@ -417,6 +428,7 @@ impl Shard {
             }
         }
         let Some(link) = self.links.remove(&id) else { return };
+        self.timers.remove(&(link.timeout, id));
         self.ufrags.retain(|_, owner| *owner != id);
         for addr in &link.addresses {
             if self.routes.get(addr) == Some(&id) {
@@ -433,8 +445,8 @@ impl Shard {
         if let Some(link) = self.links.get_mut(&id) {
             link.rtc.disconnect();
             link.connected = false;
-            link.timeout = Instant::now() + Duration::from_secs(3600);
         }
+        self.set_timer(id, Instant::now() + Duration::from_secs(3600));
         self.lose(id.peer, "its connection failed");
     }
 
@@ -473,7 +485,7 @@ impl Shard {
         while let Some(id) = self.dirty.pop() {
             self.step(id, now);
         }
-        let due: Vec<LinkId> = self.links.iter().filter(|(_, link)| link.timeout <= now).map(|(id, _)| *id).collect();
+        let due: Vec<LinkId> = self.timers.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
         for id in due {
             self.step(id, now);
         }
@@ -483,15 +495,18 @@ impl Shard {
     }
 
     fn tick(&mut self, now: Instant) {
-        if self.replan || now >= self.next_plan {
-            if now >= self.next_plan {
-                let elapsed = now.saturating_duration_since(self.last_plan);
-                self.tracks.values_mut().for_each(|track| track.read_rates(elapsed));
-                self.last_plan = now;
-                self.next_plan = now + PLAN_INTERVAL;
-            }
-            self.replan = false;
+        let replan = std::mem::take(&mut self.replan);
+        if now >= self.next_plan {
+            let elapsed = now.saturating_duration_since(self.last_plan);
+            self.tracks.values_mut().for_each(|track| track.read_rates(elapsed));
+            self.last_plan = now;
+            self.next_plan = now + PLAN_INTERVAL;
             self.plan_layers(now);
+            self.next_wishes = now;
+        } else if !replan.is_empty() {
+            for receiver in replan {
+                self.plan_receiver(receiver, now);
+            }
             self.next_wishes = now;
         }
         if now >= self.next_wishes {
