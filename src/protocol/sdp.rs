@@ -4,9 +4,9 @@
 use std::fmt::Write as _;
 
 /// Longest session description that is looked at, in bytes.
-pub const SDP_MAX_BYTES: usize = 256 * 1024;
+pub const SDP_MAX_BYTES: usize = 1024 * 1024;
 /// Most sections a description may have.
-pub const SDP_MAX_SECTIONS: usize = 256;
+pub const SDP_MAX_SECTIONS: usize = 1024;
 
 /// What a section carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +95,11 @@ pub fn sections(sdp: &str) -> Vec<Section<'_>> {
         }
     }
     found
+}
+
+/// Whether a description has more sections than [`SDP_MAX_SECTIONS`].
+pub fn has_too_many_sections(sdp: &str) -> bool {
+    sdp.lines().filter(|line| line.starts_with("m=")).nth(SDP_MAX_SECTIONS).is_some()
 }
 
 fn kind_of(media: &str) -> SectionKind {
@@ -255,6 +260,8 @@ mod tests {
         assert!(sections("hello\nworld\0").is_empty());
         assert_eq!(sections("m=").len(), 1);
         assert_eq!(sections(&"m=audio\n".repeat(5000)).len(), SDP_MAX_SECTIONS);
+        assert!(has_too_many_sections(&"m=audio\n".repeat(SDP_MAX_SECTIONS + 1)));
+        assert!(!has_too_many_sections(&"m=audio\n".repeat(SDP_MAX_SECTIONS)));
     }
 
     #[test]

@@ -16,6 +16,8 @@ use crate::protocol::token::{self, Claims, TokenError};
 
 /// Largest join request once unpacked, in bytes.
 const JOIN_REQUEST_MAX_BYTES: u64 = 1024 * 1024;
+/// Capabilities of a client that are kept.
+const CAPABILITIES_MAX: usize = 32;
 
 /// A client that may come in, and everything it said.
 #[derive(Debug)]
@@ -118,6 +120,9 @@ impl Dial<'_> {
             }
         }
         let settings = request.connection_settings.unwrap_or_default();
+        let mut client = request.client_info.clone().unwrap_or_default();
+        // Everyone is told of them: no more than there may ever be.
+        client.capabilities.truncate(CAPABILITIES_MAX);
         Ok(Admission {
             room,
             identity,
@@ -126,7 +131,7 @@ impl Dial<'_> {
             single,
             auto_subscribe: settings.auto_subscribe,
             reconnect: request.reconnect,
-            client: request.client_info.clone().unwrap_or_default(),
+            client,
             claims,
             request,
         })
@@ -237,10 +242,12 @@ mod tests {
             let request = JoinRequest {
                 connection_settings: Some(ConnectionSettings { auto_subscribe: true, ..Default::default() }),
                 metadata: "m".into(),
+                client_info: Some(ClientInfo { capabilities: vec![1; 5000], ..Default::default() }),
                 ..JoinRequest::default()
             };
             let v1 = dial(true, |_| {}, &[("join_request", packed(&request, gzip))]).unwrap();
             assert!(v1.single && v1.auto_subscribe && v1.metadata == "m");
+            assert_eq!(v1.client.capabilities.len(), CAPABILITIES_MAX, "not thousands");
         }
     }
 

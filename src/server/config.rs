@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use serde::Deserialize;
 
+use crate::protocol::sdp::SDP_MAX_BYTES;
+
 /// The API key of the development mode, LiveKit's convention.
 pub const DEV_KEY: &str = "devkey";
 /// The API secret of the development mode, LiveKit's convention.
@@ -42,7 +44,7 @@ pub struct ServerLimits {
     pub tracks_per_participant: usize,
     /// Announced tracks of one participant that wait for their media.
     pub pending_tracks: usize,
-    /// Largest signalling message, in bytes.
+    /// Largest signalling message, in bytes: a session description fits.
     pub signal_message_bytes: usize,
     /// Signalling messages per second and participant, sustained; ten seconds' worth may come at once.
     pub signal_messages_per_sec: u32,
@@ -76,10 +78,10 @@ impl Default for ServerLimits {
             participants: 1000,
             tracks_per_participant: 16,
             pending_tracks: 8,
-            signal_message_bytes: 512 * 1024,
+            signal_message_bytes: SDP_MAX_BYTES + 64 * 1024,
             signal_messages_per_sec: 50,
             signal_queue: 512,
-            data_bytes_per_sec: 4 * 1024 * 1024,
+            data_bytes_per_sec: 256 * 1024,
             data_packets_per_sec: 2000,
             data_backlog_bytes: 4 * 1024 * 1024,
             metadata_bytes: 64 * 1024,

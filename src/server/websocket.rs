@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use livekit_protocol::signal_request::{self, Message as Ask};
 use livekit_protocol::{SignalRequest, SignalResponse};
 use prost::Message as _;
 use tokio::sync::mpsc;
@@ -22,6 +23,8 @@ const PING_INTERVAL: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(25);
 /// A single write may take this long.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest request that carries no description, in bytes.
+const REQUEST_MAX_BYTES: usize = 64 * 1024;
 /// WebSocket close codes (RFC 6455 section 7.4.1).
 const NORMAL: u16 = 1000;
 const POLICY: u16 = 1008;
@@ -54,11 +57,11 @@ impl Pump {
                 },
                 incoming = socket.recv() => {
                     heard = Instant::now();
-                    let request = match incoming {
-                        Some(Ok(Message::Binary(bytes))) => SignalRequest::decode(bytes).ok(),
+                    let (len, request) = match incoming {
+                        Some(Ok(Message::Binary(bytes))) => (bytes.len(), SignalRequest::decode(bytes).ok()),
                         Some(Ok(Message::Text(text))) => {
                             json = true;
-                            serde_json::from_str::<SignalRequest>(&text).ok()
+                            (text.len(), serde_json::from_str::<SignalRequest>(&text).ok())
                         }
                         Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
                         // A message over the size limit arrives here as an error.
@@ -68,8 +71,9 @@ impl Pump {
                         self.counters.bad_signals.add(1);
                         break (POLICY, "too many messages");
                     }
-                    let Some(message) = request.and_then(|request| request.message) else {
-                        // Unreadable, or a request newer than we are: one bad message is not the end of a call.
+                    let message = request.and_then(|request| request.message);
+                    let Some(message) = message.filter(|message| len <= max_bytes(message, &self.limits)) else {
+                        // Unreadable, too long, or a request newer than we are: one bad message is not the end of a call.
                         self.counters.bad_signals.add(1);
                         continue;
                     };
@@ -92,6 +96,15 @@ impl Pump {
         if self.hub.send(HubMessage::SocketClosed { peer: self.peer }).await.is_err() {
             tracing::trace!(peer = self.peer.0, "the server stopped before the client left");
         }
+    }
+}
+
+/// How long a request may be, in bytes: only descriptions and metadata are ever long.
+fn max_bytes(message: &signal_request::Message, limits: &ServerLimits) -> usize {
+    match message {
+        Ask::Offer(_) | Ask::Answer(_) | Ask::SyncState(_) => limits.signal_message_bytes,
+        Ask::UpdateMetadata(_) => REQUEST_MAX_BYTES + limits.metadata_bytes + limits.attributes_bytes,
+        _ => REQUEST_MAX_BYTES,
     }
 }
 

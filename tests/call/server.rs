@@ -12,7 +12,7 @@ use livekit_protocol::signal_response::Message as Answer;
 use livekit_protocol::{
     AddTrackRequest, ConnectionSettings, DisconnectReason, JoinRequest, JoinResponse, LeaveRequest, Ping,
     SessionDescription, SignalRequest, SignalResponse, SimulateScenario, TrackSource, TrackType,
-    UpdateParticipantMetadata, UpdateSubscription, WrappedJoinRequest, participant_info,
+    UpdateParticipantMetadata, UpdateSubscription, VideoLayer, WrappedJoinRequest, participant_info,
 };
 use prost::Message as _;
 use rotunda::protocol::token::{self, TokenRequest};
@@ -292,7 +292,8 @@ fn nonsense_descriptions_are_answered_and_harm_nobody() {
     let (mut bob, _) = Client::join(&server, &token("bob", |_| {}));
     let (mut ann, _) = Client::join(&server, &token("ann", |_| {}));
     let long = format!("v=0\r\n{}", "a=x\r\n".repeat(60_000));
-    for (id, sdp) in ["", "hello", "v=0\r\nm=audio\r\n", &long].into_iter().enumerate() {
+    let many = format!("v=0\r\n{}", "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n".repeat(2000));
+    for (id, sdp) in ["", "hello", "v=0\r\nm=audio\r\n", &long, &many].into_iter().enumerate() {
         let r#type = "offer".to_owned();
         ann.ask(Ask::Offer(SessionDescription { r#type, sdp: sdp.to_owned(), id: id as u32, ..Default::default() }));
         let (reason, text) = ann.refusal();
@@ -348,6 +349,26 @@ fn mutated_descriptions_never_stop_the_server() {
     });
     assert_eq!(answer.id, 4);
     assert!(answer.sdp.contains("a=setup:passive") && answer.sdp.contains("a=candidate:"), "{}", answer.sdp);
+}
+
+#[test]
+fn offers_that_come_too_fast_are_answered_later_and_the_newest_is_never_lost() {
+    const OFFERS: u32 = 30;
+    let server = server(|_| {});
+    let (mut ann, _) = Client::join(&server, &token("ann", |_| {}));
+    for id in 1..=OFFERS {
+        let sdp = BROWSER_OFFER.to_owned();
+        ann.ask(Ask::Offer(SessionDescription { r#type: "offer".into(), sdp, id, ..Default::default() }));
+    }
+    let mut answered = 0;
+    ann.until("the answer to the newest offer", |message| match message {
+        Answer::Answer(answer) => {
+            answered += 1;
+            (answer.id == OFFERS).then_some(())
+        }
+        _ => None,
+    });
+    assert!(answered < OFFERS, "{answered} offers in a burst kept the media thread busy");
 }
 
 #[test]
@@ -414,6 +435,13 @@ fn limits_are_kept_and_said() {
         ann.ask(Ask::AddTrack(camera(cid)));
     }
     assert_eq!(ann.refusal().0, Reason::LimitExceeded);
+    let long = VideoLayer { rid: "r".repeat(1000), ..Default::default() };
+    ann.ask(Ask::AddTrack(AddTrackRequest { layers: vec![long], ..camera("d") }));
+    assert_eq!(ann.refusal().0, Reason::InvalidRequest, "a field that everyone would get");
+    let before = server.stats().bad_signals;
+    ann.ask(Ask::AddTrack(AddTrackRequest { name: "n".repeat(70_000), ..camera("e") }));
+    ann.is_served();
+    assert_eq!(server.stats().bad_signals, before + 1, "only descriptions may be this long");
     let attributes = [("k".to_owned(), "v".repeat(40))].into();
     ann.ask(Ask::UpdateMetadata(UpdateParticipantMetadata { attributes, request_id: 9, ..Default::default() }));
     assert_eq!(ann.refusal().0, Reason::LimitExceeded);
@@ -437,6 +465,9 @@ fn what_is_not_supported_is_said() {
         _ => None,
     });
     assert_eq!(sid, "TR_nowhere");
+    let track_sids = vec!["TR_nowhere".to_owned(); 129];
+    ann.ask(Ask::Subscription(UpdateSubscription { track_sids, subscribe: true, ..Default::default() }));
+    assert_eq!(ann.refusal().0, Reason::LimitExceeded);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::Hub;
 use super::participant::Participant;
 use crate::server::media::{PeerId, TrackId};
 
-/// Entries one request may have.
+/// Entries one request may have, the tracks they name counted as well.
 const ENTRIES_MAX: usize = 1024;
 
 /// The receivers a publisher allows.
@@ -38,7 +38,8 @@ impl Audience {
 
 impl Hub {
     pub(super) fn set_audience(&mut self, id: PeerId, request: SubscriptionPermission) {
-        if request.track_permissions.len() > ENTRIES_MAX {
+        let sizes = request.track_permissions.iter().map(|entry| 1 + entry.track_sids.len());
+        if sizes.sum::<usize>() > ENTRIES_MAX {
             return self.respond(id, 0, Reason::LimitExceeded, "too many track permissions", None);
         }
         let Some(owner) = self.participants.get_mut(&id) else { return };

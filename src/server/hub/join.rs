@@ -17,6 +17,7 @@ use super::{Hub, JoinAsk, new_sid, now_ms};
 use crate::server::admission::{Admission, Refusal};
 use crate::server::media::{MediaCommand, NewPeer, PeerId, RoomKey};
 use crate::server::outbox::response;
+use crate::server::rate::Rate;
 
 /// The signalling protocol we speak: 18 would promise data channels with fixed numbers.
 const PROTOCOL: i32 = 17;
@@ -27,6 +28,10 @@ const PING_INTERVAL_SECS: i32 = 5;
 const PING_TIMEOUT_SECS: i32 = 15;
 /// Clients before this protocol make the publishing connection their first.
 const SUBSCRIBER_PRIMARY_FROM: i32 = 3;
+/// Offers a participant may make, sustained: honest clients gather changes for about 0.1 s.
+const OFFERS_PER_SEC: u32 = 5;
+/// Offers may come in bursts of this many seconds' worth.
+const OFFERS_BURST_SECS: u32 = 2;
 
 /// What may be published: exactly what is forwarded.
 pub(super) fn codecs() -> Vec<Codec> {
@@ -101,7 +106,7 @@ impl Hub {
             self.add_track(id, track);
         }
         if let Some(offer) = request.publisher_offer {
-            self.on_offer(id, offer);
+            self.on_offer(id, offer, Instant::now());
         }
     }
 
@@ -200,6 +205,7 @@ fn subscriber_primary(participant: &Participant) -> bool {
 }
 
 fn newcomer(id: PeerId, room: RoomKey, outbox: crate::server::outbox::Outbox, admission: Admission) -> Participant {
+    let now = Instant::now();
     let kind = Kind::from_str_name(&admission.claims.kind.to_ascii_uppercase()).unwrap_or(Kind::Standard);
     Participant {
         id,
@@ -216,7 +222,7 @@ fn newcomer(id: PeerId, room: RoomKey, outbox: crate::server::outbox::Outbox, ad
         single: admission.single,
         auto_subscribe: admission.auto_subscribe,
         joined_at_ms: now_ms(),
-        joined: Instant::now(),
+        joined: now,
         state: State::Joined,
         version: 1,
         reason: DisconnectReason::UnknownReason,
@@ -228,6 +234,8 @@ fn newcomer(id: PeerId, room: RoomKey, outbox: crate::server::outbox::Outbox, ad
         audience: super::audience::Audience::default(),
         quality: None,
         level: 0.0,
+        offers: Rate::new(OFFERS_PER_SEC, OFFERS_BURST_SECS, now),
+        held_offer: None,
     }
 }
 

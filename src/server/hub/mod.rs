@@ -28,7 +28,7 @@ use room::Room;
 
 /// Messages from WebSockets that may wait for the hub: then their readers wait, too.
 pub(crate) const MESSAGES_TO_HUB: usize = 1024;
-/// How often the hub looks for clients that are gone.
+/// How often the hub looks for clients that are gone, and for offers that wait.
 const SWEEP: Duration = Duration::from_millis(500);
 /// How long the hub waits for a media thread whose queue is full.
 const MEDIA_RETRY: Duration = Duration::from_millis(1);
@@ -62,6 +62,8 @@ pub(crate) struct Hub {
     rooms: HashMap<RoomKey, Room>,
     keys_by_name: HashMap<String, RoomKey>,
     participants: HashMap<PeerId, Participant>,
+    /// Every announced track and who announced it, by session id.
+    tracks_by_sid: HashMap<String, (PeerId, TrackId)>,
     next_id: u64,
 }
 
@@ -75,6 +77,7 @@ impl Hub {
             rooms: HashMap::new(),
             keys_by_name: HashMap::new(),
             participants: HashMap::new(),
+            tracks_by_sid: HashMap::new(),
             next_id: 1,
         }
     }
@@ -97,7 +100,11 @@ impl Hub {
                     Some(event) => self.on_event(event),
                     None => break None,
                 },
-                _ = sweep.tick() => self.sweep(Instant::now()),
+                _ = sweep.tick() => {
+                    let now = Instant::now();
+                    self.sweep(now);
+                    self.take_held_offers(now);
+                }
             }
             self.flush().await;
             self.counters.rooms.set(self.rooms.len() as u64);

@@ -7,13 +7,14 @@ use std::time::Instant;
 use livekit_protocol::participant_info::{Kind, State};
 use livekit_protocol::{
     AddTrackRequest, ClientInfo, ConnectionQuality, DisconnectReason, ParticipantInfo, ParticipantPermission,
-    SignalResponse, TrackInfo, TrackSource, TrackType,
+    SessionDescription, SignalResponse, TrackInfo, TrackSource, TrackType,
 };
 
 use super::audience::Audience;
 use crate::protocol::token::VideoGrant;
 use crate::server::media::{PeerId, Published, RoomKey, TrackId};
 use crate::server::outbox::Outbox;
+use crate::server::rate::Rate;
 
 /// A published or announced track.
 #[derive(Clone, Debug)]
@@ -91,6 +92,10 @@ pub(super) struct Participant {
     pub(super) audience: Audience,
     pub(super) quality: Option<ConnectionQuality>,
     pub(super) level: f32,
+    /// How fast it may offer.
+    pub(super) offers: Rate,
+    /// Its newest offer, when that came too fast.
+    pub(super) held_offer: Option<SessionDescription>,
 }
 
 impl Participant {

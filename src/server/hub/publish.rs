@@ -1,5 +1,7 @@
 //! Publishing: tracks are announced by request, bound to a section by an offer, and end when the section does.
 
+use std::time::Instant;
+
 use livekit_protocol::request_response::{Reason, Request};
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
@@ -11,12 +13,14 @@ use super::join::Mids;
 use super::participant::Track;
 use super::{Hub, new_sid};
 use crate::model::limits::{MAX_PICTURE_SIDE_PX, STREAM_ID_MAX_BYTES};
-use crate::protocol::sdp::{self, SDP_MAX_BYTES, Section, SectionKind};
+use crate::protocol::sdp::{self, SDP_MAX_BYTES, SDP_MAX_SECTIONS, Section, SectionKind};
 use crate::server::media::{MediaCommand, PeerId, Published, TrackId};
 use crate::server::outbox::response;
 
 /// Longest name a client may give a track in its own terms, in bytes.
 const CID_MAX_BYTES: usize = 256;
+/// Encodings, codecs or features one request may list.
+const LIST_MAX: usize = 16;
 
 impl Hub {
     /// The client announces a track.
@@ -25,25 +29,51 @@ impl Hub {
         let track_id = self.new_track_id();
         let Some(participant) = self.participants.get_mut(&id) else { return };
         if let Err((reason, text)) = check(participant, &request, &limits) {
-            return self.respond(id, 0, reason, text, Some(Request::AddTrack(request)));
+            return self.respond(id, 0, reason, text, Some(naming(request.cid)));
         }
         if participant.tracks.iter().any(|track| track.cid == request.cid) {
-            participant.queued.push(request.clone());
-            let text = "a track of this name is still published";
-            return self.respond(id, 0, Reason::Queued, text, Some(Request::AddTrack(request)));
+            let named = naming(request.cid.clone());
+            participant.queued.push(request);
+            return self.respond(id, 0, Reason::Queued, "a track of this name is still published", Some(named));
         }
         let cid = request.cid.clone();
         let info = describe(request);
         let published = TrackPublishedResponse { cid: cid.clone(), track: Some(info.clone()) };
+        self.tracks_by_sid.insert(info.sid.clone(), (id, track_id));
         participant.tracks.push(Track { id: track_id, cid, info, live: false, reported: false });
         participant.send(&response(Message::TrackPublished(published)));
     }
 
-    /// The client offers its sections: which of them carry announced tracks is settled here, the rest by the media side.
-    pub(super) fn on_offer(&mut self, id: PeerId, offer: SessionDescription) {
-        if offer.sdp.len() > SDP_MAX_BYTES {
-            return self.description_refused(id, "it is too long", &[]);
+    /// The client offers its sections. Offers take long, so one that comes too fast is held until the next sweep; only
+    /// the newest is, since a client that offers anew no longer waits for an answer to its last offer.
+    pub(super) fn on_offer(&mut self, id: PeerId, offer: SessionDescription, now: Instant) {
+        if let Some(problem) = problem_of(&offer.sdp) {
+            return self.description_refused(id, &problem, &[]);
         }
+        let Some(participant) = self.participants.get_mut(&id) else { return };
+        if participant.offers.take(1, now) {
+            participant.held_offer = None;
+            self.take_offer(id, offer);
+        } else {
+            participant.held_offer = Some(offer);
+        }
+    }
+
+    /// Takes up the offers that were held.
+    pub(super) fn take_held_offers(&mut self, now: Instant) {
+        let mut due = Vec::new();
+        for participant in self.participants.values_mut().filter(|participant| participant.held_offer.is_some()) {
+            if participant.offers.take(1, now) {
+                due.extend(participant.held_offer.take().map(|offer| (participant.id, offer)));
+            }
+        }
+        for (id, offer) in due {
+            self.take_offer(id, offer);
+        }
+    }
+
+    /// Which sections carry announced tracks is settled here, the rest by the media side.
+    fn take_offer(&mut self, id: PeerId, offer: SessionDescription) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
         let sections = sdp::sections(&offer.sdp);
         let sending: Vec<&Section<'_>> = sections.iter().filter(|s| s.direction.sends() && !s.mid.is_empty()).collect();
@@ -132,6 +162,7 @@ impl Hub {
         let room = participant.room;
         let next = participant.queued.iter().position(|request| request.cid == track.cid);
         let next = next.map(|index| participant.queued.remove(index));
+        self.tracks_by_sid.remove(&track.info.sid);
         self.commands.push(MediaCommand::RemoveTrack(track.id));
         self.forget_tracks(room, &[track.id]);
         self.announce(id);
@@ -145,12 +176,23 @@ impl Hub {
     pub(super) fn mute(&mut self, id: PeerId, request: &MuteTrackRequest) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
         let Some(track) = participant.track_mut(&request.sid) else {
-            return self.respond(id, 0, Reason::NotFound, "no such track", Some(Request::Mute(request.clone())));
+            return self.respond(id, 0, Reason::NotFound, "no such track", None);
         };
         if track.info.muted != request.muted {
             track.info.muted = request.muted;
             self.announce(id);
         }
+    }
+}
+
+/// Why a description is not even looked at: the media thread shall not be kept busy with it.
+pub(super) fn problem_of(sdp: &str) -> Option<String> {
+    if sdp.len() > SDP_MAX_BYTES {
+        Some(format!("it has {} bytes, more than {SDP_MAX_BYTES}", sdp.len()))
+    } else if sdp::has_too_many_sections(sdp) {
+        Some(format!("it has more than {SDP_MAX_SECTIONS} sections"))
+    } else {
+        None
     }
 }
 
@@ -174,9 +216,15 @@ fn check(
         return Err((Reason::InvalidRequest, "the track's cid is missing or too long"));
     }
     let texts = [(request.name.len(), limits.name_bytes), (request.stream.len(), STREAM_ID_MAX_BYTES)];
-    let lists = [request.layers.len(), request.simulcast_codecs.len(), request.audio_features.len()];
+    let layers = || request.simulcast_codecs.iter().map(|codec| &codec.layers).chain([&request.layers]);
+    let names = request.simulcast_codecs.iter().flat_map(|codec| [&codec.cid, &codec.codec]);
+    let mut names = names.chain(layers().flatten().map(|layer| &layer.rid));
+    let mut lists = layers().map(Vec::len).chain([request.simulcast_codecs.len(), request.audio_features.len()]);
     let sides = [request.width, request.height];
-    if texts.iter().any(|(len, max)| len > max) || lists.iter().any(|len| *len > 16) {
+    if texts.iter().any(|(len, max)| len > max)
+        || names.any(|name| name.len() > CID_MAX_BYTES)
+        || lists.any(|len| len > LIST_MAX)
+    {
         return Err((Reason::InvalidRequest, "a field of the track is too long"));
     }
     if sides.iter().any(|side| *side > MAX_PICTURE_SIDE_PX) {
@@ -190,6 +238,12 @@ fn check(
         return Err((Reason::LimitExceeded, "too many tracks are published"));
     }
     Ok(())
+}
+
+/// The request as a refusal repeats it: as much as its author needs to know it again.
+fn naming(cid: String) -> Request {
+    let cid = if cid.len() > CID_MAX_BYTES { String::new() } else { cid };
+    Request::AddTrack(AddTrackRequest { cid, ..AddTrackRequest::default() })
 }
 
 /// The track as everyone will see it.

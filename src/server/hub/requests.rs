@@ -1,5 +1,7 @@
 //! Everything else a client may ask: dispatch, pings, metadata, leaving; and a plain answer to what we do not support.
 
+use std::time::Instant;
+
 use livekit_protocol::request_response::{Reason, Request};
 use livekit_protocol::signal_request::Message as Ask;
 use livekit_protocol::signal_response::Message;
@@ -8,9 +10,9 @@ use livekit_protocol::{
     UpdateParticipantMetadata,
 };
 
+use super::publish::problem_of;
 use super::{Hub, now_ms};
 use crate::model::limits::MAX_PICTURE_SIDE_PX;
-use crate::protocol::sdp::SDP_MAX_BYTES;
 use crate::server::admission::attributes_len;
 use crate::server::media::{MediaCommand, PeerId};
 use crate::server::outbox::response;
@@ -21,7 +23,7 @@ impl Hub {
             return;
         }
         match ask {
-            Ask::Offer(offer) => self.on_offer(id, offer),
+            Ask::Offer(offer) => self.on_offer(id, offer, Instant::now()),
             Ask::Answer(answer) => self.on_answer(id, answer),
             // We are ICE-lite: clients come to us, so their candidates are of no use.
             Ask::Trickle(_) => {}
@@ -63,8 +65,8 @@ impl Hub {
     }
 
     fn on_answer(&mut self, id: PeerId, answer: SessionDescription) {
-        if answer.sdp.len() > SDP_MAX_BYTES {
-            return self.description_refused(id, "it is too long", &[]);
+        if let Some(problem) = problem_of(&answer.sdp) {
+            return self.description_refused(id, &problem, &[]);
         }
         self.commands.push(MediaCommand::Answer { peer: id, id: answer.id, sdp: answer.sdp });
     }
@@ -108,7 +110,7 @@ impl Hub {
         let Some(participant) = self.participants.get_mut(&id) else { return };
         let known = participant.track_mut(&request.track_sid).filter(|_| request.features.len() <= 16);
         let Some(track) = known else {
-            return self.respond(id, 0, Reason::NotFound, "no such track", Some(Request::UpdateAudioTrack(request)));
+            return self.respond(id, 0, Reason::NotFound, "no such track", None);
         };
         track.info.audio_features = request.features;
         self.announce(id);
@@ -118,8 +120,7 @@ impl Hub {
         let Some(participant) = self.participants.get_mut(&id) else { return };
         let fits = request.width <= MAX_PICTURE_SIDE_PX && request.height <= MAX_PICTURE_SIDE_PX;
         let Some(track) = participant.track_mut(&request.track_sid).filter(|_| fits) else {
-            let request = Some(Request::UpdateVideoTrack(request.clone()));
-            return self.respond(id, 0, Reason::NotFound, "no such track", request);
+            return self.respond(id, 0, Reason::NotFound, "no such track", None);
         };
         track.info.width = request.width;
         track.info.height = request.height;

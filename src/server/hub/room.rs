@@ -77,6 +77,9 @@ impl Hub {
         participant.outbox.close();
         tracing::info!(participant = participant.sid, identity = participant.identity, ?reason, "left");
         self.commands.push(MediaCommand::RemovePeer(id));
+        for track in &participant.tracks {
+            self.tracks_by_sid.remove(&track.info.sid);
+        }
         let gone: Vec<_> = participant.tracks.iter().map(|track| track.id).collect();
         self.forget_tracks(participant.room, &gone);
 
@@ -137,6 +140,7 @@ impl Hub {
             participant.outbox.close();
         }
         self.participants.clear();
+        self.tracks_by_sid.clear();
         self.rooms.clear();
     }
 }

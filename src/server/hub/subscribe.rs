@@ -1,5 +1,6 @@
 //! Receiving: who gets which track, and how it wants it.
 
+use livekit_protocol::request_response::Reason;
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
     MediaSectionsRequirement, SessionDescription, SubscriptionError, SubscriptionResponse, TrackSubscribed,
@@ -13,7 +14,7 @@ use crate::server::media::{MediaCommand, PeerId, RoomKey, TrackId, Want};
 use crate::server::outbox::response;
 
 /// Tracks one request may name.
-const SIDS_MAX: usize = 1024;
+const SIDS_MAX: usize = 128;
 
 impl Hub {
     /// A newcomer receives what is there, unless it chose otherwise.
@@ -98,16 +99,20 @@ impl Hub {
 
     /// Finds a live track in the participant's room.
     fn find(&self, id: PeerId, sid: &str) -> Option<(PeerId, TrackId)> {
+        let (owner, track) = *self.tracks_by_sid.get(sid)?;
         let room = self.participants.get(&id)?.room;
-        self.others(room, id).find_map(|other| {
-            let track = other.track(sid).filter(|track| track.live)?;
-            Some((other.id, track.id))
-        })
+        let publisher = self.participants.get(&owner).filter(|publisher| owner != id && publisher.room == room)?;
+        publisher.track(sid).filter(|track| track.live)?;
+        Some((owner, track))
     }
 
     pub(super) fn update_subscription(&mut self, id: PeerId, request: &UpdateSubscription) {
         let nested = request.participant_tracks.iter().flat_map(|tracks| &tracks.track_sids);
-        for sid in request.track_sids.iter().chain(nested).take(SIDS_MAX) {
+        let sids = || request.track_sids.iter().chain(nested.clone());
+        if sids().nth(SIDS_MAX).is_some() {
+            return self.respond(id, 0, Reason::LimitExceeded, "too many tracks in one request", None);
+        }
+        for sid in sids() {
             match self.find(id, sid) {
                 Some((owner, track)) if request.subscribe => self.subscribe(id, owner, track),
                 Some((_, track)) => self.unsubscribe(id, track),
@@ -132,7 +137,10 @@ impl Hub {
             }
         };
         let disabled = request.disabled || request.quality == i32::from(VideoQuality::Off);
-        for sid in request.track_sids.iter().take(SIDS_MAX) {
+        if request.track_sids.len() > SIDS_MAX {
+            return self.respond(id, 0, Reason::LimitExceeded, "too many tracks in one request", None);
+        }
+        for sid in &request.track_sids {
             if let Some((_, track)) = self.find(id, sid) {
                 self.commands.push(MediaCommand::Settings { peer: id, track, disabled, want });
             }

@@ -2,7 +2,7 @@
 //! (LIVEKIT.md section 6). Slow receivers get a bounded backlog; senders have a rate.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use livekit_protocol::data_packet::{Kind, Value};
 use livekit_protocol::{DataPacket, UserPacket};
@@ -10,7 +10,7 @@ use prost::Message;
 use str0m::channel::{ChannelData, ChannelId};
 
 use super::PeerId;
-use super::link::{Link, LinkId};
+use super::link::{Backlog, Link, LinkId};
 use super::shard::Shard;
 use crate::model::limits::DATA_PACKET_MAX_BYTES;
 
@@ -20,6 +20,11 @@ pub(super) const RELIABLE: &str = "_reliable";
 pub(super) const LOSSY: &str = "_lossy";
 /// A lossy packet is dropped when this much waits already, in bytes: a late one is worthless.
 const LOSSY_BUFFER_BYTES: usize = 64 * 1024;
+/// Reliable data is collected this long for a client that has not opened its channel: one that never does is no part of
+/// the talk, and no reason to throw it out.
+const CHANNEL_PATIENCE: Duration = Duration::from_secs(10);
+/// Receivers a packet may name, all its lists together.
+const DESTINATIONS_MAX: usize = 256;
 /// What identity and session id may add to a packet of the allowed size, in bytes.
 const STAMP_BYTES: usize = 1024;
 
@@ -66,6 +71,9 @@ impl Shard {
             return None;
         }
         let mut packet = DataPacket::decode(data.data.as_slice()).ok()?;
+        if destinations_of(&packet) > DESTINATIONS_MAX {
+            return None;
+        }
         let destinations = stamp(&mut packet, kind, &peer.new.identity, &peer.new.sid);
         let room = peer.new.room;
         let bytes: Arc<[u8]> = packet.encode_to_vec().into();
@@ -76,13 +84,13 @@ impl Shard {
             let sid: &str = &peer.new.sid;
             if destinations.matches(identity, sid) {
                 let target = peer.primary();
-                self.send_data(target, kind, &bytes);
+                self.send_data(target, kind, &bytes, now);
             }
         }
         Some(())
     }
 
-    fn send_data(&mut self, id: LinkId, kind: Kind, bytes: &Arc<[u8]>) {
+    fn send_data(&mut self, id: LinkId, kind: Kind, bytes: &Arc<[u8]>, now: Instant) {
         let limit = self.limits.data_backlog_bytes;
         let Some(link) = self.links.get_mut(&id) else { return };
         match kind {
@@ -92,6 +100,14 @@ impl Shard {
                 } else {
                     self.counters.data_dropped.add(1);
                 }
+            }
+            Kind::Reliable
+                if link.reliable.is_none() && now.saturating_duration_since(link.created) > CHANNEL_PATIENCE =>
+            {
+                // With a gap, what was collected is worthless, too.
+                self.counters.data_dropped.add(1 + link.backlog.messages.len() as u64);
+                link.backlog = Backlog::default();
+                return;
             }
             Kind::Reliable => {
                 let sent = link.backlog.messages.is_empty() && write(link, link.reliable, bytes, usize::MAX);
@@ -153,6 +169,16 @@ impl Destinations {
     }
 }
 
+/// How many receivers a packet names.
+#[expect(deprecated, reason = "older clients still write these")]
+fn destinations_of(packet: &DataPacket) -> usize {
+    let user = match &packet.value {
+        Some(Value::User(user)) => user.destination_identities.len() + user.destination_sids.len(),
+        _ => 0,
+    };
+    packet.destination_identities.len() + user
+}
+
 /// Says in the packet who sent it, whatever the sender claimed, and reads for whom it is. Older clients read both in
 /// the user packet, so they stand there as well.
 fn stamp(packet: &mut DataPacket, kind: Kind, identity: &str, sid: &str) -> Destinations {
@@ -204,5 +230,6 @@ mod tests {
         let to = stamp(&mut packet, Kind::Reliable, "ann", "PA_1");
         assert!(to.matches("bob", "PA_2") && !to.matches("cleo", "PA_3"));
         assert_eq!(packet.destination_identities, ["bob"], "receivers still see it");
+        assert_eq!(destinations_of(&packet), 1);
     }
 }

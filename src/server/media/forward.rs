@@ -32,6 +32,8 @@ const PAYLOAD_MAX_BYTES: usize = 1400;
 #[derive(Debug, Default)]
 pub(super) struct Layer {
     ssrc: Option<Ssrc>,
+    /// The newest extended sequence number of `ssrc`.
+    newest_seq: Option<u64>,
     heard: Option<Instant>,
     /// Bytes since the rate was read.
     bytes: usize,
@@ -42,6 +44,11 @@ pub(super) struct Layer {
 impl Layer {
     fn flows(&self, now: Instant) -> bool {
         self.heard.is_some_and(|at| now.saturating_duration_since(at) < FLOW_TIMEOUT)
+    }
+
+    /// Whether the packet continues the stream: not reordered, not sent again.
+    fn is_newest(&self, ssrc: Ssrc, seq: u64) -> bool {
+        self.ssrc != Some(ssrc) || self.newest_seq.is_none_or(|newest| seq > newest)
     }
 }
 
@@ -176,9 +183,13 @@ impl Shard {
         }
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
         let vp8 = if track.video { Vp8Descriptor::parse(&packet.payload).ok() } else { None };
-        let starts = !track.video || vp8.is_some_and(|descriptor| descriptor.starts_keyframe(&packet.payload));
+        // A keyframe that comes late starts nobody: what followed it has passed already.
+        let starts = track.layers[rank].is_newest(ssrc, *packet.seq_no)
+            && (!track.video || vp8.is_some_and(|descriptor| descriptor.starts_keyframe(&packet.payload)));
         let incoming = Incoming { seq: *packet.seq_no, timestamp: packet.header.timestamp, at: now, vp8 };
-        self.replan |= track.take_in(ssrc, rank, &packet, starts, now);
+        if track.take_in(ssrc, rank, &packet, starts, now) && track.video {
+            self.replan.extend(track.legs.iter().map(|leg| leg.link));
+        }
 
         let extensions = ExtensionValues {
             audio_level: packet.header.ext_vals.audio_level,
@@ -194,6 +205,8 @@ impl Shard {
             if leg.disabled {
                 continue;
             }
+            // Before it is connected the stack would only store what it gets.
+            let Some(link) = self.links.get_mut(&leg.link).filter(|link| link.connected) else { continue };
             if leg.current != Some(rank) {
                 // Whoever sees nothing yet starts with the first keyframe it may have.
                 let welcome = rank == leg.target || (leg.current.is_none() && rank < leg.target);
@@ -205,7 +218,6 @@ impl Shard {
                 leg.rewriter.splice(&incoming);
             }
             let Some(out) = leg.rewriter.map(&incoming) else { continue };
-            let Some(link) = self.links.get_mut(&leg.link) else { continue };
             let mut api = link.rtc.direct_api();
             let Some(stream) = api.stream_tx(&leg.ssrc) else { continue };
             let mut write = RtpWrite::new(leg.pt, out.seq.into(), out.timestamp, now, packet.payload.clone())
@@ -250,7 +262,7 @@ impl Shard {
         }
     }
 
-    fn plan_receiver(&mut self, receiver: LinkId, now: Instant) {
+    pub(super) fn plan_receiver(&mut self, receiver: LinkId, now: Instant) {
         let (Some(link), Some(peer)) = (self.links.get_mut(&receiver), self.peers.get(&receiver.peer)) else { return };
         let mut ids = Vec::new();
         let mut demands = Vec::new();
@@ -287,6 +299,7 @@ impl Track {
         if layer.ssrc != Some(ssrc) {
             // The publisher began anew: nothing continues what was sent before.
             layer.ssrc = Some(ssrc);
+            layer.newest_seq = None;
             let mut waiting = false;
             for leg in self.legs.iter_mut().filter(|leg| leg.current == Some(rank) || leg.target == rank) {
                 leg.current = None;
@@ -296,6 +309,7 @@ impl Track {
                 layer.wish.want();
             }
         }
+        layer.newest_seq = layer.newest_seq.max(Some(*packet.seq_no));
         layer.heard = Some(now);
         layer.bytes += packet.payload.len();
         if starts {
@@ -305,5 +319,22 @@ impl Track {
             layer.wish.arrived();
         }
         began
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_packet_starts_nothing_until_the_stream_begins_anew() {
+        let mut layer = Layer::default();
+        let (first, second): (Ssrc, Ssrc) = (1.into(), 2.into());
+        assert!(layer.is_newest(first, 10));
+        layer.ssrc = Some(first);
+        layer.newest_seq = Some(10);
+        assert!(layer.is_newest(first, 11));
+        assert!(!layer.is_newest(first, 10) && !layer.is_newest(first, 9));
+        assert!(layer.is_newest(second, 3), "another SSRC counts anew");
     }
 }

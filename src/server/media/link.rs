@@ -1,10 +1,11 @@
 //! One WebRTC connection of a participant, and the participant itself as the media side sees it.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::hash::Hash;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use str0m::bwe::Bitrate;
+use str0m::bwe::{Bitrate, BweKind};
 use str0m::change::SdpPendingOffer;
 use str0m::channel::ChannelId;
 use str0m::config::DtlsCert;
@@ -13,11 +14,18 @@ use str0m::rtp::Ssrc;
 use str0m::{Candidate, Rtc};
 
 use super::layers::{Plan, Want};
+use super::socket::{is_stun, rtp_ssrc};
 use super::{NewPeer, PeerId, TrackId};
+use crate::protocol::sdp::{SDP_MAX_BYTES, SDP_MAX_SECTIONS};
 use crate::server::rate::Rate;
 
 /// Addresses one link may have sent from: clients have a few, not many.
 const ADDRESSES_PER_LINK: usize = 16;
+/// Addresses that may be tried for one link over its whole time, in STUN requests: the WebRTC stack keeps each.
+const SOURCES_PER_LINK: usize = 256;
+/// SSRCs one link may carry over its whole time, enough for some 150 cameras one after the other: the WebRTC stack
+/// keeps each.
+const SSRCS_PER_LINK: usize = 1024;
 /// The estimate a new receiver starts with: a few small pictures, or one large one.
 const START_BPS: u64 = 2_500_000;
 /// Largest message on a data channel that is taken, in bytes; also told to clients.
@@ -30,7 +38,7 @@ const STATS_INTERVAL: std::time::Duration = std::time::Duration::from_secs(5);
 pub(super) const RTX_PACKETS: usize = 1024;
 
 /// Which of a participant's connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Role {
     /// The client's offers: publishing (v0), or everything (v1).
     Publisher,
@@ -39,7 +47,7 @@ pub(super) enum Role {
 }
 
 /// Names a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct LinkId {
     pub(super) peer: PeerId,
     pub(super) role: Role,
@@ -66,14 +74,17 @@ pub(super) struct Backlog {
 /// One WebRTC connection.
 pub(super) struct Link {
     pub(super) rtc: Rtc,
-    /// When the connection wants to be looked at again.
+    /// When the connection wants to be looked at again; the shard's timers say the same.
     pub(super) timeout: Instant,
     /// Something was written to it since it was looked at.
     pub(super) dirty: bool,
     pub(super) connected: bool,
+    pub(super) created: Instant,
     /// When its last datagram came.
     pub(super) heard: Instant,
     pub(super) addresses: VecDeque<SocketAddr>,
+    sources: HashSet<SocketAddr>,
+    ssrcs: HashSet<u32>,
     /// Our user name fragment, by which STUN requests find it.
     pub(super) ufrag: String,
     /// Tracks published through it, by section.
@@ -86,6 +97,8 @@ pub(super) struct Link {
     pub(super) backlog: Backlog,
     /// Estimated bandwidth towards the client; `None` without estimation.
     pub(super) estimate: Option<Bitrate>,
+    /// The estimate is our own, from transport-cc.
+    transport_cc: bool,
     /// The bandwidth last asked of the estimator: to sustain, and to probe for.
     pub(super) aimed_bps: (u64, u64),
     /// Our outstanding offer (v0).
@@ -93,8 +106,10 @@ pub(super) struct Link {
     /// Something changed while the offer was outstanding.
     pub(super) again: bool,
     pub(super) next_offer: u32,
-    /// Sections offered so far (v0).
-    pub(super) opened: usize,
+    /// Sections that were offered and ended (v0).
+    pub(super) ended: usize,
+    /// Sections and bytes of the client's newest offer.
+    pub(super) described: (usize, usize),
     /// Sections asked for and not offered yet: sound, pictures (v1).
     pub(super) asked: [u32; 2],
     /// Sections changed: the client shall offer again (v1).
@@ -133,8 +148,11 @@ impl Link {
             timeout: now,
             dirty: false,
             connected: false,
+            created: now,
             heard: now,
             addresses: VecDeque::new(),
+            sources: HashSet::new(),
+            ssrcs: HashSet::new(),
             ufrag,
             published: HashMap::new(),
             incoming: HashMap::new(),
@@ -143,14 +161,31 @@ impl Link {
             lossy: None,
             backlog: Backlog::default(),
             estimate: None,
+            transport_cc: false,
             aimed_bps: (0, 0),
             pending: None,
             again: false,
             next_offer: 1,
-            opened: 0,
+            ended: 0,
+            described: (0, 0),
             asked: [0; 2],
             stale: false,
         }
+    }
+
+    /// Whether the WebRTC stack may see a datagram: what it keeps for every address and SSRC must stay bounded.
+    pub(super) fn admits(&mut self, datagram: &[u8], source: SocketAddr) -> bool {
+        if is_stun(datagram) {
+            return admit(&mut self.sources, source, SOURCES_PER_LINK);
+        }
+        rtp_ssrc(datagram).is_none_or(|ssrc| admit(&mut self.ssrcs, ssrc, SSRCS_PER_LINK))
+    }
+
+    /// The same for the streams a description names.
+    pub(super) fn admits_streams(&mut self, description: &str) -> bool {
+        let named = description.lines().filter_map(|line| line.strip_prefix("a=ssrc:"));
+        let mut ssrcs = named.filter_map(|rest| rest.split(' ').next()?.parse().ok());
+        ssrcs.all(|ssrc| admit(&mut self.ssrcs, ssrc, SSRCS_PER_LINK))
     }
 
     /// Remembers that the client sends from `addr`; answers the address that was forgotten for it.
@@ -160,6 +195,20 @@ impl Link {
         }
         self.addresses.push_back(addr);
         if self.addresses.len() > ADDRESSES_PER_LINK { self.addresses.pop_front() } else { None }
+    }
+
+    /// Takes over an estimate: our own from transport-cc where the client reports that, else what it says itself (REMB).
+    pub(super) fn note_estimate(&mut self, kind: &BweKind) {
+        match *kind {
+            BweKind::Twcc { estimate, can_probe } => {
+                if can_probe || self.transport_cc {
+                    self.estimate = can_probe.then_some(estimate);
+                }
+                self.transport_cc = can_probe;
+            }
+            BweKind::Remb { estimate, .. } if !self.transport_cc => self.estimate = Some(estimate),
+            _ => {}
+        }
     }
 
     /// Tells the estimator what to look for: enough padding to find the next step up, and the whole wish.
@@ -172,10 +221,31 @@ impl Link {
         }
     }
 
+    /// As many of the `missing` sections (sound, pictures) as a description may still gain, so that we do not ask for an
+    /// offer that we would refuse.
+    pub(super) fn clip_to_room(&self, missing: [u32; 2]) -> [u32; 2] {
+        let (sections, bytes) = self.described;
+        let bytes_each = bytes.checked_div(sections).unwrap_or(0).max(1);
+        let most = (SDP_MAX_BYTES / bytes_each).min(SDP_MAX_SECTIONS);
+        let asked = (self.asked[0] + self.asked[1]) as usize;
+        let room = u32::try_from(most.saturating_sub(sections + asked)).unwrap_or(u32::MAX);
+        let audios = missing[0].min(room);
+        [audios, missing[1].min(room - audios)]
+    }
+
     /// The section that carries `track`.
     pub(super) fn section_of(&mut self, track: TrackId) -> Option<&mut Section> {
         self.sections.iter_mut().find(|section| section.track == Some(track))
     }
+}
+
+/// Whether `key` is known, or is still taken in.
+fn admit<K: Eq + Hash>(known: &mut HashSet<K>, key: K, limit: usize) -> bool {
+    if known.len() < limit {
+        known.insert(key);
+        return true;
+    }
+    known.contains(&key)
 }
 
 /// What a participant wants of one track.
@@ -209,5 +279,57 @@ impl Peer {
     pub(super) fn primary(&self) -> LinkId {
         let role = if self.new.subscriber_primary { Role::Subscriber } else { Role::Publisher };
         LinkId { peer: self.new.id, role }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rtp(ssrc: u32) -> Vec<u8> {
+        [&[0x80, 111, 0, 1, 0, 0, 0, 0][..], &ssrc.to_be_bytes(), &[0; 4]].concat()
+    }
+
+    #[test]
+    fn the_newest_report_counts_unless_we_estimate_ourselves() {
+        let mut link = Link::new(&[], None, true, Instant::now());
+        let remb = |kbps| BweKind::Remb { estimate: Bitrate::kbps(kbps), mid: Mid::from("0") };
+        link.note_estimate(&remb(900));
+        link.note_estimate(&remb(300));
+        assert_eq!(link.estimate, Some(Bitrate::kbps(300)), "a path that got worse");
+        link.note_estimate(&BweKind::Twcc { estimate: Bitrate::kbps(700), can_probe: true });
+        link.note_estimate(&remb(100));
+        assert_eq!(link.estimate, Some(Bitrate::kbps(700)));
+        link.note_estimate(&BweKind::Twcc { estimate: Bitrate::kbps(700), can_probe: false });
+        assert_eq!(link.estimate, None, "nothing is sent by which to estimate");
+        link.note_estimate(&remb(200));
+        assert_eq!(link.estimate, Some(Bitrate::kbps(200)));
+    }
+
+    #[test]
+    fn no_more_sections_are_asked_for_than_a_description_may_have() {
+        let mut link = Link::new(&[], None, false, Instant::now());
+        assert_eq!(link.clip_to_room([3, 4]), [3, 4]);
+        link.described = (SDP_MAX_SECTIONS - 5, 200_000);
+        link.asked = [1, 1];
+        assert_eq!(link.clip_to_room([2, 4]), [2, 1], "sound comes first");
+        link.described = (100, 100 * (SDP_MAX_BYTES / 110));
+        link.asked = [0, 0];
+        assert_eq!(link.clip_to_room([0, 400]), [0, 10], "long sections fill it sooner");
+    }
+
+    #[test]
+    fn what_a_client_makes_the_stack_remember_is_bounded() {
+        let mut link = Link::new(&[], None, false, Instant::now());
+        let from = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+        let admitted = (1..5000).filter(|ssrc| link.admits(&rtp(*ssrc), from(1))).count();
+        assert_eq!(admitted, SSRCS_PER_LINK);
+        assert!(link.admits(&rtp(1), from(1)), "what flows goes on");
+        let stun = [0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42];
+        assert_eq!((1..5000).filter(|port| link.admits(&stun, from(*port))).count(), SOURCES_PER_LINK);
+        assert!(link.admits(&stun, from(1)));
+        let report = [0x80, 200, 0, 1, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff];
+        assert!(link.admits(&report, from(1)), "reports are no stream");
+        assert!(link.admits_streams("v=0\r\na=ssrc:1 cname:x\r\n") && !link.admits_streams("a=ssrc:9999 cname:x\n"));
     }
 }

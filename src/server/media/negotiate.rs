@@ -15,8 +15,8 @@ use super::shard::Shard;
 use super::{MediaEvent, PeerId, Published, TrackId};
 use crate::protocol::sdp::{self, Edit, SDP_MAX_SECTIONS, SectionKind};
 
-/// Sections one v0 client is offered over time: then its description is long enough for a fresh start.
-const SECTIONS_MAX: usize = SDP_MAX_SECTIONS / 2;
+/// Sections that may have ended for one v0 client: then its description is worth a fresh start.
+const ENDED_SECTIONS_MAX: usize = SDP_MAX_SECTIONS / 2;
 /// Packets older than this are not sent again.
 const RTX_AGE: Duration = Duration::from_secs(3);
 /// Retransmissions may take this share of what is sent: enough for a path that loses a third.
@@ -31,7 +31,7 @@ impl Shard {
             Ok(answer) => {
                 let mids = self.mids(link);
                 self.tell(MediaEvent::Answered { peer, id, sdp: answer, mids, published: tracks });
-                self.replan = true;
+                self.replan.extend(self.peers.get(&peer).map(Peer::receiving));
             }
             Err(reason) => {
                 self.counters.bad_descriptions.add(1);
@@ -45,9 +45,13 @@ impl Shard {
 
     fn accept_offer(&mut self, id: LinkId, text: &str, published: Vec<Published>) -> Result<String, String> {
         let link = self.links.get_mut(&id).ok_or("the connection is closed")?;
+        if !link.admits_streams(text) {
+            return Err("it names too many streams".to_owned());
+        }
         let offer = SdpOffer::from_sdp_string(text).map_err(|e| e.to_string())?;
         let answer = link.rtc.sdp_api().accept_offer(offer).map_err(|e| e.to_string())?.to_sdp_string();
 
+        link.described = (sdp::sections(text).len(), text.len());
         let found: HashSet<Mid> = published.iter().map(|p| Mid::from(p.mid.as_str())).collect();
         link.published.retain(|mid, _| found.contains(mid));
         link.incoming.clear();
@@ -140,7 +144,7 @@ impl Shard {
         let disabled =
             self.peers.get(&id.peer).and_then(|p| p.subscriptions.get(&track_id)).is_some_and(|s| s.disabled);
         track.add_leg(id, ssrc, pt, disabled);
-        self.replan = true;
+        self.replan.insert(id);
         self.tell(MediaEvent::Bound { peer: id.peer, track: track_id });
     }
 
@@ -185,6 +189,7 @@ impl Shard {
         let needed = |video: bool| unbound.iter().filter(|(_, v)| *v == video).count() as u32;
         let missing = [false, true]
             .map(|video| needed(video).saturating_sub(free(video)).saturating_sub(link.asked[usize::from(video)]));
+        let missing = link.clip_to_room(missing);
         // Free sections that wait for their track need a new offer, too.
         let bindable = [false, true].iter().any(|v| needed(*v) > link.asked[usize::from(*v)] && free(*v) > 0);
         if missing == [0, 0] && !(link.stale || bindable) {
@@ -218,16 +223,18 @@ impl Shard {
         // ended is never used again.
         for section in link.sections.extract_if(.., |section| section.track.is_none()) {
             api.stop_media(section.mid);
+            link.ended += 1;
         }
-        for (track, video) in unbound {
+        // One more carries data. Tracks beyond wait until others end.
+        let room = SDP_MAX_SECTIONS.saturating_sub(1 + link.ended + link.sections.len());
+        for (track, video) in unbound.into_iter().take(room) {
             let kind = if video { MediaKind::Video } else { MediaKind::Audio };
             let mid = api.add_media(kind, Direction::SendOnly, None, None, None);
             link.sections.push(Section { mid, video, track: Some(track), live: false });
-            link.opened += 1;
         }
         let Some((offer, pending)) = api.apply() else { return };
         link.pending = Some((pending, link.next_offer));
-        let exhausted = link.opened > SECTIONS_MAX;
+        let exhausted = link.ended > ENDED_SECTIONS_MAX;
         self.send_offer(id, &offer.to_sdp_string());
         self.step(id, now);
         if exhausted {

@@ -1,12 +1,11 @@
 //! The media thread's loop: datagrams in, packets out, timers, commands, events. Time is read once per turn.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
-use str0m::bwe::BweKind;
 use str0m::config::DtlsCert;
 use str0m::net::{Protocol, Receive};
 use str0m::{Event, IceConnectionState, Input, Output};
@@ -24,6 +23,8 @@ use crate::server::rate::Rate;
 
 /// Datagrams taken in before what they caused is sent: small enough to add no delay, large enough to share the work.
 const BATCH: usize = 32;
+/// Commands carried out per turn, and of those only one session description, which takes long: media comes between.
+const COMMANDS_PER_TURN: usize = 64;
 /// Larger datagrams are nobody's: WebRTC stays below 1500 bytes.
 const DATAGRAM_MAX_BYTES: usize = 1600;
 /// The longest sleep.
@@ -53,13 +54,27 @@ pub(super) struct Shard {
     routes: HashMap<SocketAddr, LinkId>,
     ufrags: HashMap<String, LinkId>,
     pub(super) dirty: Vec<LinkId>,
-    /// Encodings shall be chosen anew in this turn.
-    pub(super) replan: bool,
+    /// Receivers whose sections need negotiating, once the commands that wait are carried out.
+    changed: Vec<PeerId>,
+    /// Receivers whose encodings shall be chosen anew in this turn.
+    pub(super) replan: HashSet<LinkId>,
+    /// When each link wants to be looked at again, the soonest first; as `Link::timeout` says.
+    timers: BTreeSet<(Instant, LinkId)>,
     next_wishes: Instant,
     next_plan: Instant,
     last_plan: Instant,
     next_levels: Instant,
     next_silence: Instant,
+}
+
+/// What came of looking at the commands.
+enum Commands {
+    /// All are carried out.
+    Done,
+    /// There may be more.
+    Waiting,
+    /// The server stops.
+    Stop,
 }
 
 impl Shard {
@@ -88,7 +103,9 @@ impl Shard {
             routes: HashMap::new(),
             ufrags: HashMap::new(),
             dirty: Vec::new(),
-            replan: false,
+            changed: Vec::new(),
+            replan: HashSet::new(),
+            timers: BTreeSet::new(),
             next_wishes: now,
             next_plan: now,
             last_plan: now,
@@ -100,17 +117,19 @@ impl Shard {
     /// Runs until told to stop.
     pub(super) fn run(mut self, inbox: &Receiver<MediaCommand>) {
         let mut buffer = [0; DATAGRAM_MAX_BYTES];
-        let mut readable = false;
+        let mut busy = false;
         loop {
-            if !readable {
+            if !busy {
                 let now = Instant::now();
-                let next = self.links.values().map(|link| link.timeout).min().unwrap_or(now + IDLE);
+                let next = self.timers.first().map_or(now + IDLE, |(at, _)| *at);
                 let next = next.min(self.next_wishes).min(now + IDLE);
                 self.socket.wait(next.saturating_duration_since(now));
             }
-            readable = self.take_in(&mut buffer);
-            if self.take_commands(inbox) {
-                break;
+            busy = self.take_in(&mut buffer);
+            match self.take_commands(inbox) {
+                Commands::Waiting => busy = true,
+                Commands::Done => {}
+                Commands::Stop => break,
             }
             let now = Instant::now();
             self.tick(now);
@@ -143,7 +162,7 @@ impl Shard {
         let contents = datagram.try_into().ok()?;
         let input = Input::Receive(now, Receive { proto: Protocol::Udp, source, destination, contents });
         let link = self.links.get_mut(&id)?;
-        if !link.rtc.accepts(&input) {
+        if !link.rtc.accepts(&input) || !link.admits(datagram, source) {
             return None;
         }
         link.heard = now;
@@ -181,10 +200,7 @@ impl Shard {
             match link.rtc.poll_output() {
                 Ok(Output::Transmit(packet)) => self.socket.send(&packet.contents, packet.destination),
                 Ok(Output::Event(event)) => self.on_event(id, event, now),
-                Ok(Output::Timeout(at)) if at > now => {
-                    link.timeout = at;
-                    return;
-                }
+                Ok(Output::Timeout(at)) if at > now => return self.set_timer(id, at),
                 // One packet leaves per step when bandwidth is estimated.
                 Ok(Output::Timeout(_)) => {
                     steps += 1;
@@ -197,6 +213,16 @@ impl Shard {
                 }
                 Err(error) => return self.fail(id, &error.to_string()),
             }
+        }
+    }
+
+    /// A link wants to be looked at again.
+    fn set_timer(&mut self, id: LinkId, at: Instant) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        if link.timeout != at {
+            self.timers.remove(&(link.timeout, id));
+            self.timers.insert((at, id));
+            link.timeout = at;
         }
     }
 
@@ -218,11 +244,7 @@ impl Shard {
             }
             Event::EgressBitrateEstimate(kind) => {
                 if let Some(link) = self.links.get_mut(&id) {
-                    link.estimate = match kind {
-                        BweKind::Twcc { estimate, can_probe } => can_probe.then_some(estimate),
-                        BweKind::Remb { estimate, .. } => link.estimate.or(Some(estimate)),
-                        _ => link.estimate,
-                    };
+                    link.note_estimate(&kind);
                 }
             }
             Event::PeerStats(stats) => {
@@ -250,23 +272,37 @@ impl Shard {
         }
     }
 
-    /// Carries out what signalling asks; answers whether to stop.
-    fn take_commands(&mut self, inbox: &Receiver<MediaCommand>) -> bool {
-        let mut changed = Vec::new();
-        let stop = loop {
+    /// Carries out what signalling asks.
+    fn take_commands(&mut self, inbox: &Receiver<MediaCommand>) -> Commands {
+        let mut changed = std::mem::take(&mut self.changed);
+        let mut outcome = Commands::Waiting;
+        for _ in 0..COMMANDS_PER_TURN {
             match inbox.try_recv() {
-                Ok(MediaCommand::Stop) | Err(TryRecvError::Disconnected) => break true,
-                Ok(command) => self.on_command(command, &mut changed),
-                Err(TryRecvError::Empty) => break false,
+                Ok(MediaCommand::Stop) | Err(TryRecvError::Disconnected) => return Commands::Stop,
+                Ok(command) => {
+                    let long = matches!(command, MediaCommand::Offer { .. } | MediaCommand::Answer { .. });
+                    self.on_command(command, &mut changed);
+                    if long {
+                        break;
+                    }
+                }
+                Err(TryRecvError::Empty) => {
+                    outcome = Commands::Done;
+                    break;
+                }
             }
-        };
-        let now = Instant::now();
+        }
         changed.sort_unstable();
         changed.dedup();
+        if matches!(outcome, Commands::Waiting) {
+            self.changed = changed;
+            return outcome;
+        }
+        let now = Instant::now();
         for peer in changed {
             self.renegotiate(peer, now);
         }
-        stop
+        outcome
     }
 
     /// `changed` collects the receivers whose sections need negotiating.
@@ -312,6 +348,7 @@ impl Shard {
             let link_id = LinkId { peer: id, role: *role };
             let link = Link::new(&self.candidates, self.cert.as_ref(), peer.receiving() == link_id, now);
             self.ufrags.insert(link.ufrag.clone(), link_id);
+            self.timers.insert((link.timeout, link_id));
             self.links.insert(link_id, link);
         }
         self.rooms.entry(peer.new.room).or_default().push(id);
@@ -375,7 +412,7 @@ impl Shard {
         if let Some(track) = self.tracks.get_mut(&track_id) {
             track.set_disabled(receiving, disabled);
         }
-        self.replan = true;
+        self.replan.insert(receiving);
     }
 
     /// Says goodbye to a client and forgets the connection.
@@ -391,6 +428,7 @@ impl Shard {
             }
         }
         let Some(link) = self.links.remove(&id) else { return };
+        self.timers.remove(&(link.timeout, id));
         self.ufrags.retain(|_, owner| *owner != id);
         for addr in &link.addresses {
             if self.routes.get(addr) == Some(&id) {
@@ -406,8 +444,9 @@ impl Shard {
         self.counters.failed_links.add(1);
         if let Some(link) = self.links.get_mut(&id) {
             link.rtc.disconnect();
-            link.timeout = Instant::now() + Duration::from_secs(3600);
+            link.connected = false;
         }
+        self.set_timer(id, Instant::now() + Duration::from_secs(3600));
         self.lose(id.peer, "its connection failed");
     }
 
@@ -446,7 +485,7 @@ impl Shard {
         while let Some(id) = self.dirty.pop() {
             self.step(id, now);
         }
-        let due: Vec<LinkId> = self.links.iter().filter(|(_, link)| link.timeout <= now).map(|(id, _)| *id).collect();
+        let due: Vec<LinkId> = self.timers.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
         for id in due {
             self.step(id, now);
         }
@@ -456,15 +495,18 @@ impl Shard {
     }
 
     fn tick(&mut self, now: Instant) {
-        if self.replan || now >= self.next_plan {
-            if now >= self.next_plan {
-                let elapsed = now.saturating_duration_since(self.last_plan);
-                self.tracks.values_mut().for_each(|track| track.read_rates(elapsed));
-                self.last_plan = now;
-                self.next_plan = now + PLAN_INTERVAL;
-            }
-            self.replan = false;
+        let replan = std::mem::take(&mut self.replan);
+        if now >= self.next_plan {
+            let elapsed = now.saturating_duration_since(self.last_plan);
+            self.tracks.values_mut().for_each(|track| track.read_rates(elapsed));
+            self.last_plan = now;
+            self.next_plan = now + PLAN_INTERVAL;
             self.plan_layers(now);
+            self.next_wishes = now;
+        } else if !replan.is_empty() {
+            for receiver in replan {
+                self.plan_receiver(receiver, now);
+            }
             self.next_wishes = now;
         }
         if now >= self.next_wishes {

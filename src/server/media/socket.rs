@@ -97,6 +97,15 @@ pub(super) fn is_stun(datagram: &[u8]) -> bool {
     datagram.first().is_some_and(|first| *first <= 3)
 }
 
+/// The SSRC of an RTP packet, encrypted or not (RFC 3550 section 5.1); `None` for anything else (RFC 5761, RFC 7983).
+pub(super) fn rtp_ssrc(datagram: &[u8]) -> Option<u32> {
+    let (first, kind) = (*datagram.first()?, *datagram.get(1)?);
+    if !(128..=191).contains(&first) || (192..=223).contains(&kind) {
+        return None;
+    }
+    Some(u32::from_be_bytes(datagram.get(8..12)?.try_into().ok()?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
