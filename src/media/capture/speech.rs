@@ -49,7 +49,7 @@ impl Resonator {
     }
 }
 
-/// Somebody who talks, in no language: mono, 48 000 Hz, about [`SPEAKING_RMS`] while talking, silent in between. The
+/// Somebody who talks, in no language: mono, 48 000 Hz, 0.075 RMS while talking, silent in between. The
 /// syllables are those to which [`PortraitSource`](super::PortraitSource) of the same seed moves its lips.
 #[derive(Debug)]
 pub struct SpeechSource {
