@@ -145,7 +145,7 @@ impl ServerProcess {
         let name = std::env::var("LIVEKIT_SERVER").unwrap_or_else(|_| "livekit-server".into());
         let child = Command::new(name)
             .args(["--dev", "--bind", "127.0.0.1", "--port", &port.to_string(), "--node-ip", "127.0.0.1"])
-            .args(["--config-body", &format!("rtc: {{udp_port: {rtc}, tcp_port: {tcp}, enable_loopback_candidate: true}}\nlogging: {{level: error}}")])
+            .args(["--config-body", &format!("rtc: {{udp_port: {rtc}, tcp_port: {tcp}, enable_loopback_candidate: true, stun_servers: [\"127.0.0.1:3478\"]}}\nlogging: {{level: error}}")])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

@@ -95,14 +95,12 @@ impl Track {
         }
     }
 
-    /// Adds a receiver.
+    /// Adds a receiver. Its keyframe is asked for by the plan that follows, and not before its connection stands: one
+    /// that came sooner would be lost on it, and hold up the next.
     pub(super) fn add_leg(&mut self, link: LinkId, ssrc: Ssrc, pt: Pt, disabled: bool) {
         let rewriter = Rewriter::new(if self.video { VIDEO_HZ } else { OPUS_HZ });
         tracing::trace!(receiver = link.peer.0, %ssrc, "leg");
         self.legs.push(Leg { link, ssrc, pt, rewriter, disabled, target: 0, current: None });
-        if self.video {
-            self.layers[0].wish.want();
-        }
     }
 
     /// Someone cannot show the picture until a keyframe comes.
@@ -264,6 +262,9 @@ impl Shard {
 
     pub(super) fn plan_receiver(&mut self, receiver: LinkId, now: Instant) {
         let (Some(link), Some(peer)) = (self.links.get_mut(&receiver), self.peers.get(&receiver.peer)) else { return };
+        if !link.connected {
+            return;
+        }
         let mut ids = Vec::new();
         let mut demands = Vec::new();
         for id in link.sections.iter().filter(|s| s.video && s.live).filter_map(|s| s.track) {

@@ -267,6 +267,7 @@ impl Shard {
                 track.want_keyframe(id);
             }
         }
+        self.replan.insert(id);
         if self.peers.get(&id.peer).is_some_and(|peer| peer.primary() == id) {
             self.tell(MediaEvent::Connected { peer: id.peer });
         }
