@@ -77,7 +77,7 @@ pub struct DemoArgs {
     /// Stop after this long [default: when the window is closed; 30 s without a display].
     #[arg(long)]
     seconds: Option<Span>,
-    /// Folder for room.png and report.json.
+    /// Folder for room.png and report.json [default: none; out without a display].
     #[arg(long)]
     out: Option<PathBuf>,
     /// Port for signalling [default: 7880, or a free one when that is taken].
@@ -88,10 +88,12 @@ pub struct DemoArgs {
 }
 
 pub fn run(args: DemoArgs) -> anyhow::Result<()> {
-    if let Some(out) = &args.out {
+    let offscreen = args.headless || !View::has_display();
+    // What cannot be seen is left behind as a picture.
+    let out = args.out.clone().or_else(|| offscreen.then(|| PathBuf::from("out")));
+    if let Some(out) = &out {
         join::create_out(out)?;
     }
-    let offscreen = args.headless || !View::has_display();
     progress("Opening the room server …");
     let server = start_server(args.port)?;
     let url = server.url();
@@ -115,7 +117,7 @@ pub fn run(args: DemoArgs) -> anyhow::Result<()> {
         login: login(&url, &TokenRequest { admin: true, ..request(me.as_str(), "You") })?,
         publications: vec![own_stream(&me)],
         limit: args.seconds.map(|span| span.0).or(offscreen.then_some(HEADLESS_LIMIT)),
-        out: args.out.clone(),
+        out: out.clone(),
         remote_videos: video_count(args.guests),
         title: "Rotunda".into(),
         progress: Some(Box::new(GuestProgress::new(guests))),
@@ -123,7 +125,7 @@ pub fn run(args: DemoArgs) -> anyhow::Result<()> {
     let report = run.run()?;
     progress("Closing the room.");
     server.shutdown();
-    join::finish(&report, args.out.as_deref())
+    join::finish(&report, out.as_deref())
 }
 
 /// Counts the guests in, for the terminal; holds them in the room as long as it lives.

@@ -145,7 +145,15 @@ fn call_without_room(
 /// Makes the folder for results, before a call is spent on it.
 pub fn create_out(out: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(out)
-        .with_context(|| format!("cannot make the folder {}: choose another --out", out.display()))
+        .with_context(|| format!("cannot make the folder {}: choose another --out", out.display()))?;
+    // An earlier call's picture must not pass for this one's.
+    let picture = out.join("room.png");
+    match std::fs::remove_file(&picture) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot replace {}: choose another --out", picture.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Writes the report and turns a call that did not work into an error.
@@ -155,6 +163,10 @@ pub fn finish(report: &Report, out: Option<&Path>) -> anyhow::Result<()> {
         std::fs::write(&path, serde_json::to_string_pretty(report)? + "\n")
             .with_context(|| format!("cannot write {}", path.display()))?;
         say(format_args!("report  {}", path.display()));
+        let picture = out.join("room.png");
+        if picture.exists() {
+            say(format_args!("picture {}", picture.display()));
+        }
     }
     for stream in &report.streams {
         say(summary(stream));
