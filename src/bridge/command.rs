@@ -113,7 +113,7 @@ pub struct PlayQuality {
 pub struct DataMessage {
     /// The topic; ours start with `rotunda.`.
     pub topic: String,
-    /// At most [`crate::model::limits::DATA_PACKET_MAX_BYTES`].
+    /// The whole packet, with topic and addressees, has at most [`crate::model::limits::DATA_PACKET_MAX_BYTES`].
     pub payload: Vec<u8>,
     /// Ordered and repeated until it arrives, or sent once.
     pub reliable: bool,
