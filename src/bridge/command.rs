@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::media::{AudioSource, VideoSource};
-use crate::model::{MediaKind, RoomId, StreamId, StreamKind, UserId};
+use crate::model::{MediaKind, RoomId, SoundProcessing, StreamId, StreamKind, UserId, VideoCodec};
 
 /// A wish, carried out in order by the engine's task. What comes of it is told by events.
 #[derive(Debug)]
@@ -26,6 +26,29 @@ pub enum RoomCommand {
         /// Muted or not.
         muted: bool,
     },
+    /// Let another camera, screen or file feed the picture of an own stream; what is published stays published.
+    SwitchVideo {
+        /// An own stream with a picture.
+        stream: StreamId,
+        /// What feeds it from now on.
+        source: Box<dyn VideoSource>,
+    },
+    /// Let another microphone or file feed the sound of an own stream.
+    SwitchAudio {
+        /// An own stream with sound.
+        stream: StreamId,
+        /// What feeds it from now on.
+        source: Box<dyn AudioSource>,
+    },
+    /// Change what stands beside an own stream.
+    SetExtraInfo {
+        /// An own stream.
+        stream: StreamId,
+        /// At most [`crate::model::limits::EXTRA_INFO_MAX_BYTES`].
+        extra_info: String,
+    },
+    /// A fresh token for this room and user, used from the next connection on.
+    RenewToken(String),
     /// Play a stream of the room (all are played by themselves unless the login says otherwise).
     StartPlaying(StreamId),
     /// Stop playing a stream.
@@ -76,7 +99,9 @@ pub struct PublishRequest {
     /// The picture.
     pub video: Option<(Box<dyn VideoSource>, VideoOptions)>,
     /// The sound.
-    pub audio: Option<Box<dyn AudioSource>>,
+    pub audio: Option<(Box<dyn AudioSource>, AudioOptions)>,
+    /// What stands beside the stream for everyone, at most [`crate::model::limits::EXTRA_INFO_MAX_BYTES`].
+    pub extra_info: String,
 }
 
 impl fmt::Debug for PublishRequest {
@@ -85,7 +110,8 @@ impl fmt::Debug for PublishRequest {
             .field("stream", &self.stream)
             .field("kind", &self.kind)
             .field("video", &self.video.as_ref().map(|(source, options)| (source.format(), options)))
-            .field("audio", &self.audio.is_some())
+            .field("audio", &self.audio.as_ref().map(|(_, options)| options))
+            .field("extra_info", &self.extra_info)
             .finish()
     }
 }
@@ -93,8 +119,40 @@ impl fmt::Debug for PublishRequest {
 /// How a picture is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VideoOptions {
-    /// Highest bitrate, in bit/s.
+    /// How.
+    pub codec: VideoCodec,
+    /// Highest bitrate of all its layers together, in bit/s.
     pub max_bitrate_bps: u32,
+    /// Sent in up to three sizes, of which the server gives everyone the one they need. For cameras.
+    pub simulcast: bool,
+}
+
+impl VideoOptions {
+    /// One VP8 layer of at most this many bit/s.
+    pub const fn single(max_bitrate_bps: u32) -> Self {
+        Self { codec: VideoCodec::Vp8, max_bitrate_bps, simulcast: false }
+    }
+}
+
+/// How sound is processed and encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AudioOptions {
+    /// What is done to it before.
+    pub processing: SoundProcessing,
+    /// Highest bitrate of a channel, in bit/s.
+    pub max_bitrate_bps: u32,
+    /// Send next to nothing while there is silence (Opus DTX).
+    pub dtx: bool,
+    /// Send every packet twice where the server and the way allow it (RFC 2198).
+    pub red: bool,
+}
+
+impl AudioOptions {
+    /// For a microphone.
+    pub const MICROPHONE: Self =
+        Self { processing: SoundProcessing::MICROPHONE, max_bitrate_bps: 48_000, dtx: true, red: true };
+    /// For files, generated sound and the sound of a shared screen: as it is.
+    pub const PLAIN: Self = Self { processing: SoundProcessing::NONE, max_bitrate_bps: 48_000, dtx: false, red: true };
 }
 
 /// Which size of a played picture is wanted.

@@ -103,6 +103,11 @@ pub enum RoomEvent {
         /// Whether it came over the reliable channel.
         reliable: bool,
     },
+    /// The token ends soon: renew it with [`super::RoomCommand::RenewToken`] to be able to come back later.
+    TokenExpiring {
+        /// Seconds that remain.
+        in_secs: u64,
+    },
     /// A command could not be carried out.
     CommandFailed(CallError),
 }

@@ -8,7 +8,7 @@ mod event;
 mod handle;
 mod mailbox;
 
-pub use command::{DataMessage, LoginRequest, PlayQuality, PublishRequest, RoomCommand, VideoOptions};
+pub use command::{AudioOptions, DataMessage, LoginRequest, PlayQuality, PublishRequest, RoomCommand, VideoOptions};
 pub use event::{EventEnvelope, RoomEvent, SessionId};
 pub use handle::{
     COMMAND_CAPACITY, CommandError, EVENT_CAPACITY, EngineHandle, EnginePort, SnapshotCell, engine_channels,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use rotunda::app::{RoomRun, View};
-use rotunda::bridge::{LoginRequest, PublishRequest, VideoOptions};
+use rotunda::bridge::{AudioOptions, LoginRequest, PublishRequest, VideoOptions};
 use rotunda::client::guest::{GuestConfig, Guests, camera_bitrate_bps};
 use rotunda::client::{self, EngineConfig};
 use rotunda::media::audio::AudioOutput;
@@ -217,7 +217,8 @@ fn own_stream(me: &UserId) -> PublishRequest {
     PublishRequest {
         stream: StreamId::derived(me, "camera"),
         kind: StreamKind::Camera,
-        video: Some((source, VideoOptions { max_bitrate_bps: camera_bitrate_bps(format) })),
-        audio: Some(Box::new(SpeechSource::new(join::seed_of(me)))),
+        video: Some((source, VideoOptions::single(camera_bitrate_bps(format)))),
+        audio: Some((Box::new(SpeechSource::new(join::seed_of(me))), AudioOptions::PLAIN)),
+        extra_info: String::new(),
     }
 }

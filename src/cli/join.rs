@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::{ArgGroup, Args};
-use rotunda::bridge::{LoginRequest, PublishRequest, VideoOptions};
+use rotunda::bridge::{AudioOptions, LoginRequest, PublishRequest, VideoOptions};
 use rotunda::client::guest::camera_bitrate_bps;
 use rotunda::client::headless::{HeadlessCall, TICK_EVERY};
 use rotunda::client::report::Report;
@@ -231,20 +231,20 @@ fn publications(args: &JoinArgs, identity: &UserId) -> anyhow::Result<Vec<Publis
         SourceArg::None => None,
         SourceArg::Device(kind, _) => return not_yet(kind),
     };
-    let audio: Option<Box<dyn AudioSource>> = match &args.audio {
-        SourceArg::Test => Some(Box::new(SpeechSource::new(seed_of(identity)))),
-        SourceArg::File(path) => Some(open_audio_file(path)?),
+    let audio: Option<(Box<dyn AudioSource>, AudioOptions)> = match &args.audio {
+        SourceArg::Test => Some((Box::new(SpeechSource::new(seed_of(identity))), AudioOptions::PLAIN)),
+        SourceArg::File(path) => Some((open_audio_file(path)?, AudioOptions::PLAIN)),
         SourceArg::None => None,
         SourceArg::Device(kind, _) => return not_yet(kind),
     };
     let mut publications = Vec::new();
     if video.is_some() || audio.is_some() {
         let video = video.map(|source| {
-            let options = VideoOptions { max_bitrate_bps: camera_bitrate_bps(source.format()) };
+            let options = VideoOptions::single(camera_bitrate_bps(source.format()));
             (source, options)
         });
         let stream = StreamId::derived(identity, "camera");
-        publications.push(PublishRequest { stream, kind: StreamKind::Camera, video, audio });
+        publications.push(PublishRequest { stream, kind: StreamKind::Camera, video, audio, extra_info: String::new() });
     }
     match &args.screen {
         SourceArg::Test => {
@@ -252,8 +252,9 @@ fn publications(args: &JoinArgs, identity: &UserId) -> anyhow::Result<Vec<Publis
             publications.push(PublishRequest {
                 stream: StreamId::derived(identity, "screen"),
                 kind: StreamKind::Screen,
-                video: Some((source, VideoOptions { max_bitrate_bps: SCREEN_BITRATE_BPS })),
+                video: Some((source, VideoOptions::single(SCREEN_BITRATE_BPS))),
                 audio: None,
+                extra_info: String::new(),
             });
         }
         SourceArg::Device(kind, _) => return not_yet(kind),

@@ -8,7 +8,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use super::{EngineConfig, EngineError};
-use crate::bridge::{EngineHandle, LoginRequest, PublishRequest, RoomCommand, RoomEvent, VideoOptions};
+use crate::bridge::{AudioOptions, EngineHandle, LoginRequest, PublishRequest, RoomCommand, RoomEvent, VideoOptions};
 use crate::media::audio::AudioOutput;
 use crate::media::capture::{PageSource, PortraitSource, SpeechSource};
 use crate::media::{VideoFormat, VideoSource};
@@ -186,13 +186,14 @@ fn publications(config: &GuestConfig) -> Vec<PublishRequest> {
     if config.camera.is_some() || config.voice {
         let video = config.camera.map(|format| {
             let source: Box<dyn VideoSource> = Box::new(PortraitSource::new(&config.name, config.seed, format));
-            (source, VideoOptions { max_bitrate_bps: camera_bitrate_bps(format) })
+            (source, VideoOptions::single(camera_bitrate_bps(format)))
         });
         publications.push(PublishRequest {
             stream: StreamId::derived(&config.identity, "camera"),
             kind: StreamKind::Camera,
             video,
-            audio: config.voice.then(|| Box::new(SpeechSource::new(config.seed)) as Box<_>),
+            audio: config.voice.then(|| (Box::new(SpeechSource::new(config.seed)) as Box<_>, AudioOptions::PLAIN)),
+            extra_info: String::new(),
         });
     }
     if let Some(format) = config.page {
@@ -201,8 +202,9 @@ fn publications(config: &GuestConfig) -> Vec<PublishRequest> {
         publications.push(PublishRequest {
             stream: StreamId::derived(&config.identity, "screen"),
             kind: StreamKind::Screen,
-            video: Some((source, VideoOptions { max_bitrate_bps: 1_500_000 })),
+            video: Some((source, VideoOptions::single(1_500_000))),
             audio: None,
+            extra_info: String::new(),
         });
     }
     publications

@@ -434,7 +434,7 @@ impl Samples {
 mod tests {
     use super::*;
     use crate::model::quality::VideoStats;
-    use crate::model::{RoomStateReason, StreamKind, UserInfo};
+    use crate::model::{DeviceState, RoomStateReason, StreamKind, UserInfo};
 
     fn user(id: &str) -> UserInfo {
         UserInfo {

@@ -2,6 +2,7 @@
 //! itself: the call returns when the next frame is due.
 
 use super::frame::{AudioBlock, VideoFrame};
+use crate::model::DeviceState;
 
 /// Size and rate of a source.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,6 +35,16 @@ pub enum CaptureError {
         /// What is wrong, and what would do.
         why: String,
     },
+    /// The device delivers nothing for now, for this reason; the source goes on trying: ask again.
+    #[error("{what} delivers nothing ({}): {why}", state.word())]
+    Interrupted {
+        /// The device.
+        what: String,
+        /// What everyone is told of it.
+        state: DeviceState,
+        /// What to do.
+        why: String,
+    },
 }
 
 /// A source of pictures.
@@ -41,18 +52,20 @@ pub trait VideoSource: Send {
     /// What it delivers. A source may change its size later; every frame carries its own.
     fn format(&self) -> VideoFormat;
 
-    /// Blocks until the next frame is due; `None` when there will be no more.
+    /// Blocks until the next frame is due, for a second at most; `None` when there will be no more.
     ///
     /// # Errors
-    /// [`CaptureError`] when the source broke.
+    /// [`CaptureError::Interrupted`] when nothing comes for now, after which it may be asked again; any other
+    /// [`CaptureError`] when the source broke for good.
     fn next_frame(&mut self) -> Result<Option<VideoFrame>, CaptureError>;
 }
 
 /// A source of sound.
 pub trait AudioSource: Send {
     /// Blocks until the next 10 ms (480 samples a channel, mono or stereo) are due; `None` when there is no more.
+    /// Waits for a second at most.
     ///
     /// # Errors
-    /// [`CaptureError`] when the source broke.
+    /// As [`VideoSource::next_frame`].
     fn next_block(&mut self) -> Result<Option<AudioBlock>, CaptureError>;
 }

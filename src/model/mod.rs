@@ -4,6 +4,7 @@
 pub mod error;
 pub mod ids;
 pub mod limits;
+pub mod media;
 pub mod quality;
 pub mod room;
 pub mod stream;
@@ -11,6 +12,7 @@ pub mod user;
 
 pub use error::{CallError, ErrorCode};
 pub use ids::{IdError, RoomId, StreamId, TrackSid, UserId};
+pub use media::{DeviceState, NoiseSuppression, SoundProcessing, VideoCodec, VideoPreset};
 pub use room::{RoomState, RoomStateReason};
 pub use stream::{EndReason, MediaKind, PlayState, PublishState, StreamInfo, StreamKind, TrackInfo, TrackSource};
 pub use user::UserInfo;

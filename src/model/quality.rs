@@ -68,6 +68,77 @@ pub enum TrackStats {
     Audio(AudioStats),
 }
 
+/// How good a connection or a stream is, as a word for people: 0 is best, as the product's own scale.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grade {
+    /// Nothing to wish for.
+    #[default]
+    Excellent,
+    /// Loss or delay that few notice.
+    Good,
+    /// Noticed.
+    Medium,
+    /// Hardly usable.
+    Poor,
+    /// Nothing gets through.
+    Lost,
+}
+
+/// What became of an own stream in the last three seconds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct PublishQuality {
+    /// Frames per second that the source delivered.
+    pub captured_fps: f32,
+    /// Frames per second that were encoded, of the largest layer that is sent.
+    pub encoded_fps: f32,
+    /// Frames per second handed to the connection, of the same layer.
+    pub sent_fps: f32,
+    /// Size of that layer in pixels; 0 while no picture is sent.
+    pub width: u32,
+    /// See `width`.
+    pub height: u32,
+    /// Layers that are sent now.
+    pub layers: u32,
+    /// Picture payload, in kbit/s, all layers.
+    pub video_kbps: f32,
+    /// Sound payload, in kbit/s.
+    pub audio_kbps: f32,
+    /// Round trip to the server, in ms, once known.
+    pub rtt_ms: Option<f32>,
+    /// Share of packets that the server missed, 0..=1.
+    pub loss: f32,
+    /// All of it in a word.
+    pub grade: Grade,
+}
+
+/// What became of a played stream in the last three seconds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct PlayedQuality {
+    /// Whole frames per second that arrived.
+    pub received_fps: f32,
+    /// Frames per second that were decoded.
+    pub decoded_fps: f32,
+    /// Frames per second that somebody took to show.
+    pub shown_fps: f32,
+    /// Picture payload, in kbit/s.
+    pub video_kbps: f32,
+    /// Sound payload, in kbit/s.
+    pub audio_kbps: f32,
+    /// Round trip to the server, in ms, once known.
+    pub rtt_ms: Option<f32>,
+    /// Share of packets that never came, 0..=1.
+    pub loss: f32,
+    /// From capture to play, in ms, once the sender's clock is known.
+    pub delay_ms: Option<f32>,
+    /// Sound after (positive) or before its picture, in ms, once both clocks are known.
+    pub av_offset_ms: Option<f32>,
+    /// Times the picture stood still since it was first played.
+    pub freezes: u64,
+    /// All of it in a word.
+    pub grade: Grade,
+}
+
 /// The newest figures of the whole engine: replaced, never queued.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EngineSnapshot {
@@ -81,4 +152,14 @@ pub struct EngineSnapshot {
     pub sent_kbps: f32,
     /// Estimated bandwidth towards the server, in kbit/s, once known.
     pub send_bandwidth_kbps: Option<f32>,
+    /// Who speaks, loudest first.
+    pub active_speakers: Vec<UserId>,
+    /// Connection of everyone, this client included, as the server judges it.
+    pub network: BTreeMap<UserId, Grade>,
+    /// People in the room, this client included.
+    pub online: u32,
+    /// Own streams over the last three seconds.
+    pub publishing: BTreeMap<StreamId, PublishQuality>,
+    /// Played streams over the last three seconds.
+    pub playing: BTreeMap<StreamId, PlayedQuality>,
 }

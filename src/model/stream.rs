@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::ids::{StreamId, TrackSid, UserId};
+use super::media::DeviceState;
 
 /// Sound or picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -73,6 +74,12 @@ pub struct StreamInfo {
     pub video: Option<TrackInfo>,
     /// Its sound.
     pub audio: Option<TrackInfo>,
+    /// How the device behind its picture is doing.
+    pub video_state: DeviceState,
+    /// How the device behind its sound is doing.
+    pub audio_state: DeviceState,
+    /// What its owner wrote beside it, at most [`crate::model::limits::EXTRA_INFO_MAX_BYTES`].
+    pub extra_info: String,
 }
 
 impl StreamInfo {

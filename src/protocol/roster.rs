@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use livekit_protocol as proto;
 
 use super::convert::{self, StreamName};
-use crate::model::{EndReason, MediaKind, StreamId, StreamInfo, TrackInfo, UserId, UserInfo};
+use crate::model::{DeviceState, EndReason, MediaKind, StreamId, StreamInfo, TrackInfo, UserId, UserInfo};
 
 /// Participants that are kept; a server that announces more is followed only this far.
 pub const MAX_PARTICIPANTS: usize = 2_000;
@@ -256,6 +256,9 @@ fn place(streams: &mut BTreeMap<StreamId, StreamInfo>, owner: &UserId, id: Strea
         kind,
         video: None,
         audio: None,
+        video_state: DeviceState::On,
+        audio_state: DeviceState::On,
+        extra_info: String::new(),
     });
     match track.kind {
         MediaKind::Video => {

@@ -11,8 +11,8 @@ use rotunda::bridge::{EnginePort, Mailbox, RoomCommand, RoomEvent, SessionId, Vi
 use rotunda::media::capture::PortraitSource;
 use rotunda::media::{VideoFormat, VideoFrame, VideoSource as _};
 use rotunda::model::{
-    MediaKind, RoomState, RoomStateReason, StreamId, StreamInfo, StreamKind, TrackInfo, TrackSid, TrackSource, UserId,
-    UserInfo,
+    DeviceState, MediaKind, RoomState, RoomStateReason, StreamId, StreamInfo, StreamKind, TrackInfo, TrackSid,
+    TrackSource, UserId, UserInfo,
 };
 use rotunda::space::QualityTier;
 

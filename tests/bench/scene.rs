@@ -105,8 +105,9 @@ pub fn publisher(url: &str, room: &str, replay: &Replay) -> anyhow::Result<Engin
     engine.send(RoomCommand::PublishStream(PublishRequest {
         stream: StreamId::new("bench")?,
         kind: StreamKind::Camera,
-        video: Some((Box::new(replay.clone()), VideoOptions { max_bitrate_bps: BITRATE_BPS })),
+        video: Some((Box::new(replay.clone()), VideoOptions::single(BITRATE_BPS))),
         audio: None,
+        extra_info: String::new(),
     }))?;
     let told = wait_for(&mut engine, "the publication", |event| {
         matches!(event, RoomEvent::PublishStateChanged { state, error, .. }

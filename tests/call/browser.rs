@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rotunda::bridge::{DataMessage, PublishRequest, RoomCommand, RoomEvent, VideoFeed, VideoOptions};
+use rotunda::bridge::{AudioOptions, DataMessage, PublishRequest, RoomCommand, RoomEvent, VideoFeed, VideoOptions};
 use rotunda::media::capture::{PortraitSource, SpeechSource};
 use rotunda::media::{VideoFormat, VideoFrame};
 use rotunda::model::{RoomState, RoomStateReason, StreamKind};
@@ -49,8 +49,9 @@ fn guest(server: &ServerHandle, room_name: &str, name: &str) -> Bot {
     bot.send(RoomCommand::PublishStream(PublishRequest {
         stream: stream(&format!("{name}-camera")),
         kind: StreamKind::Camera,
-        video: Some((Box::new(PortraitSource::new(name, 3, format)), VideoOptions { max_bitrate_bps: 500_000 })),
-        audio: Some(Box::new(SpeechSource::new(3))),
+        video: Some((Box::new(PortraitSource::new(name, 3, format)), VideoOptions::single(500_000))),
+        audio: Some((Box::new(SpeechSource::new(3)), AudioOptions::PLAIN)),
+        extra_info: String::new(),
     }));
     bot
 }

@@ -11,8 +11,8 @@ use rotunda::bridge::{
 };
 use rotunda::media::{ColourSpace, VideoFrame};
 use rotunda::model::{
-    EndReason, MediaKind, RoomState, RoomStateReason, StreamId, StreamInfo, StreamKind, TrackInfo, TrackSid,
-    TrackSource, UserId, UserInfo,
+    DeviceState, EndReason, MediaKind, RoomState, RoomStateReason, StreamId, StreamInfo, StreamKind, TrackInfo,
+    TrackSid, TrackSource, UserId, UserInfo,
 };
 
 /// The engine's end of the bridge, played by hand.
@@ -57,6 +57,9 @@ pub fn stream(id: &str, owner: &str, kind: StreamKind, muted: bool) -> StreamInf
         kind,
         video: Some(track("v", MediaKind::Video, source)),
         audio: (!screen).then(|| track("a", MediaKind::Audio, TrackSource::Microphone)),
+        video_state: DeviceState::On,
+        audio_state: DeviceState::On,
+        extra_info: String::new(),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{Call, CallEnd, Flow, LinkEnd};
 use crate::bridge::RoomCommand;
 use crate::client::link::Link;
+use crate::model::{CallError, ErrorCode};
 
 impl Call<'_> {
     /// Carries a command out, or says why not; `None` means that the application is gone.
@@ -19,6 +20,11 @@ impl Call<'_> {
             RoomCommand::SetPlayQuality { stream, quality } => self.set_play_quality(link, &stream, quality).await,
             RoomCommand::SendData(message) => self.send_data(link, message).await,
             RoomCommand::SendChat(text) => self.send_chat(link, text).await,
+            RoomCommand::SwitchVideo { stream, source } => self.switch_video(&stream, source).await,
+            RoomCommand::SwitchAudio { stream, source } => self.switch_audio(&stream, source).await,
+            RoomCommand::SetExtraInfo { .. } | RoomCommand::RenewToken(_) => {
+                self.refuse(CallError::new(ErrorCode::WrongState, "not carried out yet")).await;
+            }
         }
         Ok(())
     }

@@ -27,7 +27,7 @@ use self::publishing::Publication;
 use self::snapshot::Levels;
 use super::MediaHub;
 use super::link::{Dialed, Inbound, Link, PeerEvent, Signal};
-use super::publish::SourceEnded;
+use super::publish::SourceNews;
 use super::reasons;
 use crate::bridge::{EnginePort, LoginRequest, RoomCommand, RoomEvent, SessionId};
 use crate::model::{CallError, RoomState, RoomStateReason, StreamId, UserInfo};
@@ -36,8 +36,8 @@ use crate::protocol::roster::Roster;
 
 /// How often figures are refreshed, rates adapted and deadlines looked at.
 const TICK: Duration = Duration::from_millis(200);
-/// Sources that ended and wait to be noticed; their threads wait with them.
-const SOURCE_END_CAPACITY: usize = 16;
+/// News of sources that wait to be noticed; their threads wait with them.
+const SOURCE_NEWS_CAPACITY: usize = 16;
 
 /// How a call ended.
 pub(super) enum CallEnd {
@@ -76,8 +76,8 @@ pub(super) struct Call<'a> {
     remotes: HashMap<String, Remote>,
     messages: Messages,
     levels: Levels,
-    source_ends: mpsc::Receiver<SourceEnded>,
-    source_end: mpsc::Sender<SourceEnded>,
+    source_news: mpsc::Receiver<SourceNews>,
+    source_teller: mpsc::Sender<SourceNews>,
     next_serial: u64,
 }
 
@@ -86,14 +86,14 @@ enum Step {
     Signal(Signal),
     Peer(Option<PeerEvent>),
     Data(Option<Box<Inbound>>),
-    SourceEnded(SourceEnded),
+    Source(SourceNews),
     Tick,
 }
 
 impl<'a> Call<'a> {
     /// A call that has a link but has not begun.
     pub(super) fn new(port: &'a mut EnginePort, hub: Arc<MediaHub>, session: SessionId, request: LoginRequest) -> Self {
-        let (source_end, source_ends) = mpsc::channel(SOURCE_END_CAPACITY);
+        let (source_teller, source_news) = mpsc::channel(SOURCE_NEWS_CAPACITY);
         Self {
             port,
             hub,
@@ -106,8 +106,8 @@ impl<'a> Call<'a> {
             remotes: HashMap::new(),
             messages: Messages::default(),
             levels: Levels::default(),
-            source_ends,
-            source_end,
+            source_news,
+            source_teller,
             next_serial: 1,
         }
     }
@@ -183,7 +183,7 @@ impl<'a> Call<'a> {
                 signal = link.signals.next() => Step::Signal(signal),
                 event = link.peer_events.next() => Step::Peer(event),
                 data = link.inbound.recv() => Step::Data(data.map(Box::new)),
-                Some(ended) = self.source_ends.recv() => Step::SourceEnded(ended),
+                Some(news) = self.source_news.recv() => Step::Source(news),
                 _ = ticks.tick() => Step::Tick,
             };
             let flow = match step {
@@ -193,7 +193,7 @@ impl<'a> Call<'a> {
                 Step::Peer(event) => self.peer_event(link, event).await,
                 Step::Data(Some(data)) => self.data(link, *data).await,
                 Step::Data(None) => Err(LinkEnd::Lost("the data channels closed".to_owned())),
-                Step::SourceEnded(ended) => self.source_ended(link, ended).await,
+                Step::Source(news) => self.source_spoke(link, news).await,
                 Step::Tick => self.tick(link).await,
             };
             if let Err(end) = flow {

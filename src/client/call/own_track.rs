@@ -14,15 +14,19 @@ use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::rtp_transceiver::RtpTransceiver;
 
 use crate::client::link::{Link, LinkError, OwnedTask, is_audio_level};
-use crate::client::publish::{Gate, SEND_QUEUE, Sink, hear_requests, send};
-use crate::model::{MediaKind, StreamId, StreamKind, TrackInfo, TrackSid};
+use crate::client::publish::{Gate, SEND_QUEUE, Sink, SourceSwitch, hear_requests, send};
+use crate::model::{DeviceState, MediaKind, StreamId, StreamKind, TrackInfo, TrackSid};
 use crate::protocol::convert;
 
 /// One own track.
 pub(super) struct OwnTrack {
     pub(super) media: MediaKind,
     pub(super) gate: Arc<Gate>,
+    /// Where another source is left for its capture thread.
+    pub(super) switch: SourceSwitch,
     pub(super) muted: bool,
+    /// How the device behind it is doing.
+    pub(super) device: DeviceState,
     /// Size and rate announced; zeros for sound.
     pub(super) width: u32,
     pub(super) height: u32,
@@ -46,8 +50,16 @@ struct Linked {
 
 impl OwnTrack {
     /// A track that is on no link yet.
-    pub(super) fn new(media: MediaKind, gate: Arc<Gate>, width: u32, height: u32, max_bitrate_bps: u32) -> Self {
-        Self { media, gate, muted: false, width, height, max_bitrate_bps, named: None, linked: None }
+    pub(super) fn new(
+        media: MediaKind,
+        gate: Arc<Gate>,
+        switch: SourceSwitch,
+        width: u32,
+        height: u32,
+        max_bitrate_bps: u32,
+    ) -> Self {
+        let device = DeviceState::On;
+        Self { media, gate, switch, muted: false, device, width, height, max_bitrate_bps, named: None, linked: None }
     }
 
     /// Asks the server to take the track.

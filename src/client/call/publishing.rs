@@ -10,10 +10,11 @@ use super::own_track::OwnTrack;
 use super::{Call, Flow, LinkEnd};
 use crate::bridge::{PublishRequest, RoomEvent, VideoFeed};
 use crate::client::link::{Link, LinkError};
-use crate::client::publish::{self, Gate, SourceEnd, SourceEnded, SourceReport};
+use crate::client::publish::{self, Gate, SourceNews, SourceReport, SourceSlot, SourceSwitch, SourceWord};
+use crate::media::{AudioSource, VideoSource};
 use crate::model::limits::MAX_PUBLISHED_STREAMS;
 use crate::model::{
-    CallError, EndReason, ErrorCode, MediaKind, PublishState, StreamId, StreamInfo, StreamKind, UserId,
+    CallError, DeviceState, EndReason, ErrorCode, MediaKind, PublishState, StreamId, StreamInfo, StreamKind, UserId,
 };
 use crate::protocol::convert;
 
@@ -54,6 +55,17 @@ impl Publication {
             kind: self.kind,
             video: track(MediaKind::Video),
             audio: track(MediaKind::Audio),
+            video_state: self.device_state(MediaKind::Video),
+            audio_state: self.device_state(MediaKind::Audio),
+            extra_info: String::new(),
+        }
+    }
+
+    fn device_state(&self, media: MediaKind) -> DeviceState {
+        match self.tracks.iter().find(|track| track.media == media) {
+            None => DeviceState::Off,
+            Some(track) if track.muted => DeviceState::Muted,
+            Some(track) => track.device,
         }
     }
 
@@ -119,7 +131,7 @@ impl Call<'_> {
         let serial = self.next_serial;
         self.next_serial += 1;
         let report =
-            |media| SourceReport { stream: request.stream.clone(), media, serial, to: self.source_end.clone() };
+            |media| SourceReport { stream: request.stream.clone(), media, serial, to: self.source_teller.clone() };
         let failed = |error: std::io::Error| {
             CallError::new(ErrorCode::CaptureFailed, format!("no thread for capturing ({error}): close other programs"))
         };
@@ -133,11 +145,12 @@ impl Call<'_> {
             state: PublishState::Requesting,
         };
         if let Some((source, options)) = request.video {
-            let gate = Arc::new(Gate::default());
+            let (gate, slot) = (Arc::new(Gate::default()), SourceSlot::default());
             let format = source.format();
             let track = OwnTrack::new(
                 MediaKind::Video,
                 Arc::clone(&gate),
+                SourceSwitch::Video(slot.clone()),
                 format.width,
                 format.height,
                 options.max_bitrate_bps,
@@ -145,13 +158,16 @@ impl Call<'_> {
             let report = report(MediaKind::Video);
             publication.tracks.push(track);
             publication.preview = Some(
-                publish::start_video(&self.hub.name, source, options, request.kind, gate, report).map_err(failed)?,
+                publish::start_video(&self.hub.name, source, options, request.kind, gate, slot, report)
+                    .map_err(failed)?,
             );
         }
-        if let Some(source) = request.audio {
-            let gate = Arc::new(Gate::default());
-            publication.tracks.push(OwnTrack::new(MediaKind::Audio, Arc::clone(&gate), 0, 0, 0));
-            publish::start_audio(&self.hub.name, source, gate, report(MediaKind::Audio)).map_err(failed)?;
+        if let Some((source, options)) = request.audio {
+            let (gate, slot) = (Arc::new(Gate::default()), SourceSlot::default());
+            let switch = SourceSwitch::Audio(slot.clone());
+            publication.tracks.push(OwnTrack::new(MediaKind::Audio, Arc::clone(&gate), switch, 0, 0, 0));
+            publish::start_audio(&self.hub.name, source, options, gate, slot, report(MediaKind::Audio))
+                .map_err(failed)?;
         }
         Ok(publication)
     }
@@ -335,15 +351,22 @@ impl Call<'_> {
         self.publish_state(stream, PublishState::NoPublish, error).await;
     }
 
-    /// A source ended by itself: its track ends, and with the last one the stream.
-    pub(super) async fn source_ended(&mut self, link: &mut Link, ended: SourceEnded) -> Flow {
-        let SourceEnded { stream, media, serial, end } = ended;
+    /// A source ended by itself: its track ends, and with the last one the stream. Or its device came or went.
+    pub(super) async fn source_spoke(&mut self, link: &mut Link, news: SourceNews) -> Flow {
+        let SourceNews { stream, media, serial, word } = news;
         let Some(publication) = self.own.get_mut(&stream).filter(|publication| publication.serial == serial) else {
             return Ok(());
         };
-        let error = match end {
-            SourceEnd::Finished => None,
-            SourceEnd::Failed(error) => Some(error),
+        let error = match word {
+            SourceWord::State(state) => {
+                if let Some(track) = publication.track(media) {
+                    track.device = state;
+                }
+                self.tell_own_updated(&stream).await;
+                return Ok(());
+            }
+            SourceWord::Finished => None,
+            SourceWord::Failed(error) => Some(error),
         };
         if publication.tracks.len() <= 1 {
             return self.end_own(link, &stream, EndReason::Stopped, error).await;
@@ -359,6 +382,22 @@ impl Call<'_> {
             self.refuse(error).await;
         }
         Ok(())
+    }
+
+    /// Lets another source feed the picture of an own stream.
+    pub(super) async fn switch_video(&mut self, stream: &StreamId, source: Box<dyn VideoSource>) {
+        match self.own.get_mut(stream).and_then(|publication| publication.track(MediaKind::Video)) {
+            Some(OwnTrack { switch: SourceSwitch::Video(slot), .. }) => slot.put(source),
+            _ => self.refuse(not_published(stream)).await,
+        }
+    }
+
+    /// Lets another source feed the sound of an own stream.
+    pub(super) async fn switch_audio(&mut self, stream: &StreamId, source: Box<dyn AudioSource>) {
+        match self.own.get_mut(stream).and_then(|publication| publication.track(MediaKind::Audio)) {
+            Some(OwnTrack { switch: SourceSwitch::Audio(slot), .. }) => slot.put(source),
+            _ => self.refuse(not_published(stream)).await,
+        }
     }
 
     /// Mutes or unmutes an own track.

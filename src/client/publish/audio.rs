@@ -7,16 +7,15 @@ use bytes::Bytes;
 use rtc::rtp;
 
 use super::gate::{Gate, Sink};
-use super::{SourceEnd, SourceReport};
+use super::{SourceReport, SourceSlot, SourceWord};
+use crate::bridge::AudioOptions;
 use crate::media::codec::opus::OpusEncoder;
 use crate::media::frame::{SAMPLES_10MS, rms};
-use crate::media::{AudioBlock, AudioSource};
-use crate::model::{CallError, ErrorCode};
+use crate::media::{AudioBlock, AudioSource, CaptureError};
+use crate::model::{CallError, DeviceState, ErrorCode};
 
 /// Samples per channel in one packet: 20 ms.
 const PACKET_SAMPLES: usize = 2 * SAMPLES_10MS;
-/// 48 kbit/s a channel.
-const BITRATE_PER_CHANNEL_BPS: i32 = 48_000;
 /// Level above which a packet counts as voice, root mean square.
 const VOICE_LEVEL: f32 = 0.01;
 /// Quietest level the header extension can say, in -dBov.
@@ -25,39 +24,57 @@ const SILENCE_DBOV: u8 = 127;
 /// What a capture thread works with.
 pub(super) struct AudioThread {
     pub(super) source: Box<dyn AudioSource>,
+    pub(super) options: AudioOptions,
     pub(super) gate: Arc<Gate>,
+    pub(super) slot: SourceSlot<dyn AudioSource>,
     pub(super) report: SourceReport,
 }
 
 impl AudioThread {
     /// Runs until the source ends or the gate stops it.
     pub(super) fn run(mut self) {
-        let mut encoding = Encoding::new();
+        let mut encoding = Encoding::new(self.options);
+        let mut state = DeviceState::On;
         let end = loop {
             if self.gate.is_stopped() {
                 break None;
             }
+            if let Some(source) = self.slot.take() {
+                self.source = source;
+            }
             match self.source.next_block() {
                 Ok(Some(block)) => {
+                    if state != DeviceState::On {
+                        state = DeviceState::On;
+                        self.report.say(SourceWord::State(state));
+                    }
                     if let Err(error) = encoding.take(&block, &self.gate) {
-                        break Some(SourceEnd::Failed(error));
+                        break Some(SourceWord::Failed(error));
                     }
                 }
-                Ok(None) => break Some(SourceEnd::Finished),
+                Ok(None) => break Some(SourceWord::Finished),
+                Err(CaptureError::Interrupted { what, state: now, why }) => {
+                    if state != now {
+                        tracing::warn!(what, state = now.word(), why, "a device delivers nothing");
+                        state = now;
+                        self.report.say(SourceWord::State(now));
+                    }
+                }
                 Err(error) => {
-                    break Some(SourceEnd::Failed(CallError::new(ErrorCode::CaptureFailed, error.to_string())));
+                    break Some(SourceWord::Failed(CallError::new(ErrorCode::CaptureFailed, error.to_string())));
                 }
             }
         };
         self.gate.set_level(0.0);
         if let Some(end) = end {
-            self.report.send(end);
+            self.report.say(end);
         }
     }
 }
 
 /// The encoder with what runs on from packet to packet.
 struct Encoding {
+    options: AudioOptions,
     encoder: Option<(u8, OpusEncoder)>,
     samples: Vec<f32>,
     encoded: Vec<u8>,
@@ -68,8 +85,9 @@ struct Encoding {
 }
 
 impl Encoding {
-    fn new() -> Self {
+    fn new(options: AudioOptions) -> Self {
         Self {
+            options,
             encoder: None,
             samples: Vec::with_capacity(2 * PACKET_SAMPLES),
             encoded: Vec::new(),
@@ -89,8 +107,11 @@ impl Encoding {
             ));
         }
         if self.encoder.as_ref().is_none_or(|(present, _)| *present != channels) {
-            let encoder = OpusEncoder::new(channels, BITRATE_PER_CHANNEL_BPS * i32::from(channels))
-                .map_err(|error| unusable(&error))?;
+            let encoder = OpusEncoder::new(
+                channels,
+                i32::try_from(self.options.max_bitrate_bps).unwrap_or(i32::MAX / 2) * i32::from(channels),
+            )
+            .map_err(|error| unusable(&error))?;
             self.encoder = Some((channels, encoder));
             self.samples.clear();
         }
@@ -177,7 +198,7 @@ mod tests {
         let gate = Gate::default();
         let (packets, mut sent) = mpsc::channel(1);
         gate.attach(Sink { packets, ssrc: 7, payload_type: 111, level_extension: None });
-        let mut encoding = Encoding::new();
+        let mut encoding = Encoding::new(AudioOptions::PLAIN);
         let block = AudioBlock { samples: vec![0.1; SAMPLES_10MS], channels: 1 };
         let mut headers = Vec::new();
         for _ in 0..2 {
@@ -195,7 +216,7 @@ mod tests {
         let gate = Gate::default();
         let (packets, mut sent) = mpsc::channel(8);
         gate.attach(Sink { packets, ssrc: 7, payload_type: 111, level_extension: Some(3) });
-        let mut encoding = Encoding::new();
+        let mut encoding = Encoding::new(AudioOptions::PLAIN);
         let tone: Vec<f32> = (0..SAMPLES_10MS).map(|n| (n as f32 * 0.1).sin() * 0.5).collect();
         let block = AudioBlock { samples: tone, channels: 1 };
         encoding.take(&block, &gate).unwrap();

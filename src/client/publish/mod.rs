@@ -6,55 +6,94 @@ mod pump;
 mod video;
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
-use crate::bridge::{VideoFeed, VideoOptions};
+use crate::bridge::{AudioOptions, VideoFeed, VideoOptions};
 use crate::media::{AudioSource, VideoSource};
-use crate::model::{CallError, MediaKind, StreamId, StreamKind};
+use crate::model::{CallError, DeviceState, MediaKind, StreamId, StreamKind};
 
 pub(super) use gate::{Gate, SEND_QUEUE, Sink};
 pub(super) use pump::{hear_requests, send};
 
-/// How a source ended by itself.
+/// What a capture thread says of its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum SourceEnd {
-    /// There is no more.
+pub(super) enum SourceWord {
+    /// The device behind it does well, or does not for now.
+    State(DeviceState),
+    /// There is no more: the thread ended.
     Finished,
-    /// It broke.
+    /// It broke for good: the thread ended.
     Failed(CallError),
 }
 
-/// A source that ended by itself.
+/// What happened to a source by itself.
 #[derive(Debug)]
-pub(super) struct SourceEnded {
+pub(super) struct SourceNews {
     /// Whose.
     pub(super) stream: StreamId,
     /// Which.
     pub(super) media: MediaKind,
     /// Which publication of that id, as ids are used again.
     pub(super) serial: u64,
-    /// How.
-    pub(super) end: SourceEnd,
+    /// What.
+    pub(super) word: SourceWord,
 }
 
-/// Tells the actor, from a capture thread, that the source ended.
+/// Tells the actor, from a capture thread, what became of the source.
 pub(super) struct SourceReport {
     pub(super) stream: StreamId,
     pub(super) media: MediaKind,
     pub(super) serial: u64,
-    pub(super) to: mpsc::Sender<SourceEnded>,
+    pub(super) to: mpsc::Sender<SourceNews>,
 }
 
 impl SourceReport {
     /// Waits while the actor is busy; silent when it is gone.
-    fn send(self, end: SourceEnd) {
-        let Self { stream, media, serial, to } = self;
-        if to.blocking_send(SourceEnded { stream, media, serial, end }).is_err() {
-            tracing::debug!("a source ended after the call");
+    fn say(&self, word: SourceWord) {
+        let (stream, media, serial) = (self.stream.clone(), self.media, self.serial);
+        if self.to.blocking_send(SourceNews { stream, media, serial, word }).is_err() {
+            tracing::debug!("a source spoke after the call");
         }
     }
+}
+
+/// A source that waits for the capture thread of its track, which takes it in place of the one it has.
+#[derive(Debug)]
+pub(super) struct SourceSlot<S: ?Sized>(Arc<Mutex<Option<Box<S>>>>);
+
+impl<S: ?Sized> Clone for SourceSlot<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<S: ?Sized> Default for SourceSlot<S> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<S: ?Sized> SourceSlot<S> {
+    /// Leaves a source; one that still waited is dropped.
+    pub(super) fn put(&self, source: Box<S>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(source);
+    }
+
+    /// The source that waits.
+    fn take(&self) -> Option<Box<S>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Where a fresh source for a track is left.
+#[derive(Clone, Debug)]
+pub(super) enum SourceSwitch {
+    /// The track is a picture.
+    Video(SourceSlot<dyn VideoSource>),
+    /// The track is sound.
+    Audio(SourceSlot<dyn AudioSource>),
 }
 
 /// Starts the capture thread of a picture; gives the feed its frames show up in.
@@ -64,11 +103,12 @@ pub(super) fn start_video(
     options: VideoOptions,
     kind: StreamKind,
     gate: Arc<Gate>,
+    slot: SourceSlot<dyn VideoSource>,
     report: SourceReport,
 ) -> io::Result<VideoFeed> {
     let preview = VideoFeed::default();
     gate.set_bitrate(options.max_bitrate_bps);
-    let thread = video::VideoThread { source, options, kind, gate, preview: preview.clone(), report };
+    let thread = video::VideoThread { source, options, kind, gate, slot, preview: preview.clone(), report };
     std::thread::Builder::new().name(format!("{engine}-cam")).spawn(move || thread.run())?;
     Ok(preview)
 }
@@ -77,10 +117,12 @@ pub(super) fn start_video(
 pub(super) fn start_audio(
     engine: &str,
     source: Box<dyn AudioSource>,
+    options: AudioOptions,
     gate: Arc<Gate>,
+    slot: SourceSlot<dyn AudioSource>,
     report: SourceReport,
 ) -> io::Result<()> {
-    let thread = audio::AudioThread { source, gate, report };
+    let thread = audio::AudioThread { source, options, gate, slot, report };
     std::thread::Builder::new().name(format!("{engine}-mic")).spawn(move || thread.run())?;
     Ok(())
 }

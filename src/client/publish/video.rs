@@ -8,12 +8,12 @@ use bytes::Bytes;
 use rtc::rtp;
 
 use super::gate::{Gate, Sink};
-use super::{SourceEnd, SourceReport};
+use super::{SourceReport, SourceSlot, SourceWord};
 use crate::bridge::{VideoFeed, VideoOptions};
 use crate::media::assembly::Vp8Packetiser;
 use crate::media::codec::vp8::{Vp8Encoder, Vp8EncoderConfig};
-use crate::media::{VideoFrame, VideoSource};
-use crate::model::{CallError, ErrorCode, StreamKind};
+use crate::media::{CaptureError, VideoFrame, VideoSource};
+use crate::model::{CallError, DeviceState, ErrorCode, StreamKind};
 
 /// Payload of one packet, in bytes: fits 1200 with RTP header and extensions.
 const MAX_PAYLOAD_BYTES: usize = 1150;
@@ -33,6 +33,7 @@ pub(super) struct VideoThread {
     pub(super) kind: StreamKind,
     pub(super) gate: Arc<Gate>,
     pub(super) preview: VideoFeed,
+    pub(super) slot: SourceSlot<dyn VideoSource>,
     pub(super) report: SourceReport,
 }
 
@@ -40,27 +41,42 @@ impl VideoThread {
     /// Runs until the source ends or the gate stops it.
     pub(super) fn run(mut self) {
         let mut encoding = Encoding::new();
+        let mut state = DeviceState::On;
         let end = loop {
             if self.gate.is_stopped() {
                 break None;
             }
+            if let Some(source) = self.slot.take() {
+                self.source = source;
+            }
             match self.source.next_frame() {
                 Ok(Some(frame)) => {
+                    if state != DeviceState::On {
+                        state = DeviceState::On;
+                        self.report.say(SourceWord::State(state));
+                    }
                     let frame = Arc::new(frame);
                     self.preview.put(Arc::clone(&frame));
                     if let Err(error) = self.send(&mut encoding, &frame) {
-                        break Some(SourceEnd::Failed(error));
+                        break Some(SourceWord::Failed(error));
                     }
                 }
-                Ok(None) => break Some(SourceEnd::Finished),
+                Ok(None) => break Some(SourceWord::Finished),
+                Err(CaptureError::Interrupted { what, state: now, why }) => {
+                    if state != now {
+                        tracing::warn!(what, state = now.word(), why, "a device delivers nothing");
+                        state = now;
+                        self.report.say(SourceWord::State(now));
+                    }
+                }
                 Err(error) => {
-                    break Some(SourceEnd::Failed(CallError::new(ErrorCode::CaptureFailed, error.to_string())));
+                    break Some(SourceWord::Failed(CallError::new(ErrorCode::CaptureFailed, error.to_string())));
                 }
             }
         };
         self.preview.close();
         if let Some(end) = end {
-            self.report.send(end);
+            self.report.say(end);
         }
     }
 

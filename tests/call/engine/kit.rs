@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rotunda::bridge::{EngineHandle, LoginRequest, PublishRequest, RoomCommand, RoomEvent, VideoFeed, VideoOptions};
+use rotunda::bridge::{
+    AudioOptions, EngineHandle, LoginRequest, PublishRequest, RoomCommand, RoomEvent, VideoFeed, VideoOptions,
+};
 use rotunda::client::{EngineConfig, start};
 use rotunda::media::audio::AudioOutput;
 use rotunda::media::{AudioBlock, AudioSource, CaptureError, ColourSpace, VideoFormat, VideoFrame, VideoSource};
@@ -219,8 +221,9 @@ impl Bot {
         self.send(RoomCommand::PublishStream(PublishRequest {
             stream: stream(id),
             kind: StreamKind::Camera,
-            video: Some((Box::new(Picture::new(luma)), VideoOptions { max_bitrate_bps: 400_000 })),
-            audio: Some(Box::new(Tone::new(0.3))),
+            video: Some((Box::new(Picture::new(luma)), VideoOptions::single(400_000))),
+            audio: Some((Box::new(Tone::new(0.3)), AudioOptions::PLAIN)),
+            extra_info: String::new(),
         }));
     }
 }
