@@ -4,10 +4,14 @@
 #![allow(clippy::print_stdout, reason = "figures are shown beside a test's result")]
 
 mod browser;
-mod browser_driver;
 mod cli;
+#[path = "../common/mod.rs"]
+mod common;
 mod engine;
 mod fake_engine;
 mod forwarding;
+mod relay;
 mod room;
 mod server;
+
+use common::browser_driver;
