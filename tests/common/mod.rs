@@ -4,3 +4,4 @@
 
 pub mod browser_driver;
 pub mod relay;
+pub mod servers;
