@@ -1,7 +1,8 @@
-//! Sources of pictures and sound: generated people, a generated page, generated speech, and files. Each paces itself on
-//! the thread that pulls it.
+//! Sources of pictures and sound: screens and windows, generated people, a generated page, generated speech, and files.
+//! Each paces itself on the thread that pulls it.
 
 mod clock;
+mod convert;
 mod pace;
 mod page;
 mod paint;
@@ -9,6 +10,8 @@ mod path;
 mod portrait;
 mod resample;
 mod rhythm;
+mod scale;
+mod screen;
 mod speech;
 mod stage;
 pub mod stamp;
@@ -18,6 +21,7 @@ mod y4m;
 
 pub use page::PageSource;
 pub use portrait::PortraitSource;
+pub use screen::{ScreenInfo, ScreenKind, Screens, THUMBNAIL_WIDTH_PX, Thumbnail};
 pub use speech::SpeechSource;
 pub use stamp::Stamp;
 pub use wav::open_audio_file;
