@@ -1,6 +1,7 @@
-//! Sources of pictures and sound: screens and windows, generated people, a generated page, generated speech, and files.
-//! Each paces itself on the thread that pulls it.
+//! Sources of pictures and sound: cameras, screens and windows, generated people, a generated page, generated speech,
+//! and files. Each paces itself on the thread that pulls it.
 
+mod camera;
 mod clock;
 mod convert;
 mod pace;
@@ -19,6 +20,7 @@ mod text;
 mod wav;
 mod y4m;
 
+pub use camera::{Camera, CameraInfo, list_cameras};
 pub use page::PageSource;
 pub use portrait::PortraitSource;
 pub use screen::{ScreenInfo, ScreenKind, Screens, THUMBNAIL_WIDTH_PX, Thumbnail};
