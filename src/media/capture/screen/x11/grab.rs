@@ -94,10 +94,4 @@ impl Grabber {
         }
         Ok(())
     }
-
-    /// From now on without shared memory.
-    #[cfg(test)]
-    pub fn without_shared_memory() -> Self {
-        Self { refused: true, ..Self::default() }
-    }
 }
