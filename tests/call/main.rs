@@ -10,4 +10,5 @@ mod engine;
 mod fake_engine;
 mod forwarding;
 mod room;
+mod screen;
 mod server;

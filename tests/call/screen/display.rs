@@ -126,7 +126,9 @@ impl Window {
             let (rows, top) = ((pixels.len() / row) as u16, (band * 16) as i16);
             self.conn.put_image(ImageFormat::Z_PIXMAP, pixmap, gc, width, rows, 0, top, 0, 24, pixels).unwrap();
         }
-        self.conn.change_window_attributes(self.id, &ChangeWindowAttributesAux::new().background_pixmap(pixmap)).unwrap();
+        self.conn
+            .change_window_attributes(self.id, &ChangeWindowAttributesAux::new().background_pixmap(pixmap))
+            .unwrap();
         self.conn.clear_area(false, self.id, 0, 0, 0, 0).unwrap();
         self.conn.free_gc(gc).unwrap();
         self.sync();

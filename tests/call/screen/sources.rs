@@ -35,7 +35,10 @@ fn screens_and_windows_are_listed_with_titles_and_thumbnails() {
     hidden.hide();
     let list = Screens::of_display(&server.name).list(true).unwrap();
     let monitor = &list[0];
-    assert_eq!((monitor.kind, monitor.width, monitor.height, monitor.is_default), (ScreenKind::Monitor, 800, 600, true));
+    assert_eq!(
+        (monitor.kind, monitor.width, monitor.height, monitor.is_default),
+        (ScreenKind::Monitor, 800, 600, true)
+    );
     assert!(monitor.id.starts_with("screen:"), "{monitor:?}");
     let windows: Vec<_> = list.iter().filter(|info| info.kind == ScreenKind::Window).collect();
     let ids: Vec<String> = windows.iter().map(|info| info.id.clone()).collect();

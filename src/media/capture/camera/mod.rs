@@ -280,10 +280,13 @@ impl VideoSource for Camera {
                 Ok(Word::Fault(fault)) => self.fail(fault),
                 Err(RecvTimeoutError::Disconnected) => self.fail(CameraFault::failed("its driver crashed")),
                 Err(RecvTimeoutError::Timeout) => {
-                    self.trouble = stalled();
-                    self.trouble_of.clone_from(&worker.id);
+                    // A camera that failed before and has shown nothing since still has the trouble it had.
+                    if !self.resting.contains_key(&worker.id) {
+                        self.trouble = stalled();
+                        self.trouble_of.clone_from(&worker.id);
+                    }
                     if self.heard.elapsed() >= self.patience.restart {
-                        self.fail(stalled());
+                        self.fail(self.trouble.clone());
                     }
                     return Err(self.interrupted());
                 }

@@ -17,8 +17,8 @@ use crate::media::source::VideoFormat;
 
 /// Pictures that wait for whoever sends them; the newest replaces the oldest.
 const CAPACITY: usize = 2;
-/// Unreadable pictures in a row after which the camera counts as broken: a second or two.
-const MAX_UNREADABLE: u32 = 30;
+/// Unreadable pictures in a row after which the camera counts as broken: about a second.
+const MAX_UNREADABLE: u32 = 12;
 
 /// What a worker says.
 #[derive(Debug)]
