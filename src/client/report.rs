@@ -217,7 +217,7 @@ impl Recorder {
             RoomEvent::CommandFailed(error) => self.note_error(Some(error)),
             RoomEvent::ChatReceived { .. } => self.chat_messages += 1,
             RoomEvent::DataReceived { .. } => self.data_packets += 1,
-            RoomEvent::UserLeft { .. } | RoomEvent::VideoFeedOpened { .. } => {}
+            RoomEvent::UserLeft { .. } | RoomEvent::VideoFeedOpened { .. } | RoomEvent::TokenExpiring { .. } => {}
         }
     }
 
@@ -462,6 +462,9 @@ mod tests {
                 muted: false,
             }),
             audio: None,
+            video_state: DeviceState::On,
+            audio_state: DeviceState::Off,
+            extra_info: String::new(),
         }
     }
 

@@ -1,6 +1,8 @@
 //! What supplies pictures and sound to a published stream. A source is pulled from a thread of its own and paces
 //! itself: the call returns when the next frame is due.
 
+use std::fmt;
+
 use super::frame::{AudioBlock, VideoFrame};
 use crate::model::DeviceState;
 
@@ -58,6 +60,18 @@ pub trait VideoSource: Send {
     /// [`CaptureError::Interrupted`] when nothing comes for now, after which it may be asked again; any other
     /// [`CaptureError`] when the source broke for good.
     fn next_frame(&mut self) -> Result<Option<VideoFrame>, CaptureError>;
+}
+
+impl fmt::Debug for dyn VideoSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("VideoSource").field(&self.format()).finish()
+    }
+}
+
+impl fmt::Debug for dyn AudioSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AudioSource")
+    }
 }
 
 /// A source of sound.

@@ -11,7 +11,7 @@ use super::messages::{
 use super::roster::{MAX_PARTICIPANTS, MAX_STREAMS, Roster};
 use super::{EngineBridge, RoomStatus};
 use crate::bridge::{RoomEvent, SessionId, VideoFeed};
-use crate::model::{EndReason, RoomState, StreamId, StreamInfo, UserId, UserInfo};
+use crate::model::{CallError, EndReason, ErrorCode, RoomState, StreamId, StreamInfo, UserId, UserInfo};
 use crate::space::participant::{LocalParticipant, Participant};
 use crate::space::settings::SpaceSettings;
 use crate::space::stream::{PublishedBy, StreamFeed, VideoStream};
@@ -129,6 +129,10 @@ impl Room<'_, '_> {
             }
             RoomEvent::DataReceived { from, topic, payload, reliable } => {
                 self.told.data.write(DataReceived { from, topic, payload, reliable });
+            }
+            RoomEvent::TokenExpiring { in_secs } => {
+                let sentence = format!("the token ends in {in_secs} s: ask the room's host for a fresh one");
+                self.told.trouble.write(CallTrouble(CallError::new(ErrorCode::TokenExpired, sentence)));
             }
             RoomEvent::CommandFailed(error) => {
                 self.told.trouble.write(CallTrouble(error));
