@@ -19,6 +19,7 @@ mod fake_engine;
 mod forwarding;
 mod relay;
 mod room;
+mod screen;
 mod server;
 
 use common::browser_driver;
