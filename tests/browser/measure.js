@@ -147,10 +147,8 @@
       tone.connect(gain).connect(to);
       tone.start();
       const plan = () => {
-        const { contextTime, performanceTime } = speaking.getOutputTimestamp();
-        const now = unixMs(performanceTime);
-        const next = Math.ceil((now + 200) / 1000) * 1000;
-        const at = contextTime + (next - now) / 1000;
+        const next = Math.ceil((Date.now() + 200) / 1000) * 1000;
+        const at = speaking.currentTime + (next - unixMs(performance.now())) / 1000;
         gain.gain.setValueAtTime(0.5, at);
         gain.gain.setValueAtTime(0, at + 0.04);
         setTimeout(plan, next - Date.now() + 300);
