@@ -2,7 +2,7 @@
 //! relay sees both from the server's side; beside it the official server in the same place. What the relay's own thread
 //! adds is in both.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use crate::common::relay::{Direction, Relay, Seen};
@@ -82,5 +82,8 @@ fn paired(inward: &[Seen], outward: &[Seen]) -> Vec<f64> {
     };
     let went_in: HashMap<u16, Instant> = inward.iter().map(|seen| (seen.sequence, seen.at)).collect();
     let took = |out: &Seen| Some(out.at.checked_duration_since(*went_in.get(&out.sequence.wrapping_sub(offset))?)?);
-    outward.iter().filter_map(took).map(|took| took.as_secs_f64() * 1000.0).collect()
+    // A packet that was asked for again comes out twice; the first time counts.
+    let mut known = HashSet::new();
+    let fresh = outward.iter().filter(|out| known.insert(out.sequence));
+    fresh.filter_map(took).map(|took| took.as_secs_f64() * 1000.0).collect()
 }

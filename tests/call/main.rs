@@ -21,5 +21,6 @@ mod relay;
 mod room;
 mod screen;
 mod server;
+mod soak;
 
 use common::browser_driver;
