@@ -58,7 +58,10 @@ fn screens(screens: &[ScreenInfo], kind: ScreenKind) -> Vec<String> {
 
 fn as_json(devices: &Devices) -> Value {
     let sound = |devices: &[AudioDeviceInfo]| -> Vec<Value> {
-        devices.iter().map(|device| json!({ "id": device.name, "name": device.name, "default": device.is_default })).collect()
+        devices
+            .iter()
+            .map(|device| json!({ "id": device.name, "name": device.name, "default": device.is_default }))
+            .collect()
     };
     let screen = |kind: ScreenKind| -> Vec<Value> {
         let shown = devices.screens.iter().filter(|screen| screen.kind == kind);

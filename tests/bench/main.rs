@@ -1,10 +1,11 @@
 //! `make bench`: what Rotunda costs, beside what it is measured against, in one table. Every figure is the median of
 //! several runs on this machine in this run; nothing here passes or fails.
 //!
-//! Arguments select measures by name (`receive`, `forward`, `frames`, `join`); none means all.
+//! Arguments select measures by name (`receive`, `forward`, `frames`, `join`, `capture`); none means all.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench reports to the terminal")]
 
+mod capture;
 mod cpu;
 mod forward;
 mod frames;
@@ -24,11 +25,12 @@ fn main() -> anyhow::Result<()> {
     let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|w| w == name);
     let mut table = Table::default();
     type Measure = fn(&mut Table) -> anyhow::Result<()>;
-    let measures: [(&str, Measure); 4] = [
+    let measures: [(&str, Measure); 5] = [
         ("join", join::measure),
         ("receive", receive::measure),
         ("forward", forward::measure),
         ("frames", frames::measure),
+        ("capture", capture::measure),
     ];
     for (name, measure) in measures {
         if wants(name) {
