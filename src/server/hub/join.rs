@@ -35,7 +35,7 @@ const OFFERS_BURST_SECS: u32 = 2;
 
 /// What may be published: exactly what is forwarded.
 pub(super) fn codecs() -> Vec<Codec> {
-    ["audio/opus", "video/VP8", "video/rtx"]
+    ["audio/opus", "audio/red", "video/VP8", "video/H264", "video/rtx"]
         .map(|mime| Codec { mime: mime.to_owned(), fmtp_line: String::new() })
         .to_vec()
 }
@@ -78,6 +78,8 @@ impl Hub {
             return;
         }
         let request = std::mem::take(&mut admission.request);
+        let settings = request.connection_settings.clone().unwrap_or_default();
+        let may_pause = settings.subscriber_allow_pause.unwrap_or(true);
         let participant = newcomer(id, key, outbox, admission);
         self.commands.push(MediaCommand::AddPeer(NewPeer {
             id,
@@ -87,6 +89,7 @@ impl Hub {
             single: participant.single,
             subscriber_primary: subscriber_primary(&participant),
             may_publish_data: participant.grant.may_publish_data(),
+            may_pause,
         }));
         if let Some(room) = self.rooms.get_mut(&key) {
             room.members.push(id);
@@ -99,7 +102,9 @@ impl Hub {
         );
         self.participants.insert(id, participant);
         self.greet(id);
+        self.refresh_token(id, Instant::now());
         self.announce_to_others(id);
+        self.tell_qualities(id);
         // First what it shall receive: then the answer to its first offer carries that already.
         self.subscribe_to_everyone(id);
         for track in request.add_track_requests {
@@ -213,11 +218,13 @@ fn newcomer(id: PeerId, room: RoomKey, outbox: crate::server::outbox::Outbox, ad
         outbox,
         sid: new_sid("PA_"),
         identity: admission.identity,
-        name: admission.claims.name,
+        name: admission.claims.name.clone(),
         kind,
         metadata: admission.metadata,
         attributes: admission.attributes,
-        grant: admission.claims.video,
+        grant: admission.claims.video.clone(),
+        claims: admission.claims,
+        refresh_at: now,
         client: admission.client,
         single: admission.single,
         auto_subscribe: admission.auto_subscribe,
@@ -229,6 +236,7 @@ fn newcomer(id: PeerId, room: RoomKey, outbox: crate::server::outbox::Outbox, ad
         tracks: Vec::new(),
         queued: Vec::new(),
         receives: BTreeSet::new(),
+        wishes: HashMap::new(),
         declined: BTreeSet::new(),
         barred: BTreeSet::new(),
         audience: super::audience::Audience::default(),

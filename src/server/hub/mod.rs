@@ -3,15 +3,17 @@
 //! for the next message and for the media thread to take its commands.
 
 mod audience;
+mod dynacast;
 mod join;
 mod participant;
 mod publish;
+mod refresh;
 mod requests;
 mod room;
 mod speakers;
 mod subscribe;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -19,7 +21,7 @@ use livekit_protocol::signal_request;
 use tokio::sync::{mpsc, oneshot};
 
 use super::admission::{Admission, Refusal};
-use super::config::ServerLimits;
+use super::config::{ApiKey, ServerLimits};
 use super::counters::Counters;
 use super::media::{MediaCommand, MediaEvent, MediaHandle, PeerId, RoomKey, TrackId};
 use super::outbox::Outbox;
@@ -55,6 +57,8 @@ pub(crate) enum HubMessage {
 /// The actor's state.
 pub(crate) struct Hub {
     limits: ServerLimits,
+    /// Sign fresh tokens.
+    keys: Vec<ApiKey>,
     counters: Arc<Counters>,
     media: MediaHandle,
     /// Commands to hand over when the current message is dealt with.
@@ -64,13 +68,16 @@ pub(crate) struct Hub {
     participants: HashMap<PeerId, Participant>,
     /// Every announced track and who announced it, by session id.
     tracks_by_sid: HashMap<String, (PeerId, TrackId)>,
+    /// Pictures of which receivers may want something else by now.
+    wished: BTreeSet<TrackId>,
     next_id: u64,
 }
 
 impl Hub {
-    pub(crate) fn new(limits: ServerLimits, counters: Arc<Counters>, media: MediaHandle) -> Self {
+    pub(crate) fn new(limits: ServerLimits, keys: Vec<ApiKey>, counters: Arc<Counters>, media: MediaHandle) -> Self {
         Self {
             limits,
+            keys,
             counters,
             media,
             commands: Vec::new(),
@@ -78,6 +85,7 @@ impl Hub {
             keys_by_name: HashMap::new(),
             participants: HashMap::new(),
             tracks_by_sid: HashMap::new(),
+            wished: BTreeSet::new(),
             next_id: 1,
         }
     }
@@ -104,7 +112,13 @@ impl Hub {
                     let now = Instant::now();
                     self.sweep(now);
                     self.take_held_offers(now);
+                    self.forget_unkept_promises(now);
+                    self.refresh_tokens(now);
+                    self.tell_fewer(now);
                 }
+            }
+            if !self.wished.is_empty() {
+                self.tell_wishes(Instant::now());
             }
             self.flush().await;
             self.counters.rooms.set(self.rooms.len() as u64);
@@ -151,7 +165,9 @@ impl Hub {
             MediaEvent::Lost { peer, reason } => self.lost(peer, reason),
             MediaEvent::Bound { peer, track } => self.bound(peer, track),
             MediaEvent::Levels(levels) => self.levels(&levels),
-            MediaEvent::Quality { peer, loss } => self.quality(peer, loss),
+            MediaEvent::Unsupported { peer, track } => self.unsupported(peer, track),
+            MediaEvent::StreamStates { peer, states } => self.stream_states(peer, states),
+            MediaEvent::Quality { peer, figures } => self.quality(peer, &figures),
         }
     }
 

@@ -77,6 +77,7 @@ impl Hub {
         participant.outbox.close();
         tracing::info!(participant = participant.sid, identity = participant.identity, ?reason, "left");
         self.commands.push(MediaCommand::RemovePeer(id));
+        self.wished.extend(&participant.receives);
         for track in &participant.tracks {
             self.tracks_by_sid.remove(&track.info.sid);
         }

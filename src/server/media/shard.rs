@@ -16,7 +16,7 @@ use super::layers::Want;
 use super::levels::WINDOW;
 use super::link::{Link, LinkId, Peer, Role, Subscription};
 use super::socket::{Socket, is_stun, stun_user};
-use super::{MediaCommand, MediaEvent, NewPeer, PeerId, RoomKey, TrackId};
+use super::{LinkFigures, MediaCommand, MediaEvent, NewPeer, PeerId, RoomKey, TrackId};
 use crate::server::config::ServerLimits;
 use crate::server::counters::Counters;
 use crate::server::rate::Rate;
@@ -33,6 +33,10 @@ const IDLE: Duration = Duration::from_millis(100);
 const WISH_INTERVAL: Duration = Duration::from_millis(50);
 /// How often encodings are chosen anew.
 const PLAN_INTERVAL: Duration = Duration::from_millis(500);
+/// How often signalling is told how the connections do, as in the official server.
+const QUALITY_INTERVAL: Duration = Duration::from_secs(5);
+/// A connection from which nothing came for this long is told as lost: clients send something every 2.5 s.
+const QUIET: Duration = Duration::from_secs(6);
 /// A connection that wants attention this often in one turn has gone wrong.
 const STEPS_MAX: u32 = 10_000;
 /// Events that may wait while signalling is busy.
@@ -65,6 +69,7 @@ pub(super) struct Shard {
     last_plan: Instant,
     next_levels: Instant,
     next_silence: Instant,
+    next_quality: Instant,
 }
 
 /// What came of looking at the commands.
@@ -111,6 +116,7 @@ impl Shard {
             last_plan: now,
             next_levels: now,
             next_silence: now,
+            next_quality: now + QUALITY_INTERVAL,
         }
     }
 
@@ -248,8 +254,11 @@ impl Shard {
                 }
             }
             Event::PeerStats(stats) => {
-                let loss = stats.egress_loss_fraction.unwrap_or(0.0).max(stats.ingress_loss_fraction.unwrap_or(0.0));
-                self.tell(MediaEvent::Quality { peer: id.peer, loss });
+                if let Some(link) = self.links.get_mut(&id) {
+                    let share = |loss: Option<f32>| loss.unwrap_or(0.0);
+                    link.loss = share(stats.egress_loss_fraction).max(share(stats.ingress_loss_fraction));
+                    link.rtt = stats.rtt.or(link.rtt);
+                }
             }
             Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {
                 tracing::debug!(peer = id.peer.0, role = ?id.role, "nothing comes from this connection");
@@ -330,6 +339,12 @@ impl Shard {
                 }
             }
             MediaCommand::Settings { peer, track, disabled, want } => self.set(peer, track, disabled, want),
+            MediaCommand::PermitData { peer, permitted } => {
+                if let Some(known) = self.peers.get_mut(&peer) {
+                    known.new.may_publish_data = permitted;
+                }
+            }
+            MediaCommand::SendData { room, packet } => self.send_own_data(room, *packet, now),
             MediaCommand::Stop => {}
         }
     }
@@ -526,6 +541,10 @@ impl Shard {
             self.next_levels = now + WINDOW;
             self.read_levels();
         }
+        if now >= self.next_quality {
+            self.next_quality = now + QUALITY_INTERVAL;
+            self.read_quality(now);
+        }
         if now >= self.next_silence {
             self.next_silence = now + Duration::from_secs(1);
             let limit = Duration::from_secs(self.limits.silence_timeout_secs);
@@ -534,6 +553,20 @@ impl Shard {
             for peer in gone {
                 self.lose(peer, "nothing was heard of it");
             }
+        }
+    }
+
+    fn read_quality(&mut self, now: Instant) {
+        let mut figures: HashMap<PeerId, LinkFigures> = HashMap::new();
+        for (id, link) in self.links.iter().filter(|(_, link)| link.connected) {
+            let entry = figures.entry(id.peer).or_default();
+            entry.loss = entry.loss.max(link.loss);
+            entry.rtt_ms = entry.rtt_ms.max(link.rtt.map_or(0.0, |rtt| rtt.as_secs_f32() * 1000.0));
+            entry.shortage = entry.shortage.max(link.shortage);
+            entry.silent |= now.saturating_duration_since(link.heard) > QUIET;
+        }
+        for (peer, figures) in figures {
+            self.tell(MediaEvent::Quality { peer, figures });
         }
     }
 
