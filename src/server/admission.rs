@@ -48,6 +48,8 @@ pub(crate) enum Refusal {
     BadRequest(String),
     #[error("the server takes no more participants: {0}")]
     Full(&'static str),
+    #[error("the token is revoked: its bearer was removed from the room")]
+    Revoked,
     #[error("the server is stopping")]
     Stopping,
 }
@@ -56,7 +58,7 @@ impl Refusal {
     /// The HTTP status official clients understand: they give up on 401 and 403 and retry others.
     pub(crate) fn status(&self) -> u16 {
         match self {
-            Self::Token(_) | Self::MetadataNotGranted => 401,
+            Self::Token(_) | Self::MetadataNotGranted | Self::Revoked => 401,
             Self::BadRequest(_) => 400,
             Self::Full(_) => 403,
             Self::Stopping => 503,

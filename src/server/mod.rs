@@ -9,6 +9,7 @@
 //! Invariant: nothing a client sends stops the server or grows it without limit; whatever fails, fails for that client.
 //! Every queue has a bound: media is dropped and counted, a client that does not read its signalling is let go.
 
+mod admin;
 mod admission;
 mod config;
 mod counters;
@@ -16,6 +17,7 @@ mod http;
 mod hub;
 mod listener;
 mod media;
+mod metrics;
 mod outbox;
 mod rate;
 mod websocket;

@@ -12,7 +12,7 @@ use livekit_protocol::{
 };
 
 use super::participant::Participant;
-use super::room::{Room, leave};
+use super::room::leave;
 use super::{Hub, JoinAsk, new_sid, now_ms};
 use crate::server::admission::{Admission, Refusal};
 use crate::server::media::{MediaCommand, NewPeer, PeerId, RoomKey};
@@ -92,7 +92,7 @@ impl Hub {
             may_pause,
         }));
         if let Some(room) = self.rooms.get_mut(&key) {
-            room.members.push(id);
+            room.enter(id);
         }
         tracing::info!(
             participant = participant.sid,
@@ -127,7 +127,13 @@ impl Hub {
         });
         let crowd = known.and_then(|key| self.rooms.get(&key)).map_or(0, |room| room.members.len());
         let freed = usize::from(earlier.is_some());
-        if crowd - freed >= self.limits.participants_per_room {
+        let issued_secs = admission.claims.nbf;
+        if known.and_then(|key| self.rooms.get(&key)).is_some_and(|room| !room.admits(&admission.identity, issued_secs))
+        {
+            return Err(Refusal::Revoked);
+        }
+        let most = known.map_or(self.limits.participants_per_room, |key| self.room_limit(key));
+        if crowd - freed >= most {
             return Err(Refusal::Full("the room is full"));
         }
         if self.participants.len() - freed >= self.limits.participants {
@@ -143,17 +149,11 @@ impl Hub {
         if let Some(key) = self.keys_by_name.get(&admission.room) {
             return Ok(*key);
         }
-        let key = RoomKey(self.next_id());
-        let room =
-            Room { name: admission.room.clone(), sid: new_sid("RM_"), created_ms: now_ms(), members: Vec::new() };
-        tracing::info!(room = room.name, sid = room.sid, "opened");
-        self.rooms.insert(key, room);
-        self.keys_by_name.insert(admission.room.clone(), key);
-        Ok(key)
+        Ok(self.open_room(&admission.room))
     }
 
     fn close_if_empty(&mut self, key: RoomKey) {
-        if self.rooms.get(&key).is_some_and(|room| room.members.is_empty())
+        if self.rooms.get(&key).is_some_and(|room| room.members.is_empty() && room.kept_secs() == 0)
             && let Some(room) = self.rooms.remove(&key)
         {
             self.keys_by_name.remove(&room.name);

@@ -2,6 +2,7 @@
 //! goes out through outboxes and [`MediaCommand`]s. Handlers are synchronous state transitions: nothing here waits except
 //! for the next message and for the media thread to take its commands.
 
+mod admin;
 mod audience;
 mod dynacast;
 mod join;
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use livekit_protocol::signal_request;
 use tokio::sync::{mpsc, oneshot};
 
+use super::admin::{AdminAnswer, AdminAsk, AdminError};
 use super::admission::{Admission, Refusal};
 use super::config::{ApiKey, ServerLimits};
 use super::counters::Counters;
@@ -50,6 +52,8 @@ pub(crate) enum HubMessage {
     Signal { peer: PeerId, message: Box<signal_request::Message> },
     /// A client's WebSocket ended.
     SocketClosed { peer: PeerId },
+    /// An administrator asks for something.
+    Admin { ask: Box<AdminAsk>, reply: oneshot::Sender<Result<AdminAnswer, AdminError>> },
     /// The server stops: say goodbye and answer when done.
     Stop(oneshot::Sender<()>),
 }
@@ -115,6 +119,7 @@ impl Hub {
                     self.forget_unkept_promises(now);
                     self.refresh_tokens(now);
                     self.tell_fewer(now);
+                    self.close_empty_rooms(now);
                 }
             }
             if !self.wished.is_empty() {
@@ -151,6 +156,11 @@ impl Hub {
             HubMessage::Join(ask) => self.join(*ask),
             HubMessage::Signal { peer, message } => self.on_request(peer, *message),
             HubMessage::SocketClosed { peer } => self.socket_closed(peer),
+            HubMessage::Admin { ask, reply } => {
+                if reply.send(self.admin(*ask)).is_err() {
+                    tracing::debug!("an administrator did not wait for the answer");
+                }
+            }
             HubMessage::Stop(_) => {}
         }
     }

@@ -81,7 +81,7 @@ impl Hub {
         self.withdraw(id, track);
     }
 
-    fn withdraw(&mut self, id: PeerId, track: TrackId) {
+    pub(super) fn withdraw(&mut self, id: PeerId, track: TrackId) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
         if participant.receives.remove(&track) {
             self.commands.push(MediaCommand::Unsubscribe { peer: id, track });

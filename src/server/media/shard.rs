@@ -124,12 +124,15 @@ impl Shard {
     pub(super) fn run(mut self, inbox: &Receiver<MediaCommand>) {
         let mut buffer = [0; DATAGRAM_MAX_BYTES];
         let mut busy = false;
+        let mut woken = Instant::now();
         loop {
             if !busy {
                 let now = Instant::now();
                 let next = self.timers.first().map_or(now + IDLE, |(at, _)| *at);
                 let next = next.min(self.next_wishes).min(now + IDLE);
+                self.counters.media_busy_us.add(now.saturating_duration_since(woken).as_micros() as u64);
                 self.socket.wait(next.saturating_duration_since(now));
+                woken = Instant::now();
             }
             busy = self.take_in(&mut buffer);
             match self.take_commands(inbox) {
@@ -547,6 +550,8 @@ impl Shard {
         }
         if now >= self.next_silence {
             self.next_silence = now + Duration::from_secs(1);
+            self.counters.tracks.set(self.tracks.len() as u64);
+            self.counters.subscriptions.set(self.tracks.values().map(|track| track.legs.len() as u64).sum());
             let limit = Duration::from_secs(self.limits.silence_timeout_secs);
             let silent = |link: &Link| link.connected && now.saturating_duration_since(link.heard) > limit;
             let gone: Vec<PeerId> = self.links.iter().filter(|(_, l)| silent(l)).map(|(id, _)| id.peer).collect();
@@ -565,6 +570,10 @@ impl Shard {
             entry.shortage = entry.shortage.max(link.shortage);
             entry.silent |= now.saturating_duration_since(link.heard) > QUIET;
         }
+        let connected = figures.len().max(1) as f32;
+        let mean = |of: fn(&LinkFigures) -> f32| figures.values().map(of).sum::<f32>() / connected;
+        self.counters.loss_ppm.set((mean(|f| f.loss) * 1e6) as u64);
+        self.counters.rtt_us.set((mean(|f| f.rtt_ms) * 1e3) as u64);
         for (peer, figures) in figures {
             self.tell(MediaEvent::Quality { peer, figures });
         }
