@@ -44,8 +44,12 @@ impl SoundProcessor {
     pub fn new(wished: SoundProcessing, reference: Option<EchoReference>) -> Self {
         let reference = reference.filter(|_| wished.echo_cancellation);
         // Ahead of the strong one, too: that knows voices well and steady noise less.
-        let steady_noise = wished.noise_suppression != NoiseSuppression::Off;
-        let cleaner = (wished != SoundProcessing::NONE).then(|| cleaner(reference.is_some(), steady_noise));
+        let steady = match wished.noise_suppression {
+            NoiseSuppression::Off => None,
+            NoiseSuppression::Normal => Some(NoiseSuppressionLevel::Moderate),
+            NoiseSuppression::Strong => Some(NoiseSuppressionLevel::High),
+        };
+        let cleaner = (wished != SoundProcessing::NONE).then(|| cleaner(reference.is_some(), steady));
         let denoiser = (wished.noise_suppression == NoiseSuppression::Strong).then(DenoiseState::new);
         let gain = wished.gain_control.then(GainControl::new);
         Self { reference, without_reference: 0, cleaner, denoiser, gain, voice: VoiceActivity::default() }
@@ -119,14 +123,13 @@ impl SoundProcessor {
     }
 }
 
-fn cleaner(echo: bool, steady_noise: bool) -> AudioProcessing {
+fn cleaner(echo: bool, steady_noise: Option<NoiseSuppressionLevel>) -> AudioProcessing {
     let stream = StreamConfig::new(SAMPLE_RATE_HZ, 1);
     let config = Config {
         pipeline: pipeline(),
         high_pass_filter: Some(HighPassFilter::default()),
         echo_canceller: echo.then(EchoCanceller::default),
-        noise_suppression: steady_noise
-            .then(|| Suppressor { level: NoiseSuppressionLevel::Moderate, ..Default::default() }),
+        noise_suppression: steady_noise.map(|level| Suppressor { level, ..Default::default() }),
         ..Default::default()
     };
     AudioProcessing::builder().config(config).capture_config(stream).render_config(stream).build()
