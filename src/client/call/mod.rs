@@ -12,6 +12,7 @@ mod publishing;
 mod reconnect;
 mod signals;
 mod snapshot;
+mod sound_rates;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -224,6 +225,7 @@ impl<'a> Call<'a> {
         }
         self.expire_requests(link).await?;
         self.adapt_rates(link);
+        self.adapt_sounds(link);
         self.refresh_snapshot(link).await;
         Ok(())
     }

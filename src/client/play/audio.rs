@@ -8,6 +8,7 @@ use rtc::rtp;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 
 use super::meter::Rate;
+use crate::client::link::RED_PAYLOAD_TYPE;
 use crate::media::audio::{Playout, Voice};
 use crate::model::TrackSid;
 use crate::model::quality::AudioStats;
@@ -64,7 +65,11 @@ impl AudioTrack {
         }
         match &self.voice {
             Some(voice) => {
-                voice.push(packet.header.sequence_number, packet.header.timestamp, &packet.payload, now);
+                let (sequence, timestamp) = (packet.header.sequence_number, packet.header.timestamp);
+                match packet.header.payload_type {
+                    RED_PAYLOAD_TYPE => voice.push_redundant(sequence, timestamp, &packet.payload, now),
+                    _ => voice.push(sequence, timestamp, &packet.payload, now),
+                }
             }
             None => {
                 let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
