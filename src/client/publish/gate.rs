@@ -7,6 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use rtc::rtp;
 use tokio::sync::mpsc;
 
+use super::counters::PictureCounters;
+
 /// Frames (or 20 ms of sound) that may wait for the connection. A capture thread that finds the queue full leaves
 /// the frame out before encoding it, so nothing that others build on is ever missing.
 pub(in crate::client) const SEND_QUEUE: usize = 8;
@@ -34,6 +36,8 @@ pub(in crate::client) struct Gate {
     level: AtomicU32,
     sent_bytes: AtomicU64,
     sink: Mutex<Option<Sink>>,
+    /// What became of its pictures.
+    pub(in crate::client) pictures: PictureCounters,
 }
 
 impl Gate {

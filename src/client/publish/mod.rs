@@ -1,6 +1,7 @@
 //! Own tracks: a named capture and encode thread each, and the tasks that send their packets.
 
 mod audio;
+mod counters;
 mod gate;
 mod pump;
 mod video;
@@ -14,6 +15,7 @@ use crate::bridge::{AudioOptions, VideoFeed, VideoOptions};
 use crate::media::{AudioSource, VideoSource};
 use crate::model::{CallError, DeviceState, MediaKind, StreamId, StreamKind};
 
+pub(super) use counters::PictureCounts;
 pub(super) use gate::{Gate, SEND_QUEUE, Sink};
 pub(super) use pump::{hear_requests, send};
 
