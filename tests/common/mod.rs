@@ -3,5 +3,6 @@
 #![allow(dead_code, reason = "each binary uses a part of it")]
 
 pub mod browser_driver;
+pub mod meddler;
 pub mod relay;
 pub mod servers;

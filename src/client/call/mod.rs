@@ -16,6 +16,8 @@ mod signals;
 mod snapshot;
 mod token;
 
+pub(super) use self::notes::check_extra_info;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
