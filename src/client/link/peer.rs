@@ -31,7 +31,7 @@ use super::keyframe_tap::{KEYFRAME_TAP_SLOT, KeyframeTap};
 /// Events of the peer connection that may wait; candidates and tracks are few, so it never fills while we live.
 const PEER_EVENT_CAPACITY: usize = 1024;
 /// Bytes a data channel may hold unsent before sending is refused.
-const DATA_SEND_BUFFER_BYTES: usize = 1024 * 1024;
+pub(super) const DATA_SEND_BUFFER_BYTES: usize = 1024 * 1024;
 /// How often connectivity is checked until connected, and how often at most.
 const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 const ICE_MAX_CHECKS: u16 = 250;

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use rtc::rtp;
 use tokio::sync::mpsc;
 
+use super::counters::PictureCounters;
 use super::sound_gate::SoundGate;
 
 /// Frames (or 20 ms of sound) that may wait for the connection. A capture thread that finds the queue full leaves
@@ -38,6 +39,8 @@ pub(in crate::client) struct Gate {
     sink: Mutex<Option<Sink>>,
     /// What only sound needs.
     pub(in crate::client) sound: SoundGate,
+    /// What became of its pictures.
+    pub(in crate::client) pictures: PictureCounters,
 }
 
 impl Gate {

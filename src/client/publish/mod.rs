@@ -1,6 +1,7 @@
 //! Own tracks: a named capture and encode thread each, and the tasks that send their packets.
 
 mod audio;
+mod counters;
 mod gate;
 mod pump;
 mod sound_gate;
@@ -17,6 +18,7 @@ use crate::media::audio::EchoReference;
 use crate::media::{AudioSource, VideoSource};
 use crate::model::{CallError, DeviceState, MediaKind, StreamId, StreamKind};
 
+pub(super) use counters::PictureCounts;
 pub(super) use gate::{Gate, SEND_QUEUE, Sink};
 pub(super) use pump::{hear_requests, send};
 
