@@ -1,7 +1,9 @@
 //! Codecs: VP8 through the system's libvpx, Opus through its bundled library. Every object here is plain, owned by
 //! whichever thread encodes or decodes, and never shared.
 
+pub mod h264_decoder;
 pub mod opus;
+mod sps;
 pub mod vp8;
 mod vpx;
 
