@@ -22,6 +22,16 @@ pub(in crate::client) struct AudioTrack {
     voice: Option<Voice>,
     counted: Mutex<Counted>,
     clock: Mutex<SenderClock>,
+    hold: Mutex<Hold>,
+}
+
+/// How long the sound is held, in ms after the fastest packets' way.
+#[derive(Default)]
+struct Hold {
+    /// At least this, for its picture's sake; 0 is as it likes.
+    wanted_ms: f32,
+    /// What it held when it was as it liked.
+    own_ms: f32,
 }
 
 /// RTP clock of Opus, in Hz (RFC 7587 section 4.1).
@@ -44,6 +54,7 @@ impl AudioTrack {
             voice: playout.map(Playout::add_voice),
             counted: Mutex::default(),
             clock: Mutex::new(SenderClock::new(CLOCK_HZ)),
+            hold: Mutex::default(),
         }
     }
 
@@ -75,9 +86,16 @@ impl AudioTrack {
     /// differ, both in ms.
     pub(super) fn lag(&self, round_trip_us: i64) -> Option<(Lag, f64)> {
         let hold_ms = self.voice.as_ref()?.stats().jitter_buffer_ms;
+        let own_hold_ms = {
+            let mut hold = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
+            if hold.wanted_ms == 0.0 {
+                hold.own_ms = hold_ms;
+            }
+            hold.own_ms
+        };
         let clock = self.clock();
         let (transit_us, difference_us) = (clock.transit_us()?, clock.difference_us(round_trip_us)?);
-        let lag = Lag { whole_ms: transit_us as f64 / 1e3 + f64::from(hold_ms), own_hold_ms: hold_ms, hold_ms };
+        let lag = Lag { whole_ms: transit_us as f64 / 1e3 + f64::from(hold_ms), own_hold_ms, hold_ms };
         Some((lag, difference_us as f64 / 1e3))
     }
 

@@ -5,6 +5,7 @@ mod assembler;
 mod continuity;
 mod descriptor;
 mod h264;
+mod h264_packetiser;
 mod packetiser;
 mod recovery;
 
@@ -13,6 +14,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 pub use assembler::FrameAssembler;
+pub use h264_packetiser::H264Packetiser;
 pub use packetiser::Vp8Packetiser;
 
 /// One RTP packet of a video track, without header extensions and padding.

@@ -7,6 +7,7 @@ mod join;
 mod participant;
 mod publish;
 mod requests;
+mod resume;
 mod room;
 mod speakers;
 mod subscribe;
@@ -33,11 +34,18 @@ const SWEEP: Duration = Duration::from_millis(500);
 /// How long the hub waits for a media thread whose queue is full.
 const MEDIA_RETRY: Duration = Duration::from_millis(1);
 
+/// A participant's WebSocket: a participant that comes back gets another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seat {
+    pub(crate) peer: PeerId,
+    socket: u64,
+}
+
 /// A client that wants in.
 pub(crate) struct JoinAsk {
     pub(crate) admission: Admission,
     pub(crate) outbox: Outbox,
-    pub(crate) reply: oneshot::Sender<Result<PeerId, Refusal>>,
+    pub(crate) reply: oneshot::Sender<Result<Seat, Refusal>>,
 }
 
 /// What WebSockets tell the hub.
@@ -45,9 +53,9 @@ pub(crate) enum HubMessage {
     /// A client wants in.
     Join(Box<JoinAsk>),
     /// A client asks for something.
-    Signal { peer: PeerId, message: Box<signal_request::Message> },
+    Signal { seat: Seat, message: Box<signal_request::Message> },
     /// A client's WebSocket ended.
-    SocketClosed { peer: PeerId },
+    SocketClosed { seat: Seat },
     /// The server stops: say goodbye and answer when done.
     Stop(oneshot::Sender<()>),
 }
@@ -135,8 +143,10 @@ impl Hub {
     fn on_message(&mut self, message: HubMessage) {
         match message {
             HubMessage::Join(ask) => self.join(*ask),
-            HubMessage::Signal { peer, message } => self.on_request(peer, *message),
-            HubMessage::SocketClosed { peer } => self.socket_closed(peer),
+            // What an earlier WebSocket still brings was said before its client came back.
+            HubMessage::Signal { seat, message } if self.is_seated(seat) => self.on_request(seat.peer, *message),
+            HubMessage::SocketClosed { seat } if self.is_seated(seat) => self.unseat(seat.peer, Instant::now()),
+            HubMessage::Signal { .. } | HubMessage::SocketClosed { .. } => {}
             HubMessage::Stop(_) => {}
         }
     }
@@ -149,6 +159,8 @@ impl Hub {
             MediaEvent::SectionsNeeded { peer, audios, videos } => self.sections_needed(peer, audios, videos),
             MediaEvent::Connected { peer } => self.connected(peer),
             MediaEvent::Lost { peer, reason } => self.lost(peer, reason),
+            MediaEvent::Silent { peer } => self.fell_silent(peer, Instant::now()),
+            MediaEvent::Heard { peer } => self.heard_again(peer),
             MediaEvent::Bound { peer, track } => self.bound(peer, track),
             MediaEvent::Levels(levels) => self.levels(&levels),
             MediaEvent::Quality { peer, loss } => self.quality(peer, loss),
@@ -159,6 +171,11 @@ impl Hub {
         let id = self.next_id;
         self.next_id += 1;
         id
+    }
+
+    /// Whether this is the WebSocket the participant has now.
+    fn is_seated(&self, seat: Seat) -> bool {
+        self.participants.get(&seat.peer).is_some_and(|participant| participant.socket == seat.socket)
     }
 
     fn new_track_id(&mut self) -> TrackId {
