@@ -8,7 +8,7 @@ use webrtc::peer_connection::{RTCStatsReportEntry, StatsSelector};
 
 use super::Call;
 use crate::client::link::Link;
-use crate::client::play::Rate;
+use crate::client::play::{Rate, keep_in_step};
 use crate::model::quality::{EngineSnapshot, TrackStats};
 use crate::model::{MediaKind, UserId};
 
@@ -66,6 +66,10 @@ impl Call<'_> {
                     *level = level.max(audio.level);
                 }
                 snapshot.tracks.insert(track.sid().clone(), (stream.clone(), stats));
+            }
+            let timing = keep_in_step(&played.tracks, self.levels.rtt_ms, Instant::now());
+            if let Some(quality) = snapshot.playing.get_mut(stream) {
+                (quality.delay_ms, quality.av_offset_ms) = (timing.delay_ms, timing.av_offset_ms);
             }
         }
         // Our own meters are finer than the server's eighths.
