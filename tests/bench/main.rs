@@ -6,6 +6,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench reports to the terminal")]
 
+mod capture;
 #[path = "../common/mod.rs"]
 mod common;
 mod cpu;
@@ -30,7 +31,7 @@ use table::Table;
 type Measure = fn(&mut Table) -> anyhow::Result<()>;
 
 /// Every measure by its name.
-const MEASURES: [(&str, Measure); 10] = [
+const MEASURES: [(&str, Measure); 11] = [
     ("join", join::measure),
     ("receive", receive::measure),
     ("forward", forward::measure),
@@ -41,6 +42,7 @@ const MEASURES: [(&str, Measure); 10] = [
     ("loss", loss::measure),
     ("recovery", recovery::measure),
     ("memory", memory::measure),
+    ("capture", capture::measure),
 ];
 
 fn main() -> anyhow::Result<()> {

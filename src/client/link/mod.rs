@@ -6,8 +6,10 @@
 mod bandwidth;
 mod channels;
 mod dial;
-mod keyframe_tap;
+mod early_tap;
+mod nack;
 mod peer;
+mod rtcp_tap;
 mod tasks;
 
 use std::collections::{HashSet, VecDeque};
@@ -27,7 +29,7 @@ use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit,
 pub(super) use bandwidth::Bandwidth;
 pub(super) use channels::{Channels, Inbound};
 pub(super) use dial::{Dialed, dial};
-pub(super) use peer::{PeerEvent, is_audio_level};
+pub(super) use peer::{MIME_TYPE_RED, PeerEvent, RED_PAYLOAD_TYPE, is_audio_level};
 pub(super) use tasks::{OwnedTask, Tasks};
 
 /// Sections for received media offered at most: two per played stream and a few to spare.
