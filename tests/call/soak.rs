@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rotunda::bridge::{AudioOptions, PublishRequest, RoomCommand, VideoOptions};
+use rotunda::media::AudioSource;
 use rotunda::model::quality::TrackStats;
 use rotunda::model::{MediaKind, RoomId, RoomState, RoomStateReason, StreamKind};
 use serde_json::{Value, json};
@@ -134,7 +135,7 @@ impl Soak {
     }
 
     fn come(&mut self, name: &'static str) {
-        let through = if name.as_bytes()[0] % 2 == 0 { self.relay.url() } else { &self.server.url };
+        let through = if name.as_bytes()[0] % 2 == 0 { self.relay.url() } else { self.server.url.as_str() };
         let mut bot = Bot::new(name);
         bot.login(&[through], &self.room, self.server.token(&self.room, name));
         bot.wait_state(RoomState::Connected, RoomStateReason::LoggedIn);
@@ -286,7 +287,8 @@ impl Person {
     }
 
     fn share(&mut self, id: &str, kind: StreamKind) {
-        let sound = (kind == StreamKind::Camera).then(|| (Box::new(Tone::new(0.2)) as _, AudioOptions::PLAIN));
+        let tone: Box<dyn AudioSource> = Box::new(Tone::new(0.2));
+        let sound = (kind == StreamKind::Camera).then_some((tone, AudioOptions::PLAIN));
         self.bot.send(RoomCommand::PublishStream(PublishRequest {
             stream: stream(id),
             kind,
