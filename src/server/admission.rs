@@ -73,6 +73,8 @@ pub(crate) enum Refusal {
     BadRequest(String),
     #[error("the server takes no more participants: {0}")]
     Full(&'static str),
+    #[error("the server holds no more rooms")]
+    TooManyRooms,
     #[error("the server is stopping")]
     Stopping,
 }
@@ -84,6 +86,7 @@ impl Refusal {
             Self::Token(_) | Self::MetadataNotGranted => 401,
             Self::BadRequest(_) => 400,
             Self::Full(_) => 403,
+            Self::TooManyRooms => 429,
             Self::Stopping => 503,
         }
     }

@@ -134,5 +134,8 @@ fn stream(number: usize) -> anyhow::Result<StreamInfo> {
             muted: false,
         }),
         audio: None,
+        video_state: DeviceState::On,
+        audio_state: DeviceState::Off,
+        extra_info: String::new(),
     })
 }

@@ -132,7 +132,7 @@ impl Hub {
             return Err(Refusal::Full("the server is full"));
         }
         if known.is_none() && self.rooms.len() >= self.limits.rooms {
-            return Err(Refusal::Full("too many rooms are open"));
+            return Err(Refusal::TooManyRooms);
         }
         if let Some(earlier) = earlier {
             self.remove(earlier, DisconnectReason::DuplicateIdentity, Some(Action::Disconnect));
