@@ -8,3 +8,4 @@
 mod calls;
 mod faults;
 pub mod kit;
+mod reconnect;
