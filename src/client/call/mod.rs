@@ -241,6 +241,9 @@ impl<'a> Call<'a> {
             Some(Upset::Moved) => self.trouble(link, Trouble::Media, "this machine has other addresses").await?,
             None => {}
         }
+        if link.pulse.is_gone(std::time::Instant::now(), self.recovery.is_none() && self.expects_media()) {
+            self.trouble(link, Trouble::Media, "nothing comes in any more").await?;
+        }
         self.expire_recovery(link).await?;
         if link.is_stuck() {
             return Err(LinkEnd::Lost("the server does not answer an offer".to_owned()));

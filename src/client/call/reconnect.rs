@@ -106,6 +106,13 @@ impl Call<'_> {
         Ok(())
     }
 
+    /// Whether the server must be sending: media of others, or reports on ours.
+    pub(super) fn expects_media(&self) -> bool {
+        let mut own = self.own.values().flat_map(|publication| &publication.tracks);
+        let mut played = self.roster.streams().filter(|stream| self.played.contains_key(&stream.id));
+        own.any(|track| track.flows() && !track.muted) || played.any(|stream| stream.tracks().any(|track| !track.muted))
+    }
+
     /// Deadlines of coming back.
     pub(super) async fn expire_recovery(&mut self, link: &mut Link) -> Flow {
         let now = Instant::now();

@@ -15,6 +15,7 @@ use webrtc::peer_connection::{RTCConfigurationBuilder, RTCIceServer, RTCPeerConn
 
 use super::channels::Channels;
 use super::peer::{self, Peer, PeerEvent};
+use super::pulse::Pulse;
 use super::resume::{Restart, Returning, Signalling};
 use super::tasks::Tasks;
 use super::{Link, LinkError, PeerEvents, Signal, Signals, close_peer, description, receive_sections};
@@ -141,6 +142,7 @@ async fn join(
         inbound,
         channels,
         bandwidth: peer.bandwidth,
+        pulse: Pulse::new(peer.arrived, Instant::now()),
         peer: peer.connection,
         tasks,
         offer_id: 1,

@@ -10,6 +10,7 @@ mod keyframe_tap;
 mod knock;
 mod network;
 mod peer;
+mod pulse;
 mod resume;
 mod tasks;
 
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 use livekit_api::signal_client::{SignalClient, SignalEvent, SignalEvents};
 use livekit_protocol as proto;
 use proto::signal_request::Message as Request;
+use pulse::Pulse;
 use resume::{Restart, Signalling};
 use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
 use tokio::sync::mpsc;
@@ -80,6 +82,8 @@ pub(super) struct Link {
     pub(super) channels: Channels,
     /// What the way to the server carries.
     pub(super) bandwidth: Bandwidth,
+    /// Whether media still comes in.
+    pub(super) pulse: Pulse,
     peer: Arc<dyn PeerConnection>,
     tasks: Tasks,
     offer_id: u32,

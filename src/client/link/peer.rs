@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use rtc::ice::mdns::MulticastDnsMode;
@@ -70,13 +71,16 @@ pub(super) struct Peer {
     pub(super) connection: Arc<dyn PeerConnection>,
     pub(super) events: mpsc::Receiver<PeerEvent>,
     pub(super) bandwidth: Bandwidth,
+    /// Packets of media and reports that came in.
+    pub(super) arrived: Arc<AtomicU64>,
 }
 
 /// Builds a peer connection bound to every interface, and to the loopback when the server is there.
 pub(super) async fn build(loopback: bool) -> Result<Peer> {
     let media = media_engine()?;
     let (estimator, bandwidth) = Estimator::new();
-    let registry = interceptors(estimator);
+    let arrived = Arc::default();
+    let registry = interceptors(estimator, Arc::clone(&arrived));
     let (event_tx, events) = mpsc::channel(PEER_EVENT_CAPACITY);
     let mut settings = SettingEngineBuilder::new()
         .with_ice_connection_attempts(Some(ICE_CHECK_INTERVAL), Some(ICE_MAX_CHECKS))
@@ -106,7 +110,7 @@ pub(super) async fn build(loopback: bool) -> Result<Peer> {
         .with_tcp_addrs(tcp)
         .build();
     let connection = Box::pin(building).await?;
-    Ok(Peer { connection: Arc::new(connection), events, bandwidth })
+    Ok(Peer { connection: Arc::new(connection), events, bandwidth, arrived })
 }
 
 fn media_engine() -> Result<MediaEngine> {
@@ -151,7 +155,7 @@ fn media_engine() -> Result<MediaEngine> {
     Ok(media)
 }
 
-fn interceptors(estimator: Estimator) -> Registry {
+fn interceptors(estimator: Estimator, arrived: Arc<AtomicU64>) -> Registry {
     Registry::new()
         .with(Slot::CongestionControl, CongestionControlBuilder::new(estimator).build())
         .with(Slot::TwccSender, TwccSenderBuilder::new().build())
@@ -160,7 +164,7 @@ fn interceptors(estimator: Estimator) -> Registry {
         .with(Slot::TwccReceiver, TwccReceiverBuilder::new().build())
         .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build())
         .with(Slot::SenderReport, SenderReportBuilder::new().build())
-        .with(Slot::from(KEYFRAME_TAP_SLOT), KeyframeTap::default())
+        .with(Slot::from(KEYFRAME_TAP_SLOT), KeyframeTap::new(arrived))
 }
 
 /// Whether this header extension carries the sound level (RFC 6464).
