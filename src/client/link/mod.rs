@@ -6,8 +6,10 @@
 mod bandwidth;
 mod channels;
 mod dial;
-mod keyframe_tap;
+mod early_tap;
+mod nack;
 mod peer;
+mod rtcp_tap;
 mod tasks;
 
 use std::collections::{HashSet, VecDeque};

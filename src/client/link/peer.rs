@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::interceptor::{
-    CongestionControlBuilder, NackGeneratorBuilder, NackResponderBuilder, ReceiverReportBuilder, SenderReportBuilder,
-    TwccReceiverBuilder, TwccSenderBuilder,
+    CongestionControlBuilder, NackResponderBuilder, ReceiverReportBuilder, SenderReportBuilder, TwccReceiverBuilder,
+    TwccSenderBuilder,
 };
 use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_OPUS, MIME_TYPE_VP8};
 use rtc::rtp_transceiver::rtp_sender::{
@@ -26,7 +26,9 @@ use webrtc::peer_connection::{
 };
 
 use super::bandwidth::{Bandwidth, Estimator};
-use super::keyframe_tap::{KEYFRAME_TAP_SLOT, KeyframeTap};
+use super::early_tap::{EARLY_TAP_SLOT, EarlyTap};
+use super::nack::Nacks;
+use super::rtcp_tap::{RTCP_TAP_SLOT, RtcpTap};
 
 /// Events of the peer connection that may wait; candidates and tracks are few, so it never fills while we live.
 const PEER_EVENT_CAPACITY: usize = 1024;
@@ -142,14 +144,15 @@ fn media_engine() -> Result<MediaEngine> {
 
 fn interceptors(estimator: Estimator) -> Registry {
     Registry::new()
+        .with(Slot::from(EARLY_TAP_SLOT), EarlyTap::default())
         .with(Slot::CongestionControl, CongestionControlBuilder::new(estimator).build())
         .with(Slot::TwccSender, TwccSenderBuilder::new().build())
         .with(Slot::NackResponder, NackResponderBuilder::new().build())
-        .with(Slot::NackGenerator, NackGeneratorBuilder::new().build())
+        .with(Slot::NackGenerator, Nacks::default())
         .with(Slot::TwccReceiver, TwccReceiverBuilder::new().build())
         .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build())
         .with(Slot::SenderReport, SenderReportBuilder::new().build())
-        .with(Slot::from(KEYFRAME_TAP_SLOT), KeyframeTap::default())
+        .with(Slot::from(RTCP_TAP_SLOT), RtcpTap::default())
 }
 
 /// Whether this header extension carries the sound level (RFC 6464).

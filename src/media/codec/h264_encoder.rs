@@ -88,9 +88,7 @@ impl H264Encoder {
                 let mut rate = rate;
                 // SAFETY: the encoder was initialised by its first frame, and both options read one `SBitrateInfo`
                 // through the pointer, which lives for the whole call.
-                let status = unsafe {
-                    self.encoder.raw_api().set_option(option, (&raw mut rate).cast::<c_void>())
-                };
+                let status = unsafe { self.encoder.raw_api().set_option(option, (&raw mut rate).cast::<c_void>()) };
                 check(status, "the rate", bps)?;
             }
         } else {

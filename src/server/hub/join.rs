@@ -54,10 +54,7 @@ pub(super) fn server_info() -> ServerInfo {
 
 /// A broken connection is taken up again.
 pub(super) fn client_configuration() -> ClientConfiguration {
-    ClientConfiguration {
-        resume_connection: ClientConfigSetting::Enabled.into(),
-        ..ClientConfiguration::default()
-    }
+    ClientConfiguration { resume_connection: ClientConfigSetting::Enabled.into(), ..ClientConfiguration::default() }
 }
 
 impl Hub {
