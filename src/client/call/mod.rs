@@ -11,6 +11,7 @@ mod own_track;
 mod playing;
 mod publishing;
 mod quality;
+mod rates;
 mod reconnect;
 mod signals;
 mod snapshot;
@@ -35,7 +36,7 @@ use super::link::{Dialed, Inbound, Link, PeerEvent, Signal};
 use super::publish::SourceNews;
 use super::reasons;
 use crate::bridge::{EnginePort, LoginRequest, RoomCommand, RoomEvent, SessionId};
-use crate::model::{CallError, RoomState, RoomStateReason, StreamId, UserInfo};
+use crate::model::{CallError, RoomState, RoomStateReason, StreamId, UserInfo, VideoCodec};
 use crate::protocol::convert;
 use crate::protocol::roster::Roster;
 
@@ -86,6 +87,8 @@ pub(super) struct Call<'a> {
     source_news: mpsc::Receiver<SourceNews>,
     source_teller: mpsc::Sender<SourceNews>,
     next_serial: u64,
+    /// What the server takes of us; empty when it does not say.
+    publish_codecs: Vec<VideoCodec>,
 }
 
 enum Step {
@@ -118,6 +121,7 @@ impl<'a> Call<'a> {
             source_news,
             source_teller,
             next_serial: 1,
+            publish_codecs: Vec::new(),
         }
     }
 
@@ -164,6 +168,8 @@ impl<'a> Call<'a> {
         reason: RoomStateReason,
         waiting: VecDeque<RoomCommand>,
     ) -> Flow {
+        let takes = |codec: &livekit_protocol::Codec| VideoCodec::of_mime_type(&codec.mime);
+        self.publish_codecs = join.enabled_publish_codecs.iter().filter_map(takes).collect();
         let participant = join.participant.unwrap_or_default();
         let me = convert::user_info(&participant).map_err(|error| {
             LinkEnd::Ended(CallError::new(crate::model::ErrorCode::TokenMalformed, error.to_string()))

@@ -197,7 +197,7 @@ mod tests {
     fn sound_that_is_left_out_leaves_no_gap() {
         let gate = Gate::default();
         let (packets, mut sent) = mpsc::channel(1);
-        gate.attach(Sink { packets, ssrc: 7, payload_type: 111, level_extension: None });
+        gate.attach(Sink { packets, ssrc: 7, payload_type: 111, level_extension: None, picture: None });
         let mut encoding = Encoding::new(AudioOptions::PLAIN);
         let block = AudioBlock { samples: vec![0.1; SAMPLES_10MS], channels: 1 };
         let mut headers = Vec::new();
@@ -215,7 +215,7 @@ mod tests {
     fn two_blocks_make_a_packet_and_time_runs_on_while_muted() {
         let gate = Gate::default();
         let (packets, mut sent) = mpsc::channel(8);
-        gate.attach(Sink { packets, ssrc: 7, payload_type: 111, level_extension: Some(3) });
+        gate.attach(Sink { packets, ssrc: 7, payload_type: 111, level_extension: Some(3), picture: None });
         let mut encoding = Encoding::new(AudioOptions::PLAIN);
         let tone: Vec<f32> = (0..SAMPLES_10MS).map(|n| (n as f32 * 0.1).sin() * 0.5).collect();
         let block = AudioBlock { samples: tone, channels: 1 };
