@@ -125,7 +125,7 @@ mod tests {
         assert!(notes.differences(wanted(&[("a", "1"), ("b", "2")])).is_empty());
         let changed = notes.differences(wanted(&[("a", "3")]));
         let expected = [("rotunda.stream.a", "3"), ("rotunda.stream.b", "")];
-        assert_eq!(changed, expected.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
+        assert_eq!(changed, HashMap::from(expected.map(|(key, value)| (key.to_owned(), value.to_owned()))));
         notes.forget();
         assert_eq!(notes.differences(wanted(&[("a", "3")])).len(), 1, "a fresh session is told all of it");
     }
