@@ -15,7 +15,10 @@ mod rates;
 mod reconnect;
 mod signals;
 mod snapshot;
+mod sound_rates;
 mod token;
+
+pub(super) use self::notes::check_extra_info;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -245,6 +248,7 @@ impl<'a> Call<'a> {
         self.sync_notes(link).await;
         self.expire_requests(link).await?;
         self.adapt_rates(link);
+        self.adapt_sounds(link);
         self.refresh_snapshot(link).await;
         Ok(())
     }

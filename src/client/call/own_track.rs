@@ -17,7 +17,7 @@ use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::rtp_transceiver::RtpTransceiver;
 
 use crate::bridge::VideoOptions;
-use crate::client::link::{Link, LinkError, MID_URI, OwnedTask, RID_URI, is_audio_level, video_codec};
+use crate::client::link::{Link, LinkError, MID_URI, MIME_TYPE_RED, OwnedTask, RID_URI, is_audio_level, video_codec};
 use crate::client::publish::{
     Gate, Layers, MAX_LAYERS, PictureSink, SEND_QUEUE, Sink, SourceSwitch, hear_requests, send,
 };
@@ -128,7 +128,7 @@ impl OwnTrack {
             source: source.into(),
             muted: self.muted,
             stream: stream.to_string(),
-            disable_red: true,
+            disable_red: self.media != MediaKind::Audio,
             r#type: proto::TrackType::Audio.into(),
             ..Default::default()
         };
@@ -210,6 +210,8 @@ impl OwnTrack {
             }
             None => None,
         };
+        let red = parameters.codecs.iter().find(|codec| codec.rtp_codec.mime_type.eq_ignore_ascii_case(MIME_TYPE_RED));
+        self.gate.sound.set_red(red.map(|codec| codec.payload_type));
         let (packets, receiver) = mpsc::channel(SEND_QUEUE * linked.ssrcs.len().max(1));
         linked.tasks = Some([
             OwnedTask::spawn(send(Arc::clone(&linked.local), Arc::clone(&self.gate), receiver)),

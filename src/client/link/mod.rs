@@ -29,7 +29,7 @@ use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit,
 pub(super) use bandwidth::Bandwidth;
 pub(super) use channels::{Channels, Inbound};
 pub(super) use dial::{Dialed, dial};
-pub(super) use peer::{MID_URI, PeerEvent, RID_URI, is_audio_level, video_codec};
+pub(super) use peer::{MID_URI, MIME_TYPE_RED, PeerEvent, RED_PAYLOAD_TYPE, RID_URI, is_audio_level, video_codec};
 pub(super) use tasks::{OwnedTask, Tasks};
 
 /// Sections for received media offered at most: two per played stream and a few to spare.

@@ -11,6 +11,7 @@ use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use super::clock::{SenderClock, local_us};
 use super::meter::Rate;
 use super::sync::Lag;
+use crate::client::link::RED_PAYLOAD_TYPE;
 use crate::media::audio::{Playout, Voice};
 use crate::model::TrackSid;
 use crate::model::quality::AudioStats;
@@ -119,7 +120,11 @@ impl AudioTrack {
         self.clock().arrived(packet.header.timestamp, local_us(now));
         match &self.voice {
             Some(voice) => {
-                voice.push(packet.header.sequence_number, packet.header.timestamp, &packet.payload, now);
+                let (sequence, timestamp) = (packet.header.sequence_number, packet.header.timestamp);
+                match packet.header.payload_type {
+                    RED_PAYLOAD_TYPE => voice.push_redundant(sequence, timestamp, &packet.payload, now),
+                    _ => voice.push(sequence, timestamp, &packet.payload, now),
+                }
             }
             None => {
                 let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);

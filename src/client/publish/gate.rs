@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::counters::PictureCounters;
 use super::layers::{Layers, MAX_LAYERS};
+use super::sound_gate::SoundGate;
 use crate::model::VideoCodec;
 
 /// Frames of a layer (or 20 ms of sound) that may wait for the connection. A capture thread that finds the queue full
@@ -66,6 +67,8 @@ pub(in crate::client) struct Gate {
     muted: AtomicBool,
     level: AtomicU32,
     sent_bytes: AtomicU64,
+    /// What only sound needs.
+    pub(in crate::client) sound: SoundGate,
     /// What became of its pictures.
     pub(in crate::client) pictures: PictureCounters,
     /// Bits of the ranks that nobody watches.
@@ -198,6 +201,16 @@ impl Gate {
     /// Sends nowhere from now on.
     pub(in crate::client) fn detach(&self) {
         *self.sink.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Whether nothing may be heard or seen.
+    pub(super) fn is_muted(&self) -> bool {
+        self.muted.load(Ordering::Acquire)
+    }
+
+    /// Where packets go, muted or not; `None` while unlinked or stopped.
+    pub(super) fn line(&self) -> Option<Sink> {
+        self.sink.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Where to send now; `None` while muted, unlinked or stopped.

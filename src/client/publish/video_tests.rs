@@ -24,7 +24,8 @@ struct Bench {
 fn bench(layers: Layers, codec: VideoCodec, kind: StreamKind, max_bitrate_bps: u32) -> Bench {
     let gate = Arc::new(Gate::default());
     let (sender, packets) = mpsc::channel(64);
-    let names = (0..layers.count()).map(|layer| vec![(4, Bytes::from_static(&[b"q", b"h", b"f"][layer][..]))]).collect();
+    let names =
+        (0..layers.count()).map(|layer| vec![(4, Bytes::from_static(&[b"q", b"h", b"f"][layer][..]))]).collect();
     let picture = PictureSink { codec, layers, ssrcs: SSRCS[..layers.count()].to_vec(), names };
     let picture = Some(Arc::new(picture));
     gate.attach(Sink { packets: sender, ssrc: SSRCS[0], payload_type: 96, level_extension: None, picture });
