@@ -23,7 +23,8 @@ pub fn run(args: &DevicesArgs) -> anyhow::Result<()> {
     let cameras: Vec<String> =
         devices.cameras.iter().map(|camera| format!("camera:{}  {}", camera.id, camera.name)).collect();
     section("Cameras", "none found: plug one in", &cameras);
-    let (monitors, microphones) = devices.microphones.iter().cloned().partition(|input| input.is_monitor);
+    let (monitors, microphones): (Vec<_>, Vec<_>) =
+        devices.microphones.iter().cloned().partition(|input| input.is_monitor);
     let none = "none found: plug one in, or check that a sound server runs";
     section("Microphones", none, &sounds("microphone", &microphones));
     section("System sound", "none found: needs a PulseAudio or PipeWire server", &sounds("microphone", &monitors));
