@@ -24,8 +24,25 @@ enum Imports {
 const BEVY: &str = "bevy*";
 const WEBRTC: &str = "webrtc*";
 const RTC: &str = "rtc*";
-const MEDIA_CRATES: [&str; 9] =
-    ["opus", "libvpx_native_sys", "cpal", "rubato", "rtrb", "yuv", "png", "ab_glyph*", "epaint_default_fonts"];
+const MEDIA_CRATES: [&str; 17] = [
+    "opus",
+    "libvpx_native_sys",
+    "openh264",
+    "cpal",
+    "rubato",
+    "rtrb",
+    "sonora*",
+    "nnnoiseless",
+    "nokhwa",
+    "x11rb",
+    "yuv",
+    "fast_image_resize",
+    "zune_jpeg",
+    "ogg",
+    "png",
+    "ab_glyph*",
+    "epaint_default_fonts",
+];
 
 /// The table of DESIGN.md. A trailing `*` bans every crate whose name begins so, at a word's end.
 fn walls() -> Vec<Wall> {

@@ -23,8 +23,11 @@ pub fn run(args: &DevicesArgs) -> anyhow::Result<()> {
     let cameras: Vec<String> =
         devices.cameras.iter().map(|camera| format!("camera:{}  {}", camera.id, camera.name)).collect();
     section("Cameras", "none found: plug one in", &cameras);
-    let microphones = sounds("microphone", &devices.microphones);
-    section("Microphones", "none found: plug one in, or check that a sound server runs", &microphones);
+    let (monitors, microphones): (Vec<_>, Vec<_>) =
+        devices.microphones.iter().cloned().partition(|input| input.is_monitor);
+    let none = "none found: plug one in, or check that a sound server runs";
+    section("Microphones", none, &sounds("microphone", &microphones));
+    section("System sound", "none found: needs a PulseAudio or PipeWire server", &sounds("microphone", &monitors));
     section("Speakers", "none found: calls stay silent here", &sounds("speaker", &devices.speakers));
     let missing = devices.screens_missing.as_deref().unwrap_or("none found");
     section("Screens", missing, &screens(&devices.screens, ScreenKind::Monitor));
@@ -45,7 +48,7 @@ fn section(title: &str, none: &str, lines: &[String]) {
 
 fn sounds(kind: &str, devices: &[AudioDeviceInfo]) -> Vec<String> {
     let mark = |device: &AudioDeviceInfo| if device.is_default { " (default)" } else { "" };
-    devices.iter().map(|device| format!("{kind}:{}{}", device.name, mark(device))).collect()
+    devices.iter().map(|device| format!("{kind}:{}  {}{}", device.id, device.name, mark(device))).collect()
 }
 
 fn screens(screens: &[ScreenInfo], kind: ScreenKind) -> Vec<String> {
@@ -58,10 +61,12 @@ fn screens(screens: &[ScreenInfo], kind: ScreenKind) -> Vec<String> {
 
 fn as_json(devices: &Devices) -> Value {
     let sound = |devices: &[AudioDeviceInfo]| -> Vec<Value> {
-        devices
-            .iter()
-            .map(|device| json!({ "id": device.name, "name": device.name, "default": device.is_default }))
-            .collect()
+        let describe = |device: &AudioDeviceInfo| {
+            json!({
+                "id": device.id, "name": device.name, "default": device.is_default, "system_sound": device.is_monitor,
+            })
+        };
+        devices.iter().map(describe).collect()
     };
     let screen = |kind: ScreenKind| -> Vec<Value> {
         let shown = devices.screens.iter().filter(|screen| screen.kind == kind);

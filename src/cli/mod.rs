@@ -38,7 +38,7 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Join a room on a LiveKit-compatible server.
     #[cfg(feature = "client")]
-    Join(join::JoinArgs),
+    Join(Box<join::JoinArgs>),
     /// Make an access token.
     #[cfg(any(feature = "client", feature = "server"))]
     Token(token::TokenArgs),
@@ -62,7 +62,7 @@ impl Cli {
             #[cfg(feature = "server")]
             Command::Serve(args) => serve::run(&args),
             #[cfg(feature = "client")]
-            Command::Join(args) => join::run(args),
+            Command::Join(args) => join::run(*args),
             #[cfg(any(feature = "client", feature = "server"))]
             Command::Token(args) => token::run(&args),
             #[cfg(feature = "client")]

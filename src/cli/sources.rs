@@ -5,6 +5,7 @@ use clap::{Args, ValueEnum};
 use rotunda::bridge::{AudioOptions, PublishRequest, VideoOptions};
 use rotunda::client::guest::camera_bitrate_bps;
 use rotunda::client::{CameraPreset, ScreenPreset};
+use rotunda::media::audio::{AudioInput, Microphone, list_devices};
 use rotunda::media::capture::{
     Camera, PageSource, PortraitSource, Screens, SpeechSource, open_audio_file, open_video_file,
 };
@@ -43,6 +44,9 @@ pub struct SendArgs {
     /// The shared screen: 1 (smooth), 2 (balanced), 3 (sharp), or your own, WIDTHxHEIGHT@FPS:KBPS [default: 2].
     #[arg(long, value_parser = PresetArg::screen)]
     pub screen_preset: Option<PresetArg>,
+    /// Share what the loudspeaker plays along with the screen.
+    #[arg(long)]
+    pub screen_audio: bool,
     /// Send the camera in one size only.
     #[arg(long)]
     pub no_simulcast: bool,
@@ -130,7 +134,7 @@ pub fn publications(wishes: &Wishes<'_>, name: &str, identity: &UserId) -> anyho
             stream: StreamId::derived(identity, "screen"),
             kind: StreamKind::Screen,
             video: Some((source, options)),
-            audio: None,
+            audio: if look.screen_audio { Some(system_sound()?) } else { None },
             extra_info: String::new(),
         });
     }
@@ -165,9 +169,40 @@ fn microphone(wish: &SourceArg, identity: &UserId) -> anyhow::Result<Option<(Box
     Ok(match wish {
         SourceArg::Test => Some((Box::new(SpeechSource::new(seed_of(identity))), AudioOptions::PLAIN)),
         SourceArg::File(path) => Some((open_audio_file(path)?, AudioOptions::PLAIN)),
-        SourceArg::Device(_) => bail!("microphone capture is not in this version yet: use test, file:PATH or none"),
+        SourceArg::Device(id) => Some(sound_input(id.as_deref())?),
         SourceArg::None => None,
     })
+}
+
+/// A microphone as a voice, or the monitor of a loudspeaker as it is.
+fn sound_input(id: Option<&str>) -> anyhow::Result<(Box<dyn AudioSource>, AudioOptions)> {
+    let inputs = list_devices().inputs;
+    if inputs.is_empty() {
+        bail!("no microphone was found: plug one in, or check that a sound server runs");
+    }
+    let Some(id) = id else { return Ok((Box::new(Microphone::new(AudioInput::Default)), AudioOptions::MICROPHONE)) };
+    let Some(input) = inputs.iter().find(|input| input.id == id || input.name == id) else {
+        let known: Vec<&str> = inputs.iter().map(|input| input.id.as_str()).collect();
+        bail!("the microphone {id} is not among those found: {}", known.join(", "));
+    };
+    let named = AudioInput::Named(input.id.clone());
+    Ok(if input.is_monitor {
+        (Box::new(Microphone::stereo(named)), AudioOptions::PLAIN)
+    } else {
+        (Box::new(Microphone::new(named)), AudioOptions::MICROPHONE)
+    })
+}
+
+/// What the default loudspeaker plays.
+fn system_sound() -> anyhow::Result<(Box<dyn AudioSource>, AudioOptions)> {
+    let devices = list_devices();
+    let speaker = devices.outputs.iter().find(|speaker| speaker.is_default).map(|speaker| speaker.id.as_str());
+    let monitors = || devices.inputs.iter().filter(|input| input.is_monitor);
+    let of_default = monitors().find(|monitor| speaker.is_some_and(|speaker| monitor.id.starts_with(speaker)));
+    let Some(monitor) = of_default.or_else(|| monitors().next()) else {
+        bail!("the system's sound cannot be shared: that needs a PulseAudio or PipeWire server");
+    };
+    sound_input(Some(&monitor.id))
 }
 
 fn screen(wish: &SourceArg, preset: VideoPreset, name: &str) -> anyhow::Result<Option<Box<dyn VideoSource>>> {

@@ -14,7 +14,7 @@ use crate::media::audio::{AudioDeviceInfo, list_devices};
 pub struct Devices {
     /// Cameras, the one that is used without a choice first.
     pub cameras: Vec<CameraInfo>,
-    /// Microphones, and the monitors of loudspeakers where the sound system has them.
+    /// Microphones, and the monitors of loudspeakers (the system's own sound) where the sound system has them.
     pub microphones: Vec<AudioDeviceInfo>,
     /// Loudspeakers.
     pub speakers: Vec<AudioDeviceInfo>,

@@ -71,7 +71,7 @@ impl OggOpusSource {
         while self.ready.len() < SAMPLES_10MS {
             match self.packets.read_packet().map_err(said)? {
                 Some(packet) => self.take(&packet)?,
-                None if self.in_pass == 0 => return Err("it holds no sound".into()),
+                None if self.in_pass == 0 => return Err("it holds no sound, or is cut short before it".into()),
                 None => {
                     self.in_pass = 0;
                     self.link = None;

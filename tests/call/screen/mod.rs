@@ -3,4 +3,5 @@
 mod calls;
 mod display;
 mod page;
+mod sound;
 mod sources;

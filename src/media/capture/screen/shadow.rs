@@ -63,7 +63,7 @@ impl Shadow {
     /// None in practice: the sizes were checked.
     pub fn frame(&mut self, limit: (u32, u32), timestamp_us: u64) -> Result<VideoFrame, String> {
         if !self.stale.is_empty() {
-            let rows = self.stale.start & !1..(self.stale.end + 1 & !1).min(self.picture.height());
+            let rows = (self.stale.start & !1)..((self.stale.end + 1) & !1).min(self.picture.height());
             let row = self.row_bytes();
             let pixels = &self.pixels[rows.start as usize * row..rows.end as usize * row];
             bgrx_rows_to_i420(&mut self.picture, rows.start, pixels, self.width)?;

@@ -60,7 +60,7 @@ fn describe(server: &Server, id: u32) -> Result<Option<WindowInfo>, Fault> {
     }
     // Two words, each ended by a zero: the instance and the class.
     let class = text(server, id, AtomEnum::WM_CLASS.into())?;
-    let app = class.split('\0').filter(|word| !word.is_empty()).next_back().unwrap_or_default().to_owned();
+    let app = class.split('\0').rfind(|word| !word.is_empty()).unwrap_or_default().to_owned();
     if title.is_empty() && app.is_empty() {
         return Ok(None);
     }
