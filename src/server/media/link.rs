@@ -11,11 +11,12 @@ use str0m::channel::ChannelId;
 use str0m::config::DtlsCert;
 use str0m::format::Codec;
 use str0m::media::{Mid, Pt};
+use str0m::net::{Protocol, TcpType};
 use str0m::rtp::Ssrc;
 use str0m::{Candidate, Rtc};
 
 use super::layers::{Plan, Shortage, Want};
-use super::socket::{is_stun, rtp_ssrc};
+use super::socket::{Remote, is_stun, rtp_ssrc};
 use super::wall_clock::WallClock;
 use super::{NewPeer, PeerId, TrackId};
 use crate::protocol::sdp::{SDP_MAX_BYTES, SDP_MAX_SECTIONS};
@@ -88,7 +89,7 @@ pub(super) struct Link {
     pub(super) created: Instant,
     /// When its last datagram came.
     pub(super) heard: Instant,
-    pub(super) addresses: VecDeque<SocketAddr>,
+    pub(super) addresses: VecDeque<Remote>,
     sources: HashSet<SocketAddr>,
     ssrcs: HashSet<u32>,
     /// Our user name fragment, by which STUN requests find it.
@@ -132,7 +133,7 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(candidates: &[SocketAddr], cert: Option<&DtlsCert>, sends_video: bool, now: Instant) -> Self {
+    pub(super) fn new(candidates: &[Remote], cert: Option<&DtlsCert>, sends_video: bool, now: Instant) -> Self {
         let mut config = Rtc::builder()
             .set_ice_lite(true)
             .set_rtp_mode(true)
@@ -151,8 +152,12 @@ impl Link {
             config = config.enable_bwe(Some(Bitrate::bps(START_BPS)));
         }
         let mut rtc = config.build(now);
-        for addr in candidates {
-            match Candidate::host(*addr, "udp") {
+        for (protocol, addr) in candidates {
+            let candidate = match protocol {
+                Protocol::Udp => Candidate::host(*addr, "udp"),
+                _ => Candidate::builder().tcp().host(*addr).tcptype(TcpType::Passive).build(),
+            };
+            match candidate {
                 Ok(candidate) => {
                     rtc.add_local_candidate(candidate);
                 }
@@ -211,7 +216,7 @@ impl Link {
     }
 
     /// Remembers that the client sends from `addr`; answers the address that was forgotten for it.
-    pub(super) fn add_address(&mut self, addr: SocketAddr) -> Option<SocketAddr> {
+    pub(super) fn add_address(&mut self, addr: Remote) -> Option<Remote> {
         if self.addresses.contains(&addr) {
             return None;
         }

@@ -1,13 +1,12 @@
 //! The media thread's loop: datagrams in, packets out, timers, commands, events. Time is read once per turn.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use str0m::config::DtlsCert;
-use str0m::net::{Protocol, Receive};
+use str0m::net::Receive;
 use str0m::{Event, IceConnectionState, Input, Output};
 use tokio::sync::mpsc;
 
@@ -15,7 +14,7 @@ use super::forward::Track;
 use super::layers::Want;
 use super::levels::WINDOW;
 use super::link::{Link, LinkId, Peer, Role, Subscription};
-use super::socket::{Socket, is_stun, stun_user};
+use super::socket::{Remote, Socket, is_stun, stun_user};
 use super::{LinkFigures, MediaCommand, MediaEvent, NewPeer, PeerId, RoomKey, TrackId};
 use crate::server::config::ServerLimits;
 use crate::server::counters::Counters;
@@ -45,7 +44,8 @@ const EVENTS_WAITING: usize = 65_536;
 /// Everything the media thread owns.
 pub(super) struct Shard {
     socket: Socket,
-    candidates: Vec<SocketAddr>,
+    /// The addresses told to clients.
+    candidates: Vec<Remote>,
     cert: Option<DtlsCert>,
     pub(super) limits: ServerLimits,
     pub(super) counters: Arc<Counters>,
@@ -55,7 +55,7 @@ pub(super) struct Shard {
     pub(super) peers: HashMap<PeerId, Peer>,
     pub(super) rooms: HashMap<RoomKey, Vec<PeerId>>,
     pub(super) tracks: HashMap<TrackId, Track>,
-    routes: HashMap<SocketAddr, LinkId>,
+    routes: HashMap<Remote, LinkId>,
     ufrags: HashMap<String, LinkId>,
     pub(super) dirty: Vec<LinkId>,
     /// Receivers whose sections need negotiating, once the commands that wait are carried out.
@@ -85,7 +85,7 @@ enum Commands {
 impl Shard {
     pub(super) fn new(
         socket: Socket,
-        candidates: Vec<SocketAddr>,
+        candidates: Vec<Remote>,
         limits: ServerLimits,
         counters: Arc<Counters>,
         events: mpsc::Sender<MediaEvent>,
@@ -164,22 +164,26 @@ impl Shard {
     }
 
     /// `None`: from nobody we know.
-    fn on_datagram(&mut self, datagram: &[u8], source: SocketAddr, now: Instant) -> Option<()> {
-        let destination = *self.candidates.iter().find(|c| c.is_ipv4() == source.is_ipv4())?;
+    fn on_datagram(&mut self, datagram: &[u8], remote: Remote, now: Instant) -> Option<()> {
+        let (proto, source) = remote;
+        let fits = |(own, addr): &&Remote| *own == proto && addr.is_ipv4() == source.is_ipv4();
+        let destination = self.candidates.iter().find(fits)?.1;
         let stun = is_stun(datagram);
-        let id = if stun { *self.ufrags.get(stun_user(datagram)?)? } else { *self.routes.get(&source)? };
+        let id = if stun { *self.ufrags.get(stun_user(datagram)?)? } else { *self.routes.get(&remote)? };
         let contents = datagram.try_into().ok()?;
-        let input = Input::Receive(now, Receive { proto: Protocol::Udp, source, destination, contents });
+        let input = Input::Receive(now, Receive { proto, source, destination, contents });
         let link = self.links.get_mut(&id)?;
         if !link.rtc.accepts(&input) || !link.admits(datagram, source) {
             return None;
         }
         link.heard = now;
-        if stun && self.routes.get(&source) != Some(&id) {
-            let forgotten = link.add_address(source);
-            self.routes.insert(source, id);
-            if let Some(addr) = forgotten {
-                self.routes.remove(&addr);
+        if stun && self.routes.get(&remote) != Some(&id) {
+            let forgotten = link.add_address(remote);
+            self.routes.insert(remote, id);
+            self.socket.know(remote);
+            if let Some(remote) = forgotten {
+                self.routes.remove(&remote);
+                self.socket.forget(remote);
             }
         }
         if let Err(error) = link.rtc.handle_input(input) {
@@ -207,7 +211,7 @@ impl Shard {
         loop {
             let Some(link) = self.links.get_mut(&id) else { return };
             match link.rtc.poll_output() {
-                Ok(Output::Transmit(packet)) => self.socket.send(&packet.contents, packet.destination),
+                Ok(Output::Transmit(packet)) => self.socket.send(&packet.contents, (packet.proto, packet.destination)),
                 Ok(Output::Event(event)) => self.on_event(id, event, now),
                 Ok(Output::Timeout(at)) if at > now => return self.set_timer(id, at),
                 // One packet leaves per step when bandwidth is estimated.
@@ -440,7 +444,9 @@ impl Shard {
         if link.connected && link.rtc.close().is_ok() {
             while let Some(link) = self.links.get_mut(&id) {
                 match link.rtc.poll_output() {
-                    Ok(Output::Transmit(packet)) => self.socket.send(&packet.contents, packet.destination),
+                    Ok(Output::Transmit(packet)) => {
+                        self.socket.send(&packet.contents, (packet.proto, packet.destination))
+                    }
                     Ok(Output::Event(_)) => {}
                     Ok(Output::Timeout(_)) | Err(_) => break,
                 }
@@ -449,9 +455,10 @@ impl Shard {
         let Some(link) = self.links.remove(&id) else { return };
         self.timers.remove(&(link.timeout, id));
         self.ufrags.retain(|_, owner| *owner != id);
-        for addr in &link.addresses {
-            if self.routes.get(addr) == Some(&id) {
-                self.routes.remove(addr);
+        for remote in &link.addresses {
+            if self.routes.get(remote) == Some(&id) {
+                self.routes.remove(remote);
+                self.socket.forget(*remote);
             }
         }
         tracing::trace!(peer = id.peer.0, role = ?id.role, age = ?now.saturating_duration_since(link.heard), "closed");
@@ -550,6 +557,7 @@ impl Shard {
         }
         if now >= self.next_silence {
             self.next_silence = now + Duration::from_secs(1);
+            self.socket.sweep(now);
             self.counters.tracks.set(self.tracks.len() as u64);
             self.counters.subscriptions.set(self.tracks.values().map(|track| track.legs.len() as u64).sum());
             let limit = Duration::from_secs(self.limits.silence_timeout_secs);
