@@ -61,8 +61,8 @@ impl FromStr for Span {
 pub enum SourceArg {
     /// Generated.
     Test,
-    /// A device: its kind and number.
-    Device(&'static str, usize),
+    /// A device, by its id; the default one without.
+    Device(Option<String>),
     /// A file.
     File(PathBuf),
     /// Nothing.
@@ -71,43 +71,37 @@ pub enum SourceArg {
 
 #[cfg(feature = "client")]
 impl SourceArg {
-    /// Reads `test`, `none`, `file:PATH` where files are taken, and `DEVICE[:n]`.
-    fn read(text: &str, device: &'static str, takes_files: bool) -> Result<Self, String> {
-        if text == "test" {
-            return Ok(Self::Test);
+    /// Reads `test`, `none`, `file:PATH`, `DEVICE` and `DEVICE:ID`.
+    fn read(text: &str, device: &'static str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "test" => Ok(Self::Test),
+            None if text == "none" => Ok(Self::None),
+            None if text == device => Ok(Self::Device(None)),
+            Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
+            Some((kind, id)) if kind == device && !id.is_empty() => Ok(Self::Device(Some(id.to_owned()))),
+            _ => Err(format!("write test, {device}, {device}:ID (see `rotunda devices`), file:PATH or none")),
         }
-        if text == "none" {
-            return Ok(Self::None);
-        }
-        if let Some(path) = text.strip_prefix("file:")
-            && takes_files
-            && !path.is_empty()
-        {
-            return Ok(Self::File(path.into()));
-        }
-        if let Some(rest) = text.strip_prefix(device) {
-            let number = if rest.is_empty() { Some(0) } else { rest.strip_prefix(':').and_then(|n| n.parse().ok()) };
-            if let Some(number) = number {
-                return Ok(Self::Device(device, number));
-            }
-        }
-        let files = if takes_files { "file:PATH, " } else { "" };
-        Err(format!("write test, {device}, {device}:NUMBER, {files}or none"))
     }
 
     /// A camera's value.
     pub fn video(text: &str) -> Result<Self, String> {
-        Self::read(text, "camera", true)
+        Self::read(text, "camera")
     }
 
     /// A microphone's value.
     pub fn audio(text: &str) -> Result<Self, String> {
-        Self::read(text, "microphone", true)
+        Self::read(text, "microphone")
     }
 
-    /// A screen's value.
+    /// A screen's value; a device's id is whole, such as `screen:NAME` or `window:0x2a`.
     pub fn screen(text: &str) -> Result<Self, String> {
-        Self::read(text, "display", false)
+        match text.split_once(':') {
+            None if text == "test" => Ok(Self::Test),
+            None if text == "none" => Ok(Self::None),
+            None if text == "screen" => Ok(Self::Device(None)),
+            Some(("screen" | "window", id)) if !id.is_empty() => Ok(Self::Device(Some(text.to_owned()))),
+            _ => Err("write test, screen, screen:NAME, window:ID (see `rotunda devices`) or none".into()),
+        }
     }
 }
 
@@ -138,6 +132,19 @@ impl FromStr for ServerUrl {
 #[cfg(all(test, feature = "app"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sources_name_devices_by_their_ids() {
+        assert_eq!(SourceArg::video("camera"), Ok(SourceArg::Device(None)));
+        assert_eq!(SourceArg::video("camera:usb-A:B"), Ok(SourceArg::Device(Some("usb-A:B".into()))));
+        assert_eq!(SourceArg::audio("file:a:b.wav"), Ok(SourceArg::File("a:b.wav".into())));
+        assert_eq!(SourceArg::screen("window:0x2a"), Ok(SourceArg::Device(Some("window:0x2a".into()))));
+        assert_eq!(SourceArg::screen("screen"), Ok(SourceArg::Device(None)));
+        for bad in ["", "camera:", "microphone", "file:", "cameras", "none:1"] {
+            assert!(SourceArg::video(bad).is_err(), "{bad}");
+        }
+        assert!(SourceArg::screen("file:a").is_err() && SourceArg::screen("window").is_err());
+    }
 
     #[test]
     fn spans_have_units() {

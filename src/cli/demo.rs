@@ -18,7 +18,7 @@ use rotunda::server::{Server, ServerConfig, ServerError, ServerHandle};
 use rotunda::space::QualityTier;
 
 use super::args::{Size, Span};
-use super::{join, progress, say, token};
+use super::{join, progress, say, sources, token};
 
 /// The room a demo opens.
 const ROOM: &str = "rotunda";
@@ -213,12 +213,12 @@ fn video_count(guests: u16) -> usize {
 
 fn own_stream(me: &UserId) -> PublishRequest {
     let format = VideoFormat { width: 320, height: 180, fps: 15.0 };
-    let source: Box<dyn VideoSource> = Box::new(PortraitSource::new("You", join::seed_of(me), format));
+    let source: Box<dyn VideoSource> = Box::new(PortraitSource::new("You", sources::seed_of(me), format));
     PublishRequest {
         stream: StreamId::derived(me, "camera"),
         kind: StreamKind::Camera,
         video: Some((source, VideoOptions::single(camera_bitrate_bps(format)))),
-        audio: Some((Box::new(SpeechSource::new(join::seed_of(me))), AudioOptions::PLAIN)),
+        audio: Some((Box::new(SpeechSource::new(sources::seed_of(me))), AudioOptions::PLAIN)),
         extra_info: String::new(),
     }
 }

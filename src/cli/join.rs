@@ -4,27 +4,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::{ArgGroup, Args};
-use rotunda::bridge::{AudioOptions, LoginRequest, PublishRequest, VideoOptions};
-use rotunda::client::guest::camera_bitrate_bps;
+use rotunda::bridge::{LoginRequest, PublishRequest};
 use rotunda::client::headless::{HeadlessCall, TICK_EVERY};
 use rotunda::client::report::Report;
 use rotunda::client::{self, EngineConfig};
 use rotunda::media::audio::AudioOutput;
-use rotunda::media::capture::{PageSource, PortraitSource, SpeechSource, open_audio_file, open_video_file};
-use rotunda::media::{AudioSource, VideoFormat, VideoSource};
 use rotunda::model::limits::USER_NAME_MAX_BYTES;
-use rotunda::model::{RoomId, StreamId, StreamKind, UserId};
+use rotunda::model::{RoomId, UserId};
 use rotunda::protocol::token::{self, TokenRequest};
 
 use super::args::{ServerUrl, SourceArg, Span};
-use super::{progress, runtime, say};
-
-/// What `--video test` publishes.
-const TEST_CAMERA: VideoFormat = VideoFormat { width: 640, height: 360, fps: 15.0 };
-/// What `--screen test` publishes.
-const TEST_PAGE: VideoFormat = VideoFormat { width: 1280, height: 720, fps: 5.0 };
-/// The screen preset "balanced".
-const SCREEN_BITRATE_BPS: u32 = 1_500_000;
+use super::{progress, runtime, say, sources};
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("credentials").required(true).args(["token", "api_key"]))]
@@ -49,13 +39,13 @@ pub struct JoinArgs {
     /// The user's id, unique in the room [default: made from the name].
     #[arg(long)]
     identity: Option<String>,
-    /// Picture to publish: test, camera[:n], file:PATH (Y4M) or none.
+    /// Picture to publish: test, camera[:ID], file:PATH (Y4M, IVF) or none.
     #[arg(long, default_value = "test", value_parser = SourceArg::video)]
     video: SourceArg,
-    /// Sound to publish: test, microphone[:n], file:PATH (WAV) or none.
+    /// Sound to publish: test, microphone[:ID], file:PATH (WAV, Ogg Opus) or none.
     #[arg(long, default_value = "test", value_parser = SourceArg::audio)]
     audio: SourceArg,
-    /// Screen to share: test, display[:n] or none.
+    /// Screen to share: test, screen[:NAME], window:ID or none; `rotunda devices` lists them.
     #[arg(long, default_value = "none", value_parser = SourceArg::screen)]
     screen: SourceArg,
     /// Draw the room into a picture instead of a window.
@@ -82,7 +72,8 @@ pub fn run(args: JoinArgs) -> anyhow::Result<()> {
     }
     let token = token(&args, &room)?;
     let identity = UserId::new(token::peek(&token)?.identity())?;
-    let publications = publications(&args, &identity)?;
+    let wishes = sources::Wishes { video: &args.video, audio: &args.audio, screen: &args.screen };
+    let publications = sources::publications(&wishes, &args.name, &identity)?;
     if let Some(out) = &args.out {
         create_out(out)?;
     }
@@ -222,55 +213,4 @@ fn identity_from(name: &str) -> anyhow::Result<UserId> {
     let stem: String =
         name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).take(40).collect();
     Ok(UserId::new(format!("{stem}-{:06x}", rand::random::<u32>() & 0xff_ffff))?)
-}
-
-fn publications(args: &JoinArgs, identity: &UserId) -> anyhow::Result<Vec<PublishRequest>> {
-    let video: Option<Box<dyn VideoSource>> = match &args.video {
-        SourceArg::Test => Some(Box::new(PortraitSource::new(&args.name, seed_of(identity), TEST_CAMERA))),
-        SourceArg::File(path) => Some(open_video_file(path)?),
-        SourceArg::None => None,
-        SourceArg::Device(kind, _) => return not_yet(kind),
-    };
-    let audio: Option<(Box<dyn AudioSource>, AudioOptions)> = match &args.audio {
-        SourceArg::Test => Some((Box::new(SpeechSource::new(seed_of(identity))), AudioOptions::PLAIN)),
-        SourceArg::File(path) => Some((open_audio_file(path)?, AudioOptions::PLAIN)),
-        SourceArg::None => None,
-        SourceArg::Device(kind, _) => return not_yet(kind),
-    };
-    let mut publications = Vec::new();
-    if video.is_some() || audio.is_some() {
-        let video = video.map(|source| {
-            let options = VideoOptions::single(camera_bitrate_bps(source.format()));
-            (source, options)
-        });
-        let stream = StreamId::derived(identity, "camera");
-        publications.push(PublishRequest { stream, kind: StreamKind::Camera, video, audio, extra_info: String::new() });
-    }
-    match &args.screen {
-        SourceArg::Test => {
-            let source: Box<dyn VideoSource> = Box::new(PageSource::new(&format!("{}’s page", args.name), TEST_PAGE));
-            publications.push(PublishRequest {
-                stream: StreamId::derived(identity, "screen"),
-                kind: StreamKind::Screen,
-                video: Some((source, VideoOptions::single(SCREEN_BITRATE_BPS))),
-                audio: None,
-                extra_info: String::new(),
-            });
-        }
-        SourceArg::Device(kind, _) => return not_yet(kind),
-        SourceArg::File(_) | SourceArg::None => {}
-    }
-    Ok(publications)
-}
-
-fn not_yet<T>(device: &str) -> anyhow::Result<T> {
-    bail!("{device} capture is not in this version yet: use test, file:PATH or none")
-}
-
-/// The same face and voice for the same identity.
-pub fn seed_of(identity: &UserId) -> u64 {
-    identity
-        .as_str()
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }

@@ -11,6 +11,8 @@ mod join;
 mod runtime;
 #[cfg(feature = "server")]
 mod serve;
+#[cfg(feature = "client")]
+mod sources;
 #[cfg(any(feature = "client", feature = "server"))]
 mod token;
 

@@ -143,6 +143,7 @@ async fn refuse(port: &EnginePort, session: SessionId, command: RoomCommand) {
 /// # Errors
 /// The last server's [`CallError`].
 pub(super) async fn dial_any(hub: &MediaHub, request: &LoginRequest, token: &str) -> Result<Dialed, CallError> {
+    login::check_expiry(token, unix_now().as_secs())?;
     let mut last = CallError::new(ErrorCode::ConnectFailed, "no server address was given");
     for server in &request.servers {
         match Box::pin(dial(server, token, request.auto_play, hub.dials.subscribe())).await {

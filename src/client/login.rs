@@ -3,7 +3,8 @@
 use url::Url;
 
 use crate::bridge::LoginRequest;
-use crate::model::{CallError, ErrorCode};
+use crate::model::limits::USER_NAME_MAX_BYTES;
+use crate::model::{CallError, ErrorCode, UserId};
 use crate::protocol::token::{self, TokenError};
 
 /// Servers that are tried at most.
@@ -44,13 +45,43 @@ fn check_token(request: &LoginRequest, now_unix_secs: u64) -> Result<(), CallErr
     let claims = token::peek(&request.token).map_err(token_error)?;
     claims.check_time(now_unix_secs).map_err(token_error)?;
     claims.check_join(request.room.as_str()).map_err(token_error)?;
-    Ok(())
+    UserId::new(claims.identity())?;
+    check_name(&claims.name)
 }
 
-fn token_error(error: TokenError) -> CallError {
+/// Checks a user's name.
+///
+/// # Errors
+/// [`CallError`] when it is too long.
+pub(super) fn check_name(name: &str) -> Result<(), CallError> {
+    if name.len() <= USER_NAME_MAX_BYTES {
+        return Ok(());
+    }
+    let message = format!("the user name has {} bytes: shorten it to at most {USER_NAME_MAX_BYTES}", name.len());
+    Err(CallError::new(ErrorCode::UserNameTooLong, message))
+}
+
+/// Whether a token is still good enough to dial with; one that is not would only be refused later.
+///
+/// # Errors
+/// [`CallError`] with the code of expiry.
+pub(super) fn check_expiry(token: &str, now_unix_secs: u64) -> Result<(), CallError> {
+    match token::peek(token).and_then(|claims| claims.check_time(now_unix_secs)) {
+        Err(error @ TokenError::Expired { .. }) => Err(token_error(error)),
+        _ => Ok(()),
+    }
+}
+
+/// What is wrong with a token, with its code.
+pub(super) fn token_error(error: TokenError) -> CallError {
     let code = match &error {
         TokenError::Missing => ErrorCode::TokenMissing,
         TokenError::Expired { .. } => ErrorCode::TokenExpired,
+        TokenError::NotYetValid { .. } => ErrorCode::TokenNotYetValid,
+        TokenError::OtherApp { .. } => ErrorCode::TokenOfOtherApp,
+        TokenError::OtherUser { .. } => ErrorCode::TokenOfOtherUser,
+        TokenError::OtherRoom { .. } => ErrorCode::TokenOfOtherRoom,
+        TokenError::NoRoomJoin => ErrorCode::TokenGrantsNothing,
         _ => ErrorCode::TokenMalformed,
     };
     CallError::new(code, format!("{error}; ask the room's host for a token"))
@@ -88,7 +119,17 @@ mod tests {
         assert_eq!(code(&request(token("hall")), NOW + 3600), 1_002_056, "expired");
         assert_eq!(code(&request(String::new()), NOW), 1_002_067, "missing");
         assert_eq!(code(&request("a.b.c".into()), NOW), 1_002_074, "no token");
-        assert_eq!(code(&request(token("other")), NOW), 1_002_074, "another room");
+        assert_eq!(code(&request(token("other")), NOW), 1_002_077, "another room");
+        assert_eq!(code(&request(token("hall")), NOW - 3600), 1_002_079, "not yet valid");
+        let issued = |change: &dyn Fn(&mut TokenRequest)| {
+            let mut asked = TokenRequest::member("devkey", "secret", "hall", "ann");
+            change(&mut asked);
+            request(issue(&asked, NOW).unwrap())
+        };
+        assert_eq!(code(&issued(&|asked| asked.identity = "x".repeat(64)), NOW), 1_002_007, "a user id of 64 bytes");
+        assert_eq!(code(&issued(&|asked| asked.identity = "a\nb".into()), NOW), 1_002_006, "an unprintable user id");
+        assert_eq!(code(&issued(&|asked| asked.name = "x".repeat(256)), NOW), 1_002_010, "a name of 256 bytes");
+        assert!(check(&issued(&|asked| asked.name = "x".repeat(255)), NOW).is_ok());
     }
 
     #[test]

@@ -16,6 +16,12 @@ pub(super) fn dial_error(server: &str, error: &SignalError) -> CallError {
         }
         SignalError::Timeout(_) => timeout(server),
         SignalError::Client(status, body) | SignalError::Server(status, body) => refused(server, status.as_u16(), body),
+        // The server found nothing wrong with the token when asked again: the login failed for want of room.
+        SignalError::Handshake { status } if status.as_u16() == 403 => room_full(),
+        SignalError::Handshake { status } if status.as_u16() == 429 => CallError::new(
+            ErrorCode::TooManyRooms,
+            format!("{server} has as many rooms as it can hold: enter one that exists, or try later"),
+        ),
         SignalError::Handshake { status } => refused(server, status.as_u16(), ""),
         SignalError::LeaveRequest { reason, .. } => ended(*reason),
         other => CallError::new(
@@ -30,6 +36,10 @@ pub(super) fn timeout(server: &str) -> CallError {
     CallError::new(ErrorCode::ConnectTimeout, format!("{server} did not answer in time: check the network, try again"))
 }
 
+fn room_full() -> CallError {
+    CallError::new(ErrorCode::RoomFull, "the room is full: wait until someone leaves, or try another server")
+}
+
 fn refused(server: &str, status: u16, body: &str) -> CallError {
     let said: String = body.trim().chars().filter(|c| !c.is_control()).take(MAX_QUOTED_CHARS).collect();
     let lower = said.to_ascii_lowercase();
@@ -37,7 +47,7 @@ fn refused(server: &str, status: u16, body: &str) -> CallError {
         return CallError::new(ErrorCode::TokenExpired, "the token has expired: ask the room's host for a new one");
     }
     if lower.contains("full") || lower.contains("max participants") || lower.contains("participant limit") {
-        return CallError::new(ErrorCode::RoomFull, "the room is full: wait until someone leaves");
+        return room_full();
     }
     let quoted = if said.is_empty() { String::new() } else { format!(": {said}") };
     match status {
@@ -51,7 +61,10 @@ fn refused(server: &str, status: u16, body: &str) -> CallError {
 
 /// Whether another attempt or another server may help.
 pub(super) fn may_retry(error: &CallError) -> bool {
-    matches!(error.code, ErrorCode::ConnectFailed | ErrorCode::ConnectTimeout | ErrorCode::RoomFull)
+    matches!(
+        error.code,
+        ErrorCode::ConnectFailed | ErrorCode::ConnectTimeout | ErrorCode::RoomFull | ErrorCode::TooManyRooms
+    )
 }
 
 /// Why the server ended this session for good.

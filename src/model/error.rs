@@ -6,6 +6,16 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorCode {
+    /// More rooms than one engine, or the server, holds.
+    TooManyRooms,
+    /// The user id is empty.
+    UserIdEmpty,
+    /// The user id holds a character that is not allowed.
+    UserIdInvalid,
+    /// The user id has 64 bytes or more.
+    UserIdTooLong,
+    /// The user name has 256 bytes or more.
+    UserNameTooLong,
     /// The room id is empty.
     RoomIdEmpty,
     /// The room id is longer than 128 bytes.
@@ -32,6 +42,16 @@ pub enum ErrorCode {
     TokenMissing,
     /// The token is not a LiveKit access token, or lacks a field.
     TokenMalformed,
+    /// The token was made with another API key than the engine's app id.
+    TokenOfOtherApp,
+    /// The token is for another user.
+    TokenOfOtherUser,
+    /// The token is for another room.
+    TokenOfOtherRoom,
+    /// The token does not grant joining a room.
+    TokenGrantsNothing,
+    /// The token's time has not come.
+    TokenNotYetValid,
     /// Publishing stopped because the connection was lost.
     PublishInterrupted,
     /// This stream is being published already.
@@ -48,6 +68,8 @@ pub enum ErrorCode {
     StreamNotFound,
     /// More streams are played than allowed.
     TooManyPlays,
+    /// The codec of the stream to play is not known here.
+    CodecUnsupported,
     /// A message could not be sent.
     SendFailed,
     /// A message is longer than allowed.
@@ -65,6 +87,11 @@ impl ErrorCode {
     pub const fn number(self) -> u32 {
         match self {
             Self::WrongState => 1_000_002,
+            Self::TooManyRooms => 1_002_001,
+            Self::UserIdEmpty => 1_002_005,
+            Self::UserIdInvalid => 1_002_006,
+            Self::UserIdTooLong => 1_002_007,
+            Self::UserNameTooLong => 1_002_010,
             Self::RoomIdEmpty => 1_002_011,
             Self::RoomIdTooLong => 1_002_012,
             Self::RoomIdInvalid => 1_002_013,
@@ -78,6 +105,11 @@ impl ErrorCode {
             Self::TokenExpired => 1_002_056,
             Self::TokenMissing => 1_002_067,
             Self::TokenMalformed => 1_002_074,
+            Self::TokenOfOtherApp => 1_002_075,
+            Self::TokenOfOtherUser => 1_002_076,
+            Self::TokenOfOtherRoom => 1_002_077,
+            Self::TokenGrantsNothing => 1_002_078,
+            Self::TokenNotYetValid => 1_002_079,
             Self::PublishInterrupted => 1_003_020,
             Self::AlreadyPublishing => 1_003_023,
             Self::NotPermitted => 1_003_025,
@@ -86,6 +118,7 @@ impl ErrorCode {
             Self::ExtraInfoTooLong => 1_003_051,
             Self::StreamNotFound => 1_004_002,
             Self::TooManyPlays => 1_004_010,
+            Self::CodecUnsupported => 1_004_061,
             Self::SendFailed => 1_009_010,
             Self::MessageTooLong => 1_009_013,
             Self::MessageTooFast => 1_009_015,

@@ -47,6 +47,9 @@ impl From<IdError> for CallError {
             IdError::Empty { what: "room id", .. } => ErrorCode::RoomIdEmpty,
             IdError::TooLong { what: "room id", .. } => ErrorCode::RoomIdTooLong,
             IdError::Character { what: "room id", .. } => ErrorCode::RoomIdInvalid,
+            IdError::Empty { what: "user id", .. } => ErrorCode::UserIdEmpty,
+            IdError::TooLong { what: "user id", .. } => ErrorCode::UserIdTooLong,
+            IdError::Character { what: "user id", .. } => ErrorCode::UserIdInvalid,
             IdError::Empty { what: "stream id", .. }
             | IdError::TooLong { what: "stream id", .. }
             | IdError::Character { what: "stream id", .. } => ErrorCode::StreamIdInvalid,
@@ -224,7 +227,10 @@ mod tests {
     fn user_ids_end_below_64_bytes() {
         assert!(UserId::new("é".repeat(31)).is_ok());
         assert!(UserId::new("é".repeat(32)).is_err());
-        assert!(UserId::new("a\0b").is_err());
+        let code = |text: String| CallError::from(UserId::new(text).unwrap_err()).code.number();
+        assert_eq!(code("x".repeat(64)), 1_002_007);
+        assert_eq!(code("a\0b".into()), 1_002_006);
+        assert_eq!(code(String::new()), 1_002_005);
     }
 
     #[test]

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use livekit_protocol as proto;
 
+use super::stream_note::NOTE_PREFIX;
 use crate::model::limits::{STREAM_ID_MAX_BYTES, USER_NAME_MAX_BYTES};
+use crate::model::quality::Grade;
 use crate::model::{
     EndReason, IdError, MediaKind, StreamId, StreamKind, TrackInfo, TrackSid, TrackSource, UserId, UserInfo,
 };
@@ -27,7 +29,7 @@ pub fn user_info(info: &proto::ParticipantInfo) -> Result<UserInfo, IdError> {
     let name = if info.name.is_empty() { id.as_str() } else { cut(&info.name, USER_NAME_MAX_BYTES) };
     let joined_at_ms = if info.joined_at_ms > 0 { info.joined_at_ms } else { info.joined_at.saturating_mul(1000) };
     let attributes: BTreeMap<String, String> =
-        info.attributes.iter().take(MAX_ATTRIBUTES).map(|(key, value)| (key.clone(), value.clone())).collect();
+        own_attributes(info).take(MAX_ATTRIBUTES).map(|(key, value)| (key.clone(), value.clone())).collect();
     Ok(UserInfo {
         name: name.to_owned(),
         id,
@@ -36,6 +38,11 @@ pub fn user_info(info: &proto::ParticipantInfo) -> Result<UserInfo, IdError> {
         attributes,
         metadata: info.metadata.clone(),
     })
+}
+
+/// A participant's attributes without the notes about streams, which are told with the streams.
+fn own_attributes(info: &proto::ParticipantInfo) -> impl Iterator<Item = (&String, &String)> {
+    info.attributes.iter().filter(|(name, _)| !name.starts_with(NOTE_PREFIX))
 }
 
 /// A published track; `None` when it is neither sound nor picture, or its id is illegal.
@@ -107,6 +114,16 @@ pub fn stream_name(info: &proto::TrackInfo) -> StreamName {
     match StreamId::new(info.stream.as_str()) {
         Ok(id) => StreamName::Given(id),
         Err(_) => StreamName::Derived(cut(&info.stream, STREAM_ID_MAX_BYTES).to_owned()),
+    }
+}
+
+/// What the server thinks of someone's connection.
+pub fn grade(quality: proto::ConnectionQuality) -> Grade {
+    match quality {
+        proto::ConnectionQuality::Excellent => Grade::Excellent,
+        proto::ConnectionQuality::Good => Grade::Good,
+        proto::ConnectionQuality::Poor => Grade::Poor,
+        proto::ConnectionQuality::Lost => Grade::Lost,
     }
 }
 

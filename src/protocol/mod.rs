@@ -3,6 +3,8 @@
 pub mod convert;
 pub mod roster;
 pub mod sdp;
+pub mod stream_note;
 pub mod text_stream;
 pub mod token;
+pub mod token_watch;
 pub mod topics;

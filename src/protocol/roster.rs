@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use livekit_protocol as proto;
 
 use super::convert::{self, StreamName};
+use super::stream_note;
 use crate::model::{DeviceState, EndReason, MediaKind, StreamId, StreamInfo, TrackInfo, UserId, UserInfo};
 
 /// Participants that are kept; a server that announces more is followed only this far.
@@ -179,15 +180,20 @@ impl Roster {
                 self.people.insert(id.clone(), Person { info: user, version: info.version, streams: BTreeMap::new() });
             }
         }
-        self.apply_tracks(&id, &info.tracks, changes);
+        self.apply_streams(&id, info, changes);
     }
 
-    fn apply_tracks(&mut self, owner: &UserId, tracks: &[proto::TrackInfo], changes: &mut Vec<RosterChange>) {
+    fn apply_streams(&mut self, owner: &UserId, info: &proto::ParticipantInfo, changes: &mut Vec<RosterChange>) {
         let mut wanted: BTreeMap<StreamId, StreamInfo> = BTreeMap::new();
-        for info in tracks.iter().take(MAX_TRACKS_PER_PARTICIPANT) {
-            let Some(track) = convert::track_info(info) else { continue };
-            let id = self.stream_id(owner, info);
+        for track_info in info.tracks.iter().take(MAX_TRACKS_PER_PARTICIPANT) {
+            let Some(track) = convert::track_info(track_info) else { continue };
+            let id = self.stream_id(owner, track_info);
             place(&mut wanted, owner, id, track);
+        }
+        // Notes are read from their owner's attributes only: nobody marks the streams of others.
+        let mut notes = stream_note::notes(&info.attributes);
+        for (id, stream) in &mut wanted {
+            notes.remove(id).unwrap_or_default().mark(stream);
         }
         let Some(person) = self.people.get_mut(owner) else { return };
         let old = std::mem::take(&mut person.streams);
@@ -391,6 +397,30 @@ mod tests {
         roster.joined("me", &[ann.clone(), person("bob", "PA_2", 1, vec![])]);
         let changes = roster.joined("me", &[ann, person("cid", "PA_3", 1, vec![])]);
         assert_eq!(names(&changes), ["-bob", "+cid"]);
+    }
+
+    #[test]
+    fn notes_mark_their_owners_streams_only() {
+        let mut roster = Roster::default();
+        let camera = || track("TR_1", proto::TrackSource::Camera, "stage");
+        let mut ann = person("ann", "PA_1", 1, vec![camera()]);
+        let note = |value: &str| HashMap::from([("rotunda.stream.stage".to_owned(), value.to_owned())]);
+        ann.attributes = note(r#"{"extra":"slides","audio":"no_permission"}"#);
+        let mut bob = person("bob", "PA_2", 1, vec![]);
+        bob.attributes = note(r#"{"extra":"mine"}"#);
+        let changes = roster.joined("me", &[ann.clone(), bob]);
+        assert_eq!(names(&changes), ["+ann", "+s:stage", "+bob"], "a late joiner finds it in the stream at once");
+        let stage = StreamId::new("stage").unwrap();
+        let shown = |roster: &Roster| {
+            let stream = roster.stream(&stage).unwrap();
+            (stream.extra_info.clone(), stream.video_state, stream.audio_state)
+        };
+        assert_eq!(shown(&roster), ("slides".into(), DeviceState::On, DeviceState::NoPermission));
+        ann.version = 2;
+        ann.tracks[0].muted = true;
+        ann.attributes = note("hostile");
+        assert_eq!(names(&roster.update(&[ann])), ["~s:stage"], "the user did not change");
+        assert_eq!(shown(&roster), (String::new(), DeviceState::Muted, DeviceState::Off));
     }
 
     #[test]

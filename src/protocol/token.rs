@@ -193,6 +193,28 @@ impl Claims {
         Ok(())
     }
 
+    /// Checks that these claims are this user's.
+    ///
+    /// # Errors
+    /// [`TokenError::OtherUser`].
+    pub fn check_identity(&self, user: &str) -> Result<(), TokenError> {
+        if self.identity() != user {
+            return Err(TokenError::OtherUser { named: self.identity().to_owned(), asked: user.to_owned() });
+        }
+        Ok(())
+    }
+
+    /// Checks that this API key's secret signed, as far as the claims tell.
+    ///
+    /// # Errors
+    /// [`TokenError::OtherApp`].
+    pub fn check_app(&self, api_key: &str) -> Result<(), TokenError> {
+        if self.iss != api_key {
+            return Err(TokenError::OtherApp { issuer: self.iss.clone(), asked: api_key.to_owned() });
+        }
+        Ok(())
+    }
+
     /// Checks only the times.
     ///
     /// # Errors
@@ -251,6 +273,22 @@ pub enum TokenError {
         /// The room it grants.
         granted: String,
         /// The room asked for.
+        asked: String,
+    },
+    /// The token is for another user.
+    #[error("the token is for the user {named:?}, not {asked:?}")]
+    OtherUser {
+        /// The user it names.
+        named: String,
+        /// The user asked for.
+        asked: String,
+    },
+    /// The token was made with another API key.
+    #[error("the token was made with the API key {issuer:?}, not with the app id {asked:?}")]
+    OtherApp {
+        /// The key it names.
+        issuer: String,
+        /// The key asked for.
         asked: String,
     },
     /// A request lacks something.

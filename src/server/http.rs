@@ -114,9 +114,9 @@ async fn signal(
         return http.refuse(&Refusal::Stopping);
     }
     match answer.await {
-        Ok(Ok(peer)) => {
+        Ok(Ok(seat)) => {
             let counters = http.counters.clone();
-            let pump = Pump { peer, hub: http.hub.clone(), outbox: queue, limits, counters };
+            let pump = Pump { seat, hub: http.hub.clone(), outbox: queue, limits, counters };
             // If the upgrade fails the queue is dropped, and the hub notices that.
             upgrade
                 .max_message_size(limits.signal_message_bytes)

@@ -30,6 +30,11 @@ impl Outbox {
         (Self { queue, overflowed: AtomicBool::new(false) }, receiver)
     }
 
+    /// Leads nowhere: for a client that has no WebSocket now.
+    pub(crate) fn nowhere() -> Self {
+        Self::new(1).0
+    }
+
     /// Queues a message.
     pub(crate) fn send(&self, message: &Arc<SignalResponse>) {
         self.push(Outgoing::Message(message.clone()));

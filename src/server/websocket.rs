@@ -12,8 +12,7 @@ use tokio::sync::mpsc;
 
 use super::config::ServerLimits;
 use super::counters::Counters;
-use super::hub::HubMessage;
-use super::media::PeerId;
+use super::hub::{HubMessage, Seat};
 use super::outbox::Outgoing;
 use super::rate::Rate;
 
@@ -31,7 +30,7 @@ const POLICY: u16 = 1008;
 
 /// What the task needs besides the socket.
 pub(crate) struct Pump {
-    pub(crate) peer: PeerId,
+    pub(crate) seat: Seat,
     pub(crate) hub: mpsc::Sender<HubMessage>,
     pub(crate) outbox: mpsc::Receiver<Outgoing>,
     pub(crate) limits: ServerLimits,
@@ -77,7 +76,7 @@ impl Pump {
                         self.counters.bad_signals.add(1);
                         continue;
                     };
-                    if self.hub.send(HubMessage::Signal { peer: self.peer, message: Box::new(message) }).await.is_err() {
+                    if self.hub.send(HubMessage::Signal { seat: self.seat, message: Box::new(message) }).await.is_err() {
                         break (NORMAL, "");
                     }
                 },
@@ -91,10 +90,10 @@ impl Pump {
         self.outbox.close();
         let close = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
         if !write(&mut socket, close).await {
-            tracing::trace!(peer = self.peer.0, "the client was gone before the goodbye");
+            tracing::trace!(peer = self.seat.peer.0, "the client was gone before the goodbye");
         }
-        if self.hub.send(HubMessage::SocketClosed { peer: self.peer }).await.is_err() {
-            tracing::trace!(peer = self.peer.0, "the server stopped before the client left");
+        if self.hub.send(HubMessage::SocketClosed { seat: self.seat }).await.is_err() {
+            tracing::trace!(peer = self.seat.peer.0, "the server stopped before the client left");
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::browser_driver::Browser;
 use crate::engine::kit::{Bot, SOON, audio_of, picture, room, stream, user, video_of};
 
 /// Two cores hold one call with a browser in it at a time.
-fn one_at_a_time() -> MutexGuard<'static, ()> {
+pub fn one_at_a_time() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,13 +5,25 @@
 
 mod admin;
 mod browser;
-mod browser_driver;
 mod cli;
+#[path = "../common/mod.rs"]
+mod common;
+// The engine's tests, once for each kind of server: `cargo test --test call engine_official::` picks one.
 mod engine;
+#[path = "engine/mod.rs"]
+#[allow(clippy::duplicate_mod, dead_code, reason = "the same tests against two official nodes with Redis")]
+mod engine_cluster;
+#[path = "engine/mod.rs"]
+#[allow(clippy::duplicate_mod, dead_code, reason = "the same tests against the official server")]
+mod engine_official;
 mod fake_engine;
 mod forwarding;
 mod forwarding_kinds;
 mod forwarding_loss;
 mod peer;
+mod relay;
 mod room;
+mod screen;
 mod server;
+
+use common::browser_driver;

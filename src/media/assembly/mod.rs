@@ -4,11 +4,13 @@
 mod assembler;
 mod continuity;
 mod descriptor;
+mod h264_packetiser;
 mod packetiser;
 
 use std::time::Instant;
 
 pub use assembler::Vp8Assembler;
+pub use h264_packetiser::H264Packetiser;
 pub use packetiser::Vp8Packetiser;
 
 /// One RTP packet of a video track, without header extensions and padding.

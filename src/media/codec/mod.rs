@@ -1,9 +1,37 @@
-//! Codecs: VP8 through the system's libvpx, Opus through its bundled library. Every object here is plain, owned by
-//! whichever thread encodes or decodes, and never shared.
+//! Codecs: VP8 through the system's libvpx, H.264 and Opus through bundled libraries. Every object here is plain, owned
+//! by whichever thread encodes or decodes, and never shared.
 
+pub mod encoder;
+pub mod h264_encoder;
 pub mod opus;
 pub mod vp8;
 mod vpx;
+
+/// How a picture's encoder is set up.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EncoderConfig {
+    /// Width of the first frames in pixels; the encoder follows later changes.
+    pub width: u32,
+    /// Height of the first frames in pixels.
+    pub height: u32,
+    /// Frames per second aimed for, 1 to 240.
+    pub fps: f32,
+    /// Target rate in bits per second.
+    pub bitrate_bps: u32,
+    /// True for text and graphics: sharp first, smooth second.
+    pub screen: bool,
+    /// Encoder threads, 1 to 16; 1 suits everything up to 720p.
+    pub threads: u32,
+}
+
+/// One encoded frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodedFrame {
+    /// The bitstream of one frame: VP8 (RFC 6386), or H.264 NAL units after start codes (ITU-T H.264 annex B).
+    pub data: Vec<u8>,
+    /// True when it can be decoded without any other.
+    pub keyframe: bool,
+}
 
 /// Why a codec refused its input or could not be set up.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -12,7 +40,7 @@ pub enum CodecError {
     /// The library could not be initialised, or was built for another interface version than the bindings.
     #[error("{codec} cannot start: {why}")]
     Setup {
-        /// "VP8" or "Opus".
+        /// "VP8", "H.264" or "Opus".
         codec: &'static str,
         /// What the library said.
         why: String,
@@ -20,7 +48,7 @@ pub enum CodecError {
     /// A setting is outside what the codec can do.
     #[error("{codec} cannot use this setting: {why}")]
     Setting {
-        /// "VP8" or "Opus".
+        /// "VP8", "H.264" or "Opus".
         codec: &'static str,
         /// Which setting, and what would do.
         why: String,
@@ -28,7 +56,7 @@ pub enum CodecError {
     /// The data is damaged, truncated or larger than the limits allow.
     #[error("{codec} data cannot be read: {why}")]
     Data {
-        /// "VP8" or "Opus".
+        /// "VP8", "H.264" or "Opus".
         codec: &'static str,
         /// What is wrong with it.
         why: String,

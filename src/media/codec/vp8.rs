@@ -2,6 +2,7 @@
 //! frame header before the library may allocate. Owned by the thread that encodes or decodes.
 
 use super::{CodecError, vpx};
+pub use super::{EncodedFrame, EncoderConfig as Vp8EncoderConfig};
 use crate::media::VideoFrame;
 use crate::model::limits::{MAX_PICTURE_PIXELS, MAX_PICTURE_SIDE_PX};
 
@@ -10,32 +11,6 @@ const VP8: &str = "VP8";
 const MAX_FRAME_GAP_US: u64 = 5_000_000;
 /// Buffers kept for reuse by a decoder: one being filled, one on its way to the screen, one to spare.
 const SPARE_BUFFERS: usize = 3;
-
-/// How an encoder is set up.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Vp8EncoderConfig {
-    /// Width of the first frames in pixels; the encoder follows later changes.
-    pub width: u32,
-    /// Height of the first frames in pixels.
-    pub height: u32,
-    /// Frames per second aimed for.
-    pub fps: f32,
-    /// Target rate in bits per second.
-    pub bitrate_bps: u32,
-    /// True for text and graphics: sharp first, smooth second.
-    pub screen: bool,
-    /// Encoder threads; 1 suits everything up to 720p.
-    pub threads: u32,
-}
-
-/// One encoded frame.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EncodedFrame {
-    /// The VP8 bitstream of one frame (RFC 6386).
-    pub data: Vec<u8>,
-    /// True when it can be decoded without any other.
-    pub keyframe: bool,
-}
 
 /// A VP8 encoder for real-time use: constant rate, no lookahead, keyframes only when asked for.
 pub struct Vp8Encoder {
@@ -81,6 +56,11 @@ impl Vp8Encoder {
         self.encoder.set_bitrate_kbps(kbps(bps))?;
         self.config.bitrate_bps = bps;
         Ok(())
+    }
+
+    /// The quantizer of the newest frame, 0 (finest) to 63; `None` when libvpx does not say.
+    pub fn last_quantizer(&mut self) -> Option<u32> {
+        self.encoder.last_quantizer()
     }
 }
 

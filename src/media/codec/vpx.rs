@@ -175,6 +175,20 @@ impl Encoder {
         Ok(())
     }
 
+    /// The quantizer of the newest frame on the scale of the settings, 0..=63.
+    pub(super) fn last_quantizer(&mut self) -> Option<u32> {
+        let mut quantizer: c_int = -1;
+        // SAFETY: the context is an initialised VP8 encoder and this control writes one `int` through the pointer.
+        let status = unsafe {
+            vpx::vpx_codec_control_(
+                &mut *self.context.0,
+                vpx::vp8e_enc_control_id::VP8E_GET_LAST_QUANTIZER_64 as c_int,
+                &mut quantizer as *mut c_int,
+            )
+        };
+        if status == vpx::VPX_CODEC_OK { u32::try_from(quantizer).ok() } else { None }
+    }
+
     /// Encodes one picture of the configured size; `None` when rate control dropped it. Times in microseconds,
     /// `pts_us` strictly increasing.
     ///

@@ -1,6 +1,7 @@
 //! Coming in: the first message a client gets, the others it is told of, and its becoming active.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Instant;
 
 use livekit_protocol::leave_request::Action;
@@ -12,8 +13,8 @@ use livekit_protocol::{
 };
 
 use super::participant::Participant;
-use super::room::leave;
-use super::{Hub, JoinAsk, new_sid, now_ms};
+use super::resume::Absence;
+use super::{Hub, JoinAsk, Seat, new_sid, now_ms};
 use crate::server::admission::{Admission, Refusal};
 use crate::server::media::{MediaCommand, NewPeer, PeerId, RoomKey};
 use crate::server::outbox::response;
@@ -40,7 +41,7 @@ pub(super) fn codecs() -> Vec<Codec> {
         .to_vec()
 }
 
-fn server_info() -> ServerInfo {
+pub(super) fn server_info() -> ServerInfo {
     ServerInfo {
         edition: server_info::Edition::Standard.into(),
         version: COMPATIBLE_VERSION.to_owned(),
@@ -50,19 +51,17 @@ fn server_info() -> ServerInfo {
     }
 }
 
+/// A broken connection is taken up again.
+pub(super) fn client_configuration() -> ClientConfiguration {
+    ClientConfiguration { resume_connection: ClientConfigSetting::Enabled.into(), ..ClientConfiguration::default() }
+}
+
 impl Hub {
     pub(super) fn join(&mut self, ask: JoinAsk) {
-        let JoinAsk { mut admission, outbox, reply } = ask;
-        if admission.reconnect {
-            // There is nothing to resume: the client shall log in anew over a fresh connection.
-            let id = PeerId(self.next_id());
-            outbox.send(&leave(DisconnectReason::StateMismatch, Action::Reconnect));
-            outbox.close();
-            if reply.send(Ok(id)).is_err() {
-                tracing::debug!("a returning client was gone before its answer");
-            }
-            return;
+        if ask.admission.reconnect {
+            return self.resume(ask, Instant::now());
         }
+        let JoinAsk { mut admission, outbox, reply } = ask;
         let key = match self.place(&admission) {
             Ok(key) => key,
             Err(refusal) => {
@@ -73,14 +72,15 @@ impl Hub {
             }
         };
         let id = PeerId(self.next_id());
-        if reply.send(Ok(id)).is_err() {
+        let socket = self.next_id();
+        if reply.send(Ok(Seat { peer: id, socket })).is_err() {
             self.close_if_empty(key);
             return;
         }
         let request = std::mem::take(&mut admission.request);
         let settings = request.connection_settings.clone().unwrap_or_default();
         let may_pause = settings.subscriber_allow_pause.unwrap_or(true);
-        let participant = newcomer(id, key, outbox, admission);
+        let participant = newcomer(Seat { peer: id, socket }, key, outbox, admission);
         self.commands.push(MediaCommand::AddPeer(NewPeer {
             id,
             room: key,
@@ -90,6 +90,7 @@ impl Hub {
             subscriber_primary: subscriber_primary(&participant),
             may_publish_data: participant.grant.may_publish_data(),
             may_pause,
+            last_sequence: participant.last_sequence.clone(),
         }));
         if let Some(room) = self.rooms.get_mut(&key) {
             room.enter(id);
@@ -140,7 +141,7 @@ impl Hub {
             return Err(Refusal::Full("the server is full"));
         }
         if known.is_none() && self.rooms.len() >= self.limits.rooms {
-            return Err(Refusal::Full("too many rooms are open"));
+            return Err(Refusal::TooManyRooms);
         }
         if let Some(earlier) = earlier {
             self.remove(earlier, DisconnectReason::DuplicateIdentity, Some(Action::Disconnect));
@@ -171,11 +172,7 @@ impl Hub {
             other_participants: others,
             server_version: COMPATIBLE_VERSION.to_owned(),
             subscriber_primary: subscriber_primary(participant),
-            client_configuration: Some(ClientConfiguration {
-                // A broken connection is mended by a new login.
-                resume_connection: ClientConfigSetting::Disabled.into(),
-                ..ClientConfiguration::default()
-            }),
+            client_configuration: Some(client_configuration()),
             ping_timeout: PING_TIMEOUT_SECS,
             ping_interval: PING_INTERVAL_SECS,
             server_info: Some(server_info()),
@@ -209,22 +206,26 @@ fn subscriber_primary(participant: &Participant) -> bool {
     !participant.single && participant.client.protocol >= SUBSCRIBER_PRIMARY_FROM && participant.grant.may_subscribe()
 }
 
-fn newcomer(id: PeerId, room: RoomKey, outbox: crate::server::outbox::Outbox, admission: Admission) -> Participant {
+fn newcomer(seat: Seat, room: RoomKey, outbox: crate::server::outbox::Outbox, admission: Admission) -> Participant {
     let now = Instant::now();
     let kind = Kind::from_str_name(&admission.claims.kind.to_ascii_uppercase()).unwrap_or(Kind::Standard);
     Participant {
-        id,
+        id: seat.peer,
         room,
         outbox,
+        socket: seat.socket,
+        absence: Absence::default(),
+        rehearsal: None,
+        last_sequence: Arc::default(),
+        renewal: admission.renewal,
+        renewed: now,
         sid: new_sid("PA_"),
         identity: admission.identity,
-        name: admission.claims.name.clone(),
+        name: admission.claims.name,
         kind,
         metadata: admission.metadata,
         attributes: admission.attributes,
-        grant: admission.claims.video.clone(),
-        claims: admission.claims,
-        refresh_at: now,
+        grant: admission.claims.video,
         client: admission.client,
         single: admission.single,
         auto_subscribe: admission.auto_subscribe,

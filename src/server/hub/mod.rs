@@ -8,8 +8,8 @@ mod dynacast;
 mod join;
 mod participant;
 mod publish;
-mod refresh;
 mod requests;
+mod resume;
 mod room;
 mod speakers;
 mod subscribe;
@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::admin::{AdminAnswer, AdminAsk, AdminError};
 use super::admission::{Admission, Refusal};
-use super::config::{ApiKey, ServerLimits};
+use super::config::ServerLimits;
 use super::counters::Counters;
 use super::media::{MediaCommand, MediaEvent, MediaHandle, PeerId, RoomKey, TrackId};
 use super::outbox::Outbox;
@@ -37,11 +37,18 @@ const SWEEP: Duration = Duration::from_millis(500);
 /// How long the hub waits for a media thread whose queue is full.
 const MEDIA_RETRY: Duration = Duration::from_millis(1);
 
+/// A participant's WebSocket: a participant that comes back gets another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seat {
+    pub(crate) peer: PeerId,
+    socket: u64,
+}
+
 /// A client that wants in.
 pub(crate) struct JoinAsk {
     pub(crate) admission: Admission,
     pub(crate) outbox: Outbox,
-    pub(crate) reply: oneshot::Sender<Result<PeerId, Refusal>>,
+    pub(crate) reply: oneshot::Sender<Result<Seat, Refusal>>,
 }
 
 /// What WebSockets tell the hub.
@@ -49,9 +56,9 @@ pub(crate) enum HubMessage {
     /// A client wants in.
     Join(Box<JoinAsk>),
     /// A client asks for something.
-    Signal { peer: PeerId, message: Box<signal_request::Message> },
+    Signal { seat: Seat, message: Box<signal_request::Message> },
     /// A client's WebSocket ended.
-    SocketClosed { peer: PeerId },
+    SocketClosed { seat: Seat },
     /// An administrator asks for something.
     Admin { ask: Box<AdminAsk>, reply: oneshot::Sender<Result<AdminAnswer, AdminError>> },
     /// The server stops: say goodbye and answer when done.
@@ -61,8 +68,6 @@ pub(crate) enum HubMessage {
 /// The actor's state.
 pub(crate) struct Hub {
     limits: ServerLimits,
-    /// Sign fresh tokens.
-    keys: Vec<ApiKey>,
     counters: Arc<Counters>,
     media: MediaHandle,
     /// Commands to hand over when the current message is dealt with.
@@ -78,10 +83,9 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    pub(crate) fn new(limits: ServerLimits, keys: Vec<ApiKey>, counters: Arc<Counters>, media: MediaHandle) -> Self {
+    pub(crate) fn new(limits: ServerLimits, counters: Arc<Counters>, media: MediaHandle) -> Self {
         Self {
             limits,
-            keys,
             counters,
             media,
             commands: Vec::new(),
@@ -117,7 +121,6 @@ impl Hub {
                     self.sweep(now);
                     self.take_held_offers(now);
                     self.forget_unkept_promises(now);
-                    self.refresh_tokens(now);
                     self.tell_fewer(now);
                     self.close_empty_rooms(now);
                 }
@@ -154,8 +157,10 @@ impl Hub {
     fn on_message(&mut self, message: HubMessage) {
         match message {
             HubMessage::Join(ask) => self.join(*ask),
-            HubMessage::Signal { peer, message } => self.on_request(peer, *message),
-            HubMessage::SocketClosed { peer } => self.socket_closed(peer),
+            // What an earlier WebSocket still brings was said before its client came back.
+            HubMessage::Signal { seat, message } if self.is_seated(seat) => self.on_request(seat.peer, *message),
+            HubMessage::SocketClosed { seat } if self.is_seated(seat) => self.unseat(seat.peer, Instant::now()),
+            HubMessage::Signal { .. } | HubMessage::SocketClosed { .. } => {}
             HubMessage::Admin { ask, reply } => {
                 if reply.send(self.admin(*ask)).is_err() {
                     tracing::debug!("an administrator did not wait for the answer");
@@ -173,6 +178,8 @@ impl Hub {
             MediaEvent::SectionsNeeded { peer, audios, videos } => self.sections_needed(peer, audios, videos),
             MediaEvent::Connected { peer } => self.connected(peer),
             MediaEvent::Lost { peer, reason } => self.lost(peer, reason),
+            MediaEvent::Silent { peer } => self.fell_silent(peer, Instant::now()),
+            MediaEvent::Heard { peer } => self.heard_again(peer),
             MediaEvent::Bound { peer, track } => self.bound(peer, track),
             MediaEvent::Levels(levels) => self.levels(&levels),
             MediaEvent::Unsupported { peer, track } => self.unsupported(peer, track),
@@ -185,6 +192,11 @@ impl Hub {
         let id = self.next_id;
         self.next_id += 1;
         id
+    }
+
+    /// Whether this is the WebSocket the participant has now.
+    fn is_seated(&self, seat: Seat) -> bool {
+        self.participants.get(&seat.peer).is_some_and(|participant| participant.socket == seat.socket)
     }
 
     fn new_track_id(&mut self) -> TrackId {

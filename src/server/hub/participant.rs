@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Instant;
 
 use livekit_protocol::participant_info::{Kind, State};
@@ -12,8 +13,10 @@ use livekit_protocol::{
 
 use super::audience::Audience;
 use super::dynacast::{Told, Wish};
+use super::resume::{Absence, Rehearsal};
 use crate::model::media::VideoCodec;
-use crate::protocol::token::{Claims, VideoGrant};
+use crate::protocol::token::VideoGrant;
+use crate::server::admission::Renewal;
 use crate::server::media::{PeerId, Published, RoomKey, TrackId};
 use crate::server::outbox::Outbox;
 use crate::server::rate::Rate;
@@ -72,6 +75,18 @@ pub(super) struct Participant {
     pub(super) id: PeerId,
     pub(super) room: RoomKey,
     pub(super) outbox: Outbox,
+    /// Which WebSocket it has; an earlier one's messages no longer count.
+    pub(super) socket: u64,
+    /// What of its connections is missing.
+    pub(super) absence: Absence,
+    /// A failure the client asked to have staged when it comes back.
+    pub(super) rehearsal: Option<Rehearsal>,
+    /// Sequence number of the last reliable data packet it sent; the media thread counts.
+    pub(super) last_sequence: Arc<AtomicU32>,
+    /// What its fresh tokens are made of.
+    pub(super) renewal: Renewal,
+    /// When it got the last one.
+    pub(super) renewed: Instant,
     pub(super) sid: String,
     pub(super) identity: String,
     pub(super) name: String,
@@ -79,10 +94,6 @@ pub(super) struct Participant {
     pub(super) metadata: String,
     pub(super) attributes: HashMap<String, String>,
     pub(super) grant: VideoGrant,
-    /// What its token said.
-    pub(super) claims: Claims,
-    /// When it gets a fresh token.
-    pub(super) refresh_at: Instant,
     pub(super) client: ClientInfo,
     pub(super) single: bool,
     pub(super) auto_subscribe: bool,

@@ -41,6 +41,8 @@ impl Hub {
             Ask::UpdateMetadata(request) => self.update_metadata(id, request),
             Ask::UpdateAudioTrack(request) => self.update_audio_track(id, request),
             Ask::UpdateVideoTrack(request) => self.update_video_track(id, &request),
+            Ask::SyncState(state) => self.sync(id, &state),
+            Ask::Simulate(scenario) => self.simulate(id, &scenario),
             other => {
                 let text = format!("this server does not support {}", name_of(&other));
                 self.respond(id, 0, Reason::UnsupportedType, &text, None);
@@ -131,8 +133,6 @@ impl Hub {
 
 fn name_of(ask: &Ask) -> &'static str {
     match ask {
-        Ask::SyncState(_) => "resuming",
-        Ask::Simulate(_) => "simulated failures",
         Ask::PublishDataTrackRequest(_) | Ask::UnpublishDataTrackRequest(_) | Ask::UpdateDataSubscription(_) => {
             "data tracks"
         }

@@ -179,12 +179,7 @@ impl Hub {
         }
     }
 
-    /// A WebSocket ended without a word. There is no resume yet: the participant goes, and comes back by a new login.
-    pub(super) fn socket_closed(&mut self, id: PeerId) {
-        self.remove(id, DisconnectReason::SignalClose, None);
-    }
-
-    /// The media connection is gone: the client shall begin anew.
+    /// The media connection is gone for good: the client shall begin anew.
     pub(super) fn lost(&mut self, id: PeerId, reason: &str) {
         let Some(participant) = self.participants.get(&id) else { return };
         tracing::info!(participant = participant.sid, reason, "connection lost");
@@ -193,11 +188,13 @@ impl Hub {
 
     /// Takes out whoever left without telling, or never connected.
     pub(super) fn sweep(&mut self, now: Instant) {
+        self.notice_dead_sockets(now);
+        self.refresh_tokens(now);
         let limit = Duration::from_secs(self.limits.join_timeout_secs);
         let mut gone = Vec::new();
         for participant in self.participants.values() {
-            if participant.outbox.is_dead() {
-                gone.push((participant.id, DisconnectReason::SignalClose, None));
+            if let Some((reason, action)) = participant.absence.is_over(now) {
+                gone.push((participant.id, reason, action));
             } else if participant.state != State::Active && now.saturating_duration_since(participant.joined) > limit {
                 gone.push((participant.id, DisconnectReason::JoinFailure, Some(Action::Disconnect)));
             }

@@ -133,6 +133,15 @@ impl Hub {
         }
     }
 
+    /// Takes over one wish of a client that is back; a track that is gone by now is no fault.
+    pub(super) fn set_subscribed(&mut self, id: PeerId, sid: &str, subscribed: bool) {
+        match self.find(id, sid) {
+            Some((owner, track)) if subscribed => self.subscribe(id, owner, track),
+            Some((_, track)) => self.unsubscribe(id, track),
+            None => {}
+        }
+    }
+
     pub(super) fn track_settings(&mut self, id: PeerId, request: &UpdateTrackSettings) {
         let want = if request.width > 0 {
             Want::Width(request.width)

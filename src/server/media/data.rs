@@ -2,6 +2,7 @@
 //! (LIVEKIT.md section 6). Slow receivers get a bounded backlog; senders have a rate.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use livekit_protocol::data_packet::{Kind, Value};
@@ -73,6 +74,13 @@ impl Shard {
         let mut packet = DataPacket::decode(data.data.as_slice()).ok()?;
         if destinations_of(&packet) > DESTINATIONS_MAX {
             return None;
+        }
+        if kind == Kind::Reliable && packet.sequence > 0 {
+            // A client that came back sends again what it cannot know to have arrived.
+            let last = peer.new.last_sequence.fetch_max(packet.sequence, Ordering::Relaxed);
+            if packet.sequence <= last {
+                return Some(());
+            }
         }
         let destinations = stamp(&mut packet, kind, &peer.new.identity, &peer.new.sid);
         let room = peer.new.room;

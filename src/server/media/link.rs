@@ -119,6 +119,8 @@ pub(super) struct Link {
     pub(super) aimed_bps: (u64, u64),
     /// Our outstanding offer (v0).
     pub(super) pending: Option<(SdpPendingOffer, u32)>,
+    /// The next offer shall restart ICE (v0).
+    pub(super) restart: bool,
     /// Something changed while the offer was outstanding.
     pub(super) again: bool,
     pub(super) next_offer: u32,
@@ -191,6 +193,7 @@ impl Link {
             transport_cc: false,
             aimed_bps: (0, 0),
             pending: None,
+            restart: false,
             again: false,
             next_offer: 1,
             ended: 0,
@@ -213,6 +216,11 @@ impl Link {
         let named = description.lines().filter_map(|line| line.strip_prefix("a=ssrc:"));
         let mut ssrcs = named.filter_map(|rest| rest.split(' ').next()?.parse().ok());
         ssrcs.all(|ssrc| admit(&mut self.ssrcs, ssrc, SSRCS_PER_LINK))
+    }
+
+    /// ICE began anew: the WebRTC stack has forgotten the addresses.
+    pub(super) fn forget_sources(&mut self) {
+        self.sources.clear();
     }
 
     /// Remembers that the client sends from `addr`; answers the address that was forgotten for it.
@@ -305,6 +313,7 @@ pub(super) struct Peer {
     pub(super) data_bytes: Rate,
     pub(super) data_packets: Rate,
     pub(super) reported_lost: bool,
+    pub(super) silent: bool,
 }
 
 impl Peer {

@@ -20,6 +20,7 @@ mod wall_clock;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
@@ -67,6 +68,8 @@ pub(crate) struct NewPeer {
     pub(crate) may_publish_data: bool,
     /// Its pictures may be stopped when its bandwidth carries none of their encodings.
     pub(crate) may_pause: bool,
+    /// Sequence number of the last reliable data packet that came from it.
+    pub(crate) last_sequence: Arc<AtomicU32>,
 }
 
 /// A track of an offer: which section carries it and what was announced of it.
@@ -99,6 +102,8 @@ pub(crate) enum MediaCommand {
     Offer { peer: PeerId, id: u32, sdp: String, published: Vec<Published> },
     /// The participant's answer to our offer.
     Answer { peer: PeerId, id: u32, sdp: String },
+    /// The participant is back on a new WebSocket: what we last offered it may have been lost.
+    Resume(PeerId),
     /// A track ended.
     RemoveTrack(TrackId),
     /// Send a track to a participant, under these stream and track ids.
@@ -141,7 +146,11 @@ pub(crate) enum MediaEvent {
     SectionsNeeded { peer: PeerId, audios: u32, videos: u32 },
     /// The participant's first connection stands.
     Connected { peer: PeerId },
-    /// The participant's connection is gone.
+    /// Nothing came from the participant for long; it may be heard again.
+    Silent { peer: PeerId },
+    /// A participant that was silent is heard again.
+    Heard { peer: PeerId },
+    /// The participant's connection is gone for good.
     Lost { peer: PeerId, reason: &'static str },
     /// A subscription has a section: media flows from here on.
     Bound { peer: PeerId, track: TrackId },

@@ -202,6 +202,20 @@ impl Shard {
         self.tell(MediaEvent::SectionsNeeded { peer, audios, videos });
     }
 
+    /// The client is back after its WebSocket broke. In v0 it gets an offer that restarts ICE, in place of one that may have
+    /// been lost; in v1 it offers by itself.
+    pub(super) fn resume(&mut self, peer: PeerId, now: Instant) {
+        let id = LinkId { peer, role: Role::Subscriber };
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.restart = true;
+        if link.pending.take().is_some() {
+            // What the lost offer would have added was never agreed on: it is offered anew.
+            let rtc = &link.rtc;
+            link.sections.retain(|section| rtc.media(section.mid).is_some());
+        }
+        self.offer(id, now);
+    }
+
     /// v0: offers what changed, once the last offer is answered. The first offer opens the data channels as well.
     fn offer(&mut self, id: LinkId, now: Instant) {
         let unbound = self.unbound(id);
@@ -214,6 +228,9 @@ impl Shard {
         link.stale = false;
         let first = link.next_offer == 1;
         let mut api = link.rtc.sdp_api();
+        if std::mem::take(&mut link.restart) {
+            api.ice_restart(true);
+        }
         if first {
             for config in channels() {
                 api.add_channel_with_config(config);

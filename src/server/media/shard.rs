@@ -267,6 +267,12 @@ impl Shard {
                     link.rtt = stats.rtt.or(link.rtt);
                 }
             }
+            // After an ICE restart: whatever the client missed, a keyframe mends it.
+            Event::IceConnectionStateChange(IceConnectionState::Connected | IceConnectionState::Completed) => {
+                if self.links.get(&id).is_some_and(|link| link.connected) {
+                    self.want_keyframes(id);
+                }
+            }
             Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {
                 tracing::debug!(peer = id.peer.0, role = ?id.role, "nothing comes from this connection");
             }
@@ -278,14 +284,20 @@ impl Shard {
     fn on_connected(&mut self, id: LinkId) {
         let Some(link) = self.links.get_mut(&id) else { return };
         link.connected = true;
+        self.want_keyframes(id);
+        self.replan.insert(id);
+        if self.peers.get(&id.peer).is_some_and(|peer| peer.primary() == id) {
+            self.tell(MediaEvent::Connected { peer: id.peer });
+        }
+    }
+
+    /// Everything a connection receives shall begin with a keyframe.
+    fn want_keyframes(&mut self, id: LinkId) {
+        let Some(link) = self.links.get(&id) else { return };
         for track in link.sections.iter().filter_map(|section| section.track) {
             if let Some(track) = self.tracks.get_mut(&track).filter(|track| track.video) {
                 track.want_keyframe(id);
             }
-        }
-        self.replan.insert(id);
-        if self.peers.get(&id.peer).is_some_and(|peer| peer.primary() == id) {
-            self.tell(MediaEvent::Connected { peer: id.peer });
         }
     }
 
@@ -330,6 +342,7 @@ impl Shard {
             MediaCommand::RemovePeer(peer) => self.remove_peer(peer, changed, now),
             MediaCommand::Offer { peer, id, sdp, published } => self.on_offer(peer, id, &sdp, published, now),
             MediaCommand::Answer { peer, id, sdp } => self.on_answer(peer, id, &sdp, now),
+            MediaCommand::Resume(peer) => self.resume(peer, now),
             MediaCommand::RemoveTrack(track) => self.remove_track(track, changed),
             MediaCommand::Subscribe { peer, track, stream, sid } => {
                 if let Some(known) = self.peers.get_mut(&peer) {
@@ -364,6 +377,7 @@ impl Shard {
             data_bytes: Rate::new(limits.data_bytes_per_sec, 2, now),
             data_packets: Rate::new(limits.data_packets_per_sec, 2, now),
             reported_lost: false,
+            silent: false,
             new,
         };
         let roles: &[Role] = if peer.new.single { &[Role::Publisher] } else { &[Role::Publisher, Role::Subscriber] };
@@ -493,6 +507,7 @@ impl Shard {
             self.ufrags.remove(&link.ufrag);
             self.ufrags.insert(ufrag.clone(), id);
             link.ufrag = ufrag;
+            link.forget_sources();
         }
     }
 
@@ -560,13 +575,23 @@ impl Shard {
             self.socket.sweep(now);
             self.counters.tracks.set(self.tracks.len() as u64);
             self.counters.subscriptions.set(self.tracks.values().map(|track| track.legs.len() as u64).sum());
-            let limit = Duration::from_secs(self.limits.silence_timeout_secs);
-            let silent = |link: &Link| link.connected && now.saturating_duration_since(link.heard) > limit;
-            let gone: Vec<PeerId> = self.links.iter().filter(|(_, l)| silent(l)).map(|(id, _)| id.peer).collect();
-            for peer in gone {
-                self.lose(peer, "nothing was heard of it");
+            self.notice_silence(now);
+        }
+    }
+
+    /// Tells of whom nothing is heard any more, and who is heard again.
+    fn notice_silence(&mut self, now: Instant) {
+        let limit = Duration::from_secs(self.limits.silence_timeout_secs);
+        let is_silent = |link: &Link| link.connected && now.saturating_duration_since(link.heard) > limit;
+        let silent: HashSet<PeerId> = self.links.iter().filter(|(_, l)| is_silent(l)).map(|(id, _)| id.peer).collect();
+        let mut news = Vec::new();
+        for (&peer, known) in &mut self.peers {
+            let is_silent = silent.contains(&peer);
+            if std::mem::replace(&mut known.silent, is_silent) != is_silent {
+                news.push(if is_silent { MediaEvent::Silent { peer } } else { MediaEvent::Heard { peer } });
             }
         }
+        news.into_iter().for_each(|event| self.tell(event));
     }
 
     fn read_quality(&mut self, now: Instant) {

@@ -91,20 +91,18 @@ fn a_stream_id_belongs_to_one() {
 
 #[test]
 fn the_call_comes_back_when_the_server_does() {
-    let server = TestServer::embedded_at(0, 0);
+    let mut server = TestServer::own();
     let room = room("back");
     let (mut ann, mut bob) = (server.enter(&room, "ann"), server.enter(&room, "bob"));
     ann.publish("ann-cam", 70);
     picture(&bob.wait_feed("ann-cam"));
     ann.wait_publishing("ann-cam");
-    let handle = server.embedded.as_ref().unwrap();
-    let (port, rtc_port) = (handle.http_addr().port(), handle.rtc_addr().port());
-    drop(server);
+    server.stop();
     for bot in [&mut ann, &mut bob] {
         bot.wait_state(RoomState::Connecting, RoomStateReason::Reconnecting);
     }
     std::thread::sleep(Duration::from_secs(1));
-    let _again = TestServer::embedded_at(port, rtc_port);
+    server.run_again();
     for bot in [&mut ann, &mut bob] {
         bot.wait_state(RoomState::Connected, RoomStateReason::Reconnected);
     }

@@ -1,7 +1,7 @@
 //! What the engine's tests share: engines with names, sources that can be recognised, and waiting with a limit.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use rotunda::bridge::{
@@ -16,6 +16,8 @@ use rotunda::model::{
 };
 use rotunda::protocol::token::{TokenRequest, issue};
 use rotunda::server::{Server, ServerConfig, ServerHandle};
+
+use crate::common::servers::{Cluster, KEY, LiveKit, SECRET};
 
 /// Everything in a call happens within this, even on a busy machine.
 pub const SOON: Duration = Duration::from_secs(15);
@@ -36,27 +38,121 @@ pub fn room(name: &str) -> RoomId {
     RoomId::new(format!("{name}-{}", std::process::id())).unwrap()
 }
 
-/// A room server: an embedded one of its own, or the one the environment names.
+/// Which servers this copy of the suite runs against: it is compiled once for each kind, see `tests/call/main.rs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Our own, in this process, one for each test.
+    Embedded,
+    /// The official one, shared by all tests.
+    Official,
+    /// Two official nodes with Redis, shared by all tests; clients go to one or the other by their name.
+    Cluster,
+}
+
+/// The kind of this copy.
+pub fn kind() -> Kind {
+    match module_path!() {
+        path if path.contains("::engine_official::") => Kind::Official,
+        path if path.contains("::engine_cluster::") => Kind::Cluster,
+        _ => Kind::Embedded,
+    }
+}
+
+/// A room server of this copy's kind, or two that are one.
 pub struct TestServer {
+    /// Where to log in; [`TestServer::url_for`] spreads people over a cluster.
     pub url: String,
+    urls: Vec<String>,
     key: String,
     secret: String,
     pub embedded: Option<ServerHandle>,
+    own: Vec<LiveKit>,
+    cluster: Option<Cluster>,
+    ports: (u16, u16),
 }
 
 impl TestServer {
+    /// A server for a test that leaves it as it is.
     pub fn start() -> Self {
-        if let Ok(url) = std::env::var("ROTUNDA_TEST_SERVER") {
-            let var = |name| std::env::var(name).unwrap();
-            return Self { url, key: var("ROTUNDA_TEST_KEY"), secret: var("ROTUNDA_TEST_SECRET"), embedded: None };
+        static OFFICIAL: OnceLock<Result<LiveKit, String>> = OnceLock::new();
+        static CLUSTER: OnceLock<Result<Cluster, String>> = OnceLock::new();
+        let shared = match kind() {
+            Kind::Embedded => return Self::embedded_at(0, 0),
+            Kind::Official => OFFICIAL.get_or_init(LiveKit::alone).as_ref().map(|server| vec![server.url()]),
+            Kind::Cluster => CLUSTER
+                .get_or_init(Cluster::start)
+                .as_ref()
+                .map(|cluster| cluster.nodes.iter().map(LiveKit::url).collect()),
+        };
+        match shared {
+            Ok(urls) => Self::at(urls),
+            Err(why) => Self::missing(why),
         }
-        Self::embedded_at(0, 0)
+    }
+
+    /// A server that no other test uses, for a test that stops it.
+    pub fn own() -> Self {
+        let own = match kind() {
+            Kind::Embedded => return Self::embedded_at(0, 0),
+            Kind::Official => LiveKit::alone().map(|server| {
+                let mut test = Self::at(vec![server.url()]);
+                test.own.push(server);
+                test
+            }),
+            Kind::Cluster => Cluster::start().map(|cluster| {
+                let mut test = Self::at(cluster.nodes.iter().map(LiveKit::url).collect());
+                test.cluster = Some(cluster);
+                test
+            }),
+        };
+        own.unwrap_or_else(|why| Self::missing(&why))
     }
 
     /// An embedded server on these ports; 0 takes any.
     pub fn embedded_at(port: u16, rtc_port: u16) -> Self {
         let server = Server::start(ServerConfig { port, rtc_port, ..ServerConfig::dev() }).unwrap();
-        Self { url: server.url(), key: "devkey".into(), secret: "secret".into(), embedded: Some(server) }
+        let ports = (server.http_addr().port(), server.rtc_addr().port());
+        Self { ports, embedded: Some(server), ..Self::at(vec![format!("ws://127.0.0.1:{}", ports.0)]) }
+    }
+
+    fn at(urls: Vec<String>) -> Self {
+        let (key, secret) = (KEY.to_owned(), SECRET.to_owned());
+        let url = urls[0].clone();
+        Self { url, urls, key, secret, embedded: None, own: Vec::new(), cluster: None, ports: (0, 0) }
+    }
+
+    /// Where a part is missing the test is no test of this kind, and says so; with `CI` set that is a failure.
+    fn missing(why: &str) -> Self {
+        assert!(std::env::var_os("CI").is_none(), "the tests of kind {:?} cannot run: {why}", kind());
+        eprintln!("SKIPPED: the tests of kind {:?} cannot run: {why}; this one uses the embedded server", kind());
+        Self::embedded_at(0, 0)
+    }
+
+    fn nodes(&mut self) -> impl Iterator<Item = &mut LiveKit> {
+        self.own.iter_mut().chain(self.cluster.iter_mut().flat_map(|cluster| &mut cluster.nodes))
+    }
+
+    /// Ends a server of the test's own without a goodbye.
+    pub fn stop(&mut self) {
+        self.embedded = None;
+        self.nodes().for_each(LiveKit::stop);
+    }
+
+    /// Starts it again where it was.
+    pub fn run_again(&mut self) {
+        self.nodes().for_each(|node| node.run().unwrap());
+        if self.ports.0 != 0 {
+            let (port, rtc_port) = self.ports;
+            let config = ServerConfig { port, rtc_port, ..ServerConfig::dev() };
+            self.embedded = Some(Server::start(config).unwrap());
+        }
+    }
+
+    /// Where a person logs in: in a cluster those whose name begins with an odd letter (`a`, `c`) on one node, the
+    /// others on the other.
+    pub fn url_for(&self, identity: &str) -> &str {
+        let first = identity.bytes().next().unwrap_or_default();
+        &self.urls[usize::from(first.is_multiple_of(2)) % self.urls.len()]
     }
 
     pub fn token(&self, room: &RoomId, identity: &str) -> String {
@@ -76,7 +172,7 @@ impl TestServer {
     /// An engine in the room.
     pub fn enter(&self, room: &RoomId, identity: &str) -> Bot {
         let mut bot = Bot::new(identity);
-        bot.login(&[&self.url], room, self.token(room, identity));
+        bot.login(&[self.url_for(identity)], room, self.token(room, identity));
         bot.wait_state(RoomState::Connected, RoomStateReason::LoggedIn);
         bot
     }

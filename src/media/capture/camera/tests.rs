@@ -1,0 +1,246 @@
+//! The supervisor against a driver that plays a script: stalls, vanishes, comes back, is taken, gives rubbish, crashes.
+
+use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex};
+
+use super::driver::CameraStream;
+use super::*;
+use crate::media::capture::convert::{PixelFormat, RawPicture};
+
+const WISH: VideoFormat = VideoFormat { width: 32, height: 24, fps: 120.0 };
+const LIMIT: Duration = Duration::from_secs(20);
+const SHORT: Patience = Patience {
+    stall: Duration::from_millis(60),
+    restart: Duration::from_millis(150),
+    rest: Duration::from_millis(10),
+    longest_rest: Duration::from_millis(40),
+    look: Duration::from_millis(20),
+    first: Duration::from_millis(500),
+};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Mood {
+    /// Gives pictures of this brightness.
+    Gives(u8),
+    /// Blocks in the driver.
+    Stalls,
+    /// Does not open, or breaks, with this state.
+    Fails(DeviceState),
+    /// Gives what is no picture.
+    Rubbish,
+    /// Panics.
+    Crashes,
+}
+
+/// Cameras whose moods a test changes while they run.
+#[derive(Default)]
+struct Script {
+    moods: Mutex<BTreeMap<String, Mood>>,
+    changed: Condvar,
+    opened: Mutex<Vec<String>>,
+}
+
+impl Script {
+    fn set(&self, id: &str, mood: Mood) {
+        self.moods.lock().unwrap().insert(id.into(), mood);
+        self.changed.notify_all();
+    }
+
+    fn unplug(&self, id: &str) {
+        self.moods.lock().unwrap().remove(id);
+        self.changed.notify_all();
+    }
+
+    fn times_opened(&self, id: &str) -> usize {
+        self.opened.lock().unwrap().iter().filter(|opened| *opened == id).count()
+    }
+}
+
+struct Driver(Arc<Script>);
+
+impl CameraDriver for Driver {
+    fn list(&self) -> Vec<CameraInfo> {
+        self.0
+            .moods
+            .lock()
+            .unwrap()
+            .keys()
+            .map(|id| CameraInfo { id: id.clone(), name: format!("Camera {id}") })
+            .collect()
+    }
+
+    fn open(&self, id: &str, _wish: VideoFormat) -> Result<Box<dyn CameraStream>, CameraFault> {
+        self.0.opened.lock().unwrap().push(id.into());
+        match self.0.moods.lock().unwrap().get(id) {
+            Some(Mood::Fails(state)) => Err(CameraFault { state: *state, why: "scripted".into() }),
+            Some(_) => Ok(Box::new(Stream { script: Arc::clone(&self.0), id: id.into() })),
+            None => Err(CameraFault::of_os_error(19, "")),
+        }
+    }
+}
+
+struct Stream {
+    script: Arc<Script>,
+    id: String,
+}
+
+impl CameraStream for Stream {
+    fn next(&mut self, look: &mut dyn FnMut(&RawPicture<'_>)) -> Result<(), CameraFault> {
+        std::thread::sleep(Duration::from_millis(3));
+        let mut moods = self.script.moods.lock().unwrap();
+        while moods.get(&self.id) == Some(&Mood::Stalls) {
+            moods = self.script.changed.wait(moods).unwrap();
+        }
+        let mood = moods.get(&self.id).copied();
+        drop(moods);
+        let mut show = |format, data: &[u8]| look(&RawPicture { width: 32, height: 24, stride: 0, format, data });
+        match mood {
+            Some(Mood::Gives(luma)) => show(PixelFormat::Grey, &[luma; 32 * 24]),
+            Some(Mood::Rubbish) => show(PixelFormat::Mjpeg, &[]),
+            Some(Mood::Fails(state)) => return Err(CameraFault { state, why: "scripted".into() }),
+            Some(Mood::Crashes) => panic!("a driver's crash, as scripted"),
+            Some(Mood::Stalls) | None => return Err(CameraFault::of_os_error(19, "")),
+        }
+        Ok(())
+    }
+}
+
+fn script(cameras: &[(&str, Mood)]) -> Arc<Script> {
+    let script = Arc::new(Script::default());
+    cameras.iter().for_each(|(id, mood)| script.set(id, *mood));
+    script
+}
+
+fn open(script: &Arc<Script>, id: Option<&str>) -> Result<Camera, CaptureError> {
+    Camera::open_with(Arc::new(Driver(Arc::clone(script))), id, WISH, SHORT)
+}
+
+/// Pulls until a picture of this brightness comes.
+fn pull_luma(camera: &mut Camera, luma: u8) {
+    pull(camera, &format!("brightness {luma}"), |got| got.as_ref().is_ok_and(|seen| *seen == luma));
+}
+
+/// Pulls until the camera says this.
+fn pull_state(camera: &mut Camera, state: DeviceState) {
+    pull(camera, state.word(), |got| got.as_ref().is_err_and(|said| *said == state));
+}
+
+fn pull(camera: &mut Camera, what: &str, fits: impl Fn(&Result<u8, DeviceState>) -> bool) {
+    let started = Instant::now();
+    loop {
+        let asked = Instant::now();
+        let got = match camera.next_frame() {
+            Ok(Some(frame)) => Ok(frame.y()[0]),
+            Err(CaptureError::Interrupted { state, why, .. }) => {
+                assert!(!why.is_empty());
+                Err(state)
+            }
+            other => panic!("a camera neither ends nor breaks for good: {other:?}"),
+        };
+        assert!(asked.elapsed() < Duration::from_secs(5), "a pull returns soon, whatever the driver does");
+        if fits(&got) {
+            return;
+        }
+        assert!(started.elapsed() < LIMIT, "waited for {what}, the last was {got:?}");
+    }
+}
+
+#[test]
+fn pictures_come_with_rising_times_and_the_asked_size() {
+    let script = script(&[("a", Mood::Gives(90))]);
+    let mut camera = open(&script, None).unwrap();
+    let times: Vec<u64> = (0..5).map(|_| camera.next_frame().unwrap().unwrap().timestamp_us()).collect();
+    assert!(times.is_sorted_by(|a, b| a < b), "{times:?}");
+    assert_eq!(camera.format(), WISH);
+}
+
+#[test]
+fn without_a_camera_the_error_says_what_to_do() {
+    let none = open(&script(&[]), None).unwrap_err();
+    assert!(matches!(none, CaptureError::Open { .. }) && none.to_string().contains("plug one in"), "{none}");
+    let other = open(&script(&[("a", Mood::Gives(1))]), Some("b")).unwrap_err();
+    assert!(other.to_string().contains("not among those found: a"), "{other}");
+    let taken = script(&[("a", Mood::Fails(DeviceState::InUse)), ("b", Mood::Gives(7))]);
+    assert!(open(&taken, Some("a")).is_err(), "a chosen camera that is refused is told at once");
+    pull_luma(&mut open(&taken, None).unwrap(), 7);
+    let refused = script(&[("a", Mood::Fails(DeviceState::NoPermission))]);
+    assert!(open(&refused, None).unwrap_err().to_string().contains("scripted"));
+    assert!(open(&script(&[("a", Mood::Crashes)]), None).unwrap_err().to_string().contains("crashed"));
+}
+
+#[test]
+fn a_short_stall_is_told_and_the_same_camera_goes_on() {
+    let script = script(&[("a", Mood::Gives(50))]);
+    let mut camera = open(&script, Some("a")).unwrap();
+    pull_luma(&mut camera, 50);
+    script.set("a", Mood::Stalls);
+    pull_state(&mut camera, DeviceState::Stalled);
+    script.set("a", Mood::Gives(60));
+    pull_luma(&mut camera, 60);
+}
+
+#[test]
+fn a_camera_that_stalls_for_good_is_opened_afresh_and_threads_do_not_pile_up() {
+    let script = script(&[("a", Mood::Gives(50))]);
+    let mut camera = open(&script, Some("a")).unwrap();
+    script.set("a", Mood::Stalls);
+    let started = Instant::now();
+    while camera.stuck.len() < MAX_STUCK {
+        pull_state(&mut camera, DeviceState::Stalled);
+        assert!(started.elapsed() < LIMIT, "{camera:?}");
+    }
+    for _ in 0..5 {
+        pull_state(&mut camera, DeviceState::Stalled);
+    }
+    assert_eq!(script.times_opened("a"), 2, "one thread and one fresh start, then no more");
+    script.set("a", Mood::Gives(70));
+    pull_luma(&mut camera, 70);
+    assert!(script.times_opened("a") >= 3);
+}
+
+#[test]
+fn an_unplugged_camera_is_told_and_resumes_when_it_is_back() {
+    let script = script(&[("a", Mood::Gives(50))]);
+    let mut camera = open(&script, Some("a")).unwrap();
+    script.unplug("a");
+    pull_state(&mut camera, DeviceState::Unplugged);
+    script.set("a", Mood::Gives(80));
+    pull_luma(&mut camera, 80);
+}
+
+#[test]
+fn another_camera_stands_in_until_the_chosen_one_is_back() {
+    let script = script(&[("a", Mood::Gives(50)), ("b", Mood::Gives(120))]);
+    let mut camera = open(&script, Some("b")).unwrap();
+    pull_luma(&mut camera, 120);
+    script.unplug("b");
+    pull_luma(&mut camera, 50);
+    script.set("b", Mood::Gives(130));
+    pull_luma(&mut camera, 130);
+    script.set("b", Mood::Stalls);
+    pull_luma(&mut camera, 50);
+}
+
+#[test]
+fn a_camera_that_another_program_takes_is_told_and_tried_again() {
+    let script = script(&[("a", Mood::Gives(50))]);
+    let mut camera = open(&script, None).unwrap();
+    for state in [DeviceState::InUse, DeviceState::NoPermission, DeviceState::Failed] {
+        script.set("a", Mood::Fails(state));
+        pull_state(&mut camera, state);
+    }
+    script.set("a", Mood::Gives(51));
+    pull_luma(&mut camera, 51);
+}
+
+#[test]
+fn rubbish_and_crashes_are_contained() {
+    let script = script(&[("a", Mood::Gives(50))]);
+    let mut camera = open(&script, None).unwrap();
+    for mood in [Mood::Rubbish, Mood::Crashes] {
+        script.set("a", mood);
+        pull_state(&mut camera, DeviceState::Failed);
+        script.set("a", Mood::Gives(52));
+        pull_luma(&mut camera, 52);
+    }
+}

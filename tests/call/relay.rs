@@ -1,0 +1,126 @@
+//! Calls through the impairment relay: everything goes through it, and what it does to the packets shows.
+
+use std::time::{Duration, Instant};
+
+use rotunda::bridge::RoomEvent;
+use rotunda::model::{RoomId, RoomState, RoomStateReason};
+use serde_json::json;
+
+use crate::common::browser_driver::Browser;
+use crate::common::relay::{Cut, Direction, Network, Relay};
+use crate::engine::kit::{Bot, SOON, TestServer, audio_of, picture, room, video_of};
+
+/// An engine in the room, through the relay.
+fn enter(server: &TestServer, relay: &Relay, room: &RoomId, identity: &str) -> Bot {
+    let mut bot = Bot::new(identity);
+    bot.login(&[relay.url()], room, server.token(room, identity));
+    bot.wait_state(RoomState::Connected, RoomStateReason::LoggedIn);
+    bot
+}
+
+fn frames(bot: &Bot, of: &str) -> u64 {
+    video_of(&bot.engine.snapshot(), of).map_or(0, |video| video.frames_decoded)
+}
+
+/// Waits until so many more pictures came.
+fn wait_more(bot: &Bot, of: &str, more: u64, limit: Duration) {
+    let (before, deadline) = (frames(bot, of), Instant::now() + limit);
+    while frames(bot, of) < before + more {
+        assert!(Instant::now() < deadline, "{} of {more} pictures in {limit:?}", frames(bot, of) - before);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_perfect_relay_changes_nothing_and_nothing_goes_around_it() {
+    let server = TestServer::start();
+    let relay = Relay::start(&server.url, 1);
+    let room = room("relay");
+    let (mut ann, mut bob) = (enter(&server, &relay, &room, "ann"), enter(&server, &relay, &room, "bob"));
+    ann.publish("ann-cam", 90);
+    picture(&bob.wait_feed("ann-cam"));
+    bob.wait_figures("sound", |now| audio_of(now, "ann-cam").filter(|audio| audio.level > 0.1));
+    wait_more(&bob, "ann-cam", 30, SOON);
+    let video = video_of(&bob.engine.snapshot(), "ann-cam").unwrap();
+    assert!(video.lost == 0, "{video:?}");
+    let (up, down) = (relay.counts(Direction::Up), relay.counts(Direction::Down));
+    for counts in [up, down] {
+        assert!(counts.packets > 100 && counts.lost + counts.overflow + counts.cut == 0, "{counts:?}");
+    }
+    assert!(up.bytes > video.bytes && down.bytes > video.bytes, "{up:?} {down:?} {video:?}");
+
+    relay.cut(Cut::Media);
+    // What is in the decoder and in sockets may still come.
+    std::thread::sleep(Duration::from_millis(500));
+    let before = frames(&bob, "ann-cam");
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(frames(&bob, "ann-cam"), before, "pictures come around the relay");
+    relay.cut(Cut::Nothing);
+    wait_more(&bob, "ann-cam", 10, SOON);
+    ann.send(rotunda::bridge::RoomCommand::Logout);
+    ann.wait_state(RoomState::Disconnected, RoomStateReason::LoggedOut);
+}
+
+#[test]
+fn the_picture_goes_on_with_a_tenth_of_all_packets_lost() {
+    let server = TestServer::start();
+    let relay = Relay::start(&server.url, 2);
+    let room = room("lossy");
+    let (ann, mut bob) = (server.enter(&room, "ann"), enter(&server, &relay, &room, "bob"));
+    ann.publish("ann-cam", 90);
+    picture(&bob.wait_feed("ann-cam"));
+    relay.both(Network { delay: Duration::from_millis(20), ..Network::loss(0.1) });
+    wait_more(&bob, "ann-cam", 60, 2 * SOON);
+    bob.wait_figures("sound", |now| audio_of(now, "ann-cam").filter(|audio| audio.level > 0.1));
+    let down = relay.counts(Direction::Down);
+    let share = down.lost as f64 / down.packets as f64;
+    assert!(down.lost > 5 && share < 0.2, "{down:?}");
+}
+
+#[test]
+fn a_network_that_is_gone_for_three_seconds_comes_back() {
+    let server = TestServer::start();
+    let relay = Relay::start(&server.url, 3);
+    let room = room("gone");
+    let (ann, mut bob) = (server.enter(&room, "ann"), enter(&server, &relay, &room, "bob"));
+    ann.publish("ann-cam", 90);
+    picture(&bob.wait_feed("ann-cam"));
+    relay.cut(Cut::Both);
+    std::thread::sleep(Duration::from_secs(3));
+    relay.cut(Cut::Nothing);
+    wait_more(&bob, "ann-cam", 20, 2 * SOON);
+    bob.listen();
+    let left = bob.heard.iter().any(|event| matches!(event, RoomEvent::UserLeft { .. }));
+    assert!(!left, "nobody left: {:#?}", bob.heard);
+}
+
+#[test]
+fn a_browser_goes_through_it_on_both_versions_of_the_protocol() {
+    let _turn = crate::browser::one_at_a_time();
+    let Some(mut browser) = Browser::start() else { return };
+    let server = TestServer::start();
+    let relay = Relay::start(&server.url, 4);
+    let room = room("relayed");
+    let mut mira = server.enter(&room, "mira");
+    mira.publish("mira-cam", 120);
+    for (who, options) in [("ada", json!({})), ("ben", json!({ "singlePeerConnection": false }))] {
+        let login = json!({ "url": relay.url(), "token": server.token(&room, who), "options": options });
+        browser.ask(who, "join", login);
+        browser.ask(who, "publish", json!({ "camera": true, "microphone": true }));
+        browser.wait_for(who, "video_stats", json!({ "identity": "mira" }), SOON, |stats| {
+            stats["frames_decoded"].as_u64().filter(|frames| *frames > 20)
+        });
+        let feed = mira.wait("the browser's pictures", SOON, |event| match event {
+            RoomEvent::VideoFeedOpened { stream, feed } if stream.as_str() != "mira-cam" => Some(feed.clone()),
+            _ => None,
+        });
+        picture(&feed);
+        relay.cut(Cut::Media);
+        std::thread::sleep(Duration::from_millis(800));
+        while feed.take().is_some() {}
+        assert!(feed.wait_take(Duration::from_millis(700)).is_none(), "{who}'s pictures come around the relay");
+        relay.cut(Cut::Nothing);
+        picture(&feed);
+        browser.ask(who, "leave", json!({}));
+    }
+}
