@@ -14,7 +14,7 @@ use rotunda::server::ServerHandle;
 use str0m::change::SdpAnswer;
 use str0m::channel::ChannelId;
 use str0m::format::Codec;
-use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid, Pt};
+use str0m::media::{Direction, Frequency, KeyframeRequestKind, MediaKind, Mid, Pt};
 use str0m::net::{Protocol, Receive, TcpType};
 use str0m::rtp::{RtpPacket, RtpWrite};
 use str0m::{Candidate, Event, Input, Output, Rtc};
@@ -28,6 +28,8 @@ pub struct Setup {
     pub direction: Direction,
     /// What it publishes, and for H.264 all that it takes.
     pub codec: Codec,
+    /// Has a stream for packets that are sent again (VP8 only).
+    pub rtx: bool,
     /// Takes redundant sound.
     pub red: bool,
     /// Media goes over TCP.
@@ -38,7 +40,7 @@ pub struct Setup {
 
 impl Setup {
     pub const PUBLISHER: Self =
-        Self { direction: Direction::SendOnly, codec: Codec::Vp8, red: false, tcp: false, loss_percent: 0 };
+        Self { direction: Direction::SendOnly, codec: Codec::Vp8, rtx: true, red: false, tcp: false, loss_percent: 0 };
     pub const VIEWER: Self = Self { direction: Direction::RecvOnly, ..Self::PUBLISHER };
 }
 
@@ -86,7 +88,17 @@ impl Peer {
         };
         let h264 = setup.codec == Codec::H264;
         let mut config = Rtc::builder().set_rtp_mode(true).clear_codecs().enable_opus(true, setup.red);
-        config = config.enable_vp8(!h264).set_stats_interval(None);
+        config = config.enable_vp8(!h264 && setup.rtx).set_stats_interval(None);
+        if !setup.rtx {
+            config.codec_config().add_config(
+                96.into(),
+                None,
+                Codec::Vp8,
+                Frequency::NINETY_KHZ,
+                None,
+                Default::default(),
+            );
+        }
         if h264 {
             config.codec_config().add_h264(102.into(), Some(103.into()), true, 0x42_e01f);
         }

@@ -124,6 +124,8 @@ pub(super) struct Link {
     /// Something changed while the offer was outstanding.
     pub(super) again: bool,
     pub(super) next_offer: u32,
+    /// Lost packets are sent again as they were: the client has no RTX.
+    pub(super) plain_resends: bool,
     /// Sections that were offered and ended (v0).
     pub(super) ended: usize,
     /// Sections and bytes of the client's newest offer.
@@ -136,6 +138,21 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) fn new(candidates: &[Remote], cert: Option<&DtlsCert>, sends_video: bool, now: Instant) -> Self {
+        Self::build(candidates, cert, sends_video, false, now)
+    }
+
+    /// A connection that has yet to be described, for a client that has no RTX.
+    pub(super) fn without_rtx(candidates: &[Remote], cert: Option<&DtlsCert>, now: Instant) -> Self {
+        Self::build(candidates, cert, true, true, now)
+    }
+
+    fn build(
+        candidates: &[Remote],
+        cert: Option<&DtlsCert>,
+        sends_video: bool,
+        plain_resends: bool,
+        now: Instant,
+    ) -> Self {
         let mut config = Rtc::builder()
             .set_ice_lite(true)
             .set_rtp_mode(true)
@@ -143,6 +160,8 @@ impl Link {
             .enable_opus(true, true)
             .enable_vp8(true)
             .set_stats_interval(Some(STATS_INTERVAL))
+            // The only way to see which packets a client misses.
+            .enable_raw_packets(plain_resends)
             .set_sctp_max_buffered_amount(SCTP_BUFFER_BYTES)
             .set_sctp_max_message_size(MESSAGE_MAX_BYTES);
         let (pt, resent) = H264_PTS;
@@ -196,6 +215,7 @@ impl Link {
             restart: false,
             again: false,
             next_offer: 1,
+            plain_resends,
             ended: 0,
             described: (0, 0),
             asked: [0; 2],

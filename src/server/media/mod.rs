@@ -11,10 +11,12 @@ mod levels;
 mod link;
 mod negotiate;
 mod red;
+mod resend;
 mod rewrite;
 mod shard;
 mod socket;
 mod tcp;
+mod upkeep;
 mod wall_clock;
 
 use std::collections::HashMap;

@@ -7,15 +7,16 @@ use std::time::{Duration, Instant};
 
 use str0m::config::DtlsCert;
 use str0m::net::Receive;
+use str0m::rtp::RawPacket;
+use str0m::rtp::rtcp::{Nack, Rtcp};
 use str0m::{Event, IceConnectionState, Input, Output};
 use tokio::sync::mpsc;
 
 use super::forward::Track;
 use super::layers::Want;
-use super::levels::WINDOW;
 use super::link::{Link, LinkId, Peer, Role, Subscription};
 use super::socket::{Remote, Socket, is_stun, stun_user};
-use super::{LinkFigures, MediaCommand, MediaEvent, NewPeer, PeerId, RoomKey, TrackId};
+use super::{MediaCommand, MediaEvent, NewPeer, PeerId, RoomKey, TrackId};
 use crate::server::config::ServerLimits;
 use crate::server::counters::Counters;
 use crate::server::rate::Rate;
@@ -28,14 +29,6 @@ const COMMANDS_PER_TURN: usize = 64;
 const DATAGRAM_MAX_BYTES: usize = 1600;
 /// The longest sleep.
 const IDLE: Duration = Duration::from_millis(100);
-/// How often keyframe wishes are looked at.
-const WISH_INTERVAL: Duration = Duration::from_millis(50);
-/// How often encodings are chosen anew.
-const PLAN_INTERVAL: Duration = Duration::from_millis(500);
-/// How often signalling is told how the connections do, as in the official server.
-const QUALITY_INTERVAL: Duration = Duration::from_secs(5);
-/// A connection from which nothing came for this long is told as lost: clients send something every 2.5 s.
-const QUIET: Duration = Duration::from_secs(6);
 /// A connection that wants attention this often in one turn has gone wrong.
 const STEPS_MAX: u32 = 10_000;
 /// Events that may wait while signalling is busy.
@@ -43,7 +36,7 @@ const EVENTS_WAITING: usize = 65_536;
 
 /// Everything the media thread owns.
 pub(super) struct Shard {
-    socket: Socket,
+    pub(super) socket: Socket,
     /// The addresses told to clients.
     candidates: Vec<Remote>,
     cert: Option<DtlsCert>,
@@ -64,12 +57,12 @@ pub(super) struct Shard {
     pub(super) replan: HashSet<LinkId>,
     /// When each link wants to be looked at again, the soonest first; as `Link::timeout` says.
     timers: BTreeSet<(Instant, LinkId)>,
-    next_wishes: Instant,
-    next_plan: Instant,
-    last_plan: Instant,
-    next_levels: Instant,
-    next_silence: Instant,
-    next_quality: Instant,
+    pub(super) next_wishes: Instant,
+    pub(super) next_plan: Instant,
+    pub(super) last_plan: Instant,
+    pub(super) next_levels: Instant,
+    pub(super) next_silence: Instant,
+    pub(super) next_quality: Instant,
 }
 
 /// What came of looking at the commands.
@@ -116,7 +109,7 @@ impl Shard {
             last_plan: now,
             next_levels: now,
             next_silence: now,
-            next_quality: now + QUALITY_INTERVAL,
+            next_quality: now,
         }
     }
 
@@ -242,6 +235,11 @@ impl Shard {
     fn on_event(&mut self, id: LinkId, event: Event, now: Instant) {
         match event {
             Event::RtpPacket(packet) => self.forward(id, packet, now),
+            Event::RawPacket(raw) => {
+                if let RawPacket::RtcpRx(Rtcp::Nack(nack)) = *raw {
+                    self.on_nack(id, &nack, now);
+                }
+            }
             Event::ChannelData(data) => self.on_data(id, &data, now),
             Event::Connected => self.on_connected(id),
             Event::ChannelOpen(channel, label) => self.on_channel_open(id, channel, &label),
@@ -278,6 +276,27 @@ impl Shard {
             }
             Event::Closed => self.lose(id.peer, "it closed its connection"),
             _ => {}
+        }
+    }
+
+    /// A client without RTX misses packets.
+    fn on_nack(&mut self, id: LinkId, nack: &Nack, now: Instant) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let found = self.tracks.values_mut().map(|track| track.resend(link, id, nack, now)).find(|count| *count > 0);
+        if found.is_some() {
+            self.mark_dirty(id);
+        }
+    }
+
+    /// A client that takes its first connection turns out to have no RTX: it gets one made for that.
+    pub(super) fn renew_without_rtx(&mut self, id: LinkId, now: Instant) {
+        let fresh = Link::without_rtx(&self.candidates, self.cert.as_ref(), now);
+        self.ufrags.insert(fresh.ufrag.clone(), id);
+        self.timers.insert((fresh.timeout, id));
+        if let Some(old) = self.links.insert(id, fresh) {
+            self.ufrags.remove(&old.ufrag);
+            self.timers.remove(&(old.timeout, id));
+            self.timers.insert((now, id));
         }
     }
 
@@ -532,97 +551,6 @@ impl Shard {
         }
         while let Some(id) = self.dirty.pop() {
             self.step(id, now);
-        }
-    }
-
-    fn tick(&mut self, now: Instant) {
-        let replan = std::mem::take(&mut self.replan);
-        if now >= self.next_plan {
-            let elapsed = now.saturating_duration_since(self.last_plan);
-            self.tracks.values_mut().for_each(|track| track.read_rates(elapsed));
-            self.last_plan = now;
-            self.next_plan = now + PLAN_INTERVAL;
-            self.plan_layers(now);
-            self.next_wishes = now;
-        } else if !replan.is_empty() {
-            for receiver in replan {
-                self.plan_receiver(receiver, now);
-            }
-            self.next_wishes = now;
-        }
-        if now >= self.next_wishes {
-            self.next_wishes = now + WISH_INTERVAL;
-            let mut asked = 0;
-            for track in self.tracks.values_mut() {
-                let count = track.ask_keyframes(&mut self.links, now);
-                if count > 0 {
-                    self.dirty.push(track.link);
-                    asked += count;
-                }
-            }
-            self.counters.keyframe_requests.add(asked);
-        }
-        if now >= self.next_levels {
-            self.next_levels = now + WINDOW;
-            self.read_levels();
-        }
-        if now >= self.next_quality {
-            self.next_quality = now + QUALITY_INTERVAL;
-            self.read_quality(now);
-        }
-        if now >= self.next_silence {
-            self.next_silence = now + Duration::from_secs(1);
-            self.socket.sweep(now);
-            self.counters.tracks.set(self.tracks.len() as u64);
-            self.counters.subscriptions.set(self.tracks.values().map(|track| track.legs.len() as u64).sum());
-            self.notice_silence(now);
-        }
-    }
-
-    /// Tells of whom nothing is heard any more, and who is heard again.
-    fn notice_silence(&mut self, now: Instant) {
-        let limit = Duration::from_secs(self.limits.silence_timeout_secs);
-        let is_silent = |link: &Link| link.connected && now.saturating_duration_since(link.heard) > limit;
-        let silent: HashSet<PeerId> = self.links.iter().filter(|(_, l)| is_silent(l)).map(|(id, _)| id.peer).collect();
-        let mut news = Vec::new();
-        for (&peer, known) in &mut self.peers {
-            let is_silent = silent.contains(&peer);
-            if std::mem::replace(&mut known.silent, is_silent) != is_silent {
-                news.push(if is_silent { MediaEvent::Silent { peer } } else { MediaEvent::Heard { peer } });
-            }
-        }
-        news.into_iter().for_each(|event| self.tell(event));
-    }
-
-    fn read_quality(&mut self, now: Instant) {
-        let mut figures: HashMap<PeerId, LinkFigures> = HashMap::new();
-        for (id, link) in self.links.iter().filter(|(_, link)| link.connected) {
-            let entry = figures.entry(id.peer).or_default();
-            entry.loss = entry.loss.max(link.loss);
-            entry.rtt_ms = entry.rtt_ms.max(link.rtt.map_or(0.0, |rtt| rtt.as_secs_f32() * 1000.0));
-            entry.shortage = entry.shortage.max(link.shortage);
-            entry.silent |= now.saturating_duration_since(link.heard) > QUIET;
-        }
-        let connected = figures.len().max(1) as f32;
-        let mean = |of: fn(&LinkFigures) -> f32| figures.values().map(of).sum::<f32>() / connected;
-        self.counters.loss_ppm.set((mean(|f| f.loss) * 1e6) as u64);
-        self.counters.rtt_us.set((mean(|f| f.rtt_ms) * 1e3) as u64);
-        for (peer, figures) in figures {
-            self.tell(MediaEvent::Quality { peer, figures });
-        }
-    }
-
-    fn read_levels(&mut self) {
-        let mut levels = Vec::new();
-        for (id, track) in self.tracks.iter_mut().filter(|(_, track)| !track.video) {
-            let level = track.level.read();
-            if level > 0.0 || track.reported > 0.0 {
-                levels.push((*id, level));
-            }
-            track.reported = level;
-        }
-        if !levels.is_empty() {
-            self.tell(MediaEvent::Levels(levels));
         }
     }
 
