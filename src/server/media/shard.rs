@@ -266,10 +266,10 @@ impl Shard {
                 }
             }
             // After an ICE restart: whatever the client missed, a keyframe mends it.
-            Event::IceConnectionStateChange(IceConnectionState::Connected | IceConnectionState::Completed) => {
-                if self.links.get(&id).is_some_and(|link| link.connected) {
-                    self.want_keyframes(id);
-                }
+            Event::IceConnectionStateChange(IceConnectionState::Connected | IceConnectionState::Completed)
+                if self.links.get(&id).is_some_and(|link| link.connected) =>
+            {
+                self.want_keyframes(id);
             }
             Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {
                 tracing::debug!(peer = id.peer.0, role = ?id.role, "nothing comes from this connection");
