@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use livekit_protocol::signal_response::Message as Answer;
 use livekit_protocol::{
-    AddTrackRequest, DataPacket, JoinRequest, JoinResponse, SessionDescription, SimulcastCodec, TrackSource, TrackType,
+    AddTrackRequest, DataPacket, JoinRequest, JoinResponse, SessionDescription, SimulcastCodec, SubscriptionResponse,
+    TrackSource, TrackType,
 };
 use prost::Message as _;
 use rotunda::server::ServerHandle;
@@ -54,6 +55,8 @@ pub struct Peer {
     pub join: JoinResponse,
     /// The server's answer to the first offer.
     pub answer: String,
+    /// Subscriptions that failed before it.
+    pub unserved: Vec<SubscriptionResponse>,
     pub rtc: Rtc,
     setup: Setup,
     wire: Wire,
@@ -130,8 +133,13 @@ impl Peer {
             ..Default::default()
         };
         let (mut client, join) = Client::join_with(server, &token(identity, |_| {}), request);
+        let mut unserved = Vec::new();
         let answer = client.until("an answer", |message| match message {
             Answer::Answer(answer) => Some(answer),
+            Answer::SubscriptionResponse(response) => {
+                unserved.push(response);
+                None
+            }
             _ => None,
         });
         let parsed = SdpAnswer::from_sdp_string(&answer.sdp).unwrap();
@@ -140,6 +148,7 @@ impl Peer {
             client,
             join,
             answer: answer.sdp,
+            unserved,
             rtc,
             setup,
             wire,

@@ -33,6 +33,8 @@ const USUAL_BPS: [u64; LAYERS] = [150_000, 500_000, 1_700_000];
 const SSRCS_MAX: usize = 256;
 /// Largest payload sent on, in bytes: what fits a datagram with our own header extensions.
 const PAYLOAD_MAX_BYTES: usize = 1400;
+/// Pictures stop when the bandwidth was too short for this long: an estimate begins low and dips.
+const PAUSE_AFTER: Duration = Duration::from_secs(3);
 /// Lost sound that one redundant packet mends at most: what senders add, and a burst of lies stays harmless.
 const MENDED_MAX: usize = 3;
 /// A sequence parameter set (RFC 6184 table 1): H.264 keyframes begin with one.
@@ -393,7 +395,13 @@ impl Shard {
             ids.push((id, wanted.sid.as_str()));
             demands.push(track.demand(wanted.want.max_rank(&track.widths_px), current, now));
         }
-        let plan = allocate(&demands, link.estimate.map(|estimate| estimate.as_u64()), peer.new.may_pause);
+        let budget = link.estimate.map(|estimate| estimate.as_u64());
+        let mut plan = allocate(&demands, budget, peer.new.may_pause);
+        if !plan.pauses() {
+            link.short_since = None;
+        } else if now.saturating_duration_since(*link.short_since.get_or_insert(now)) < PAUSE_AFTER {
+            plan = allocate(&demands, budget, false);
+        }
         link.aim(&plan);
         link.shortage = plan.shortage(&demands);
         tracing::trace!(peer = receiver.peer.0, estimate = ?link.estimate, ?demands, ?plan, "layers");

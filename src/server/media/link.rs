@@ -104,6 +104,8 @@ pub(super) struct Link {
     pub(super) clock: WallClock,
     /// What its receiver is denied for want of bandwidth.
     pub(super) shortage: Shortage,
+    /// Since when its bandwidth does not carry the lowest encodings.
+    pub(super) short_since: Option<Instant>,
     /// Loss as a share 0..=1 and round trip, as last reported.
     pub(super) loss: f32,
     pub(super) rtt: Option<std::time::Duration>,
@@ -202,6 +204,7 @@ impl Link {
             red: None,
             clock: WallClock::default(),
             shortage: Shortage::None,
+            short_since: None,
             loss: 0.0,
             rtt: None,
             sections: Vec::new(),
