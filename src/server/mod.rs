@@ -105,7 +105,7 @@ impl Server {
             counters: counters.clone(),
             events: event_sender,
         })?;
-        let hub = Hub::new(config.limits, counters.clone(), media);
+        let hub = Hub::new(config.limits, config.keys.clone(), counters.clone(), media);
         let (messages, inbox) = mpsc::channel(hub::MESSAGES_TO_HUB);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (done_sender, done) = std::sync::mpsc::sync_channel(1);

@@ -1,8 +1,16 @@
 //! Own tracks: a named capture and encode thread each, and the tasks that send their packets.
 
 mod audio;
+mod counters;
 mod gate;
+mod governor;
+mod layer;
+mod layers;
 mod pump;
+mod rates;
+mod sound_gate;
+mod sound_plan;
+mod timeline;
 mod video;
 
 use std::io;
@@ -11,11 +19,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 
 use crate::bridge::{AudioOptions, VideoFeed, VideoOptions};
+use crate::media::audio::EchoReference;
 use crate::media::{AudioSource, VideoSource};
 use crate::model::{CallError, DeviceState, MediaKind, StreamId, StreamKind};
 
-pub(super) use gate::{Gate, SEND_QUEUE, Sink};
+pub(super) use counters::PictureCounts;
+pub(super) use gate::{Gate, PictureSink, SEND_QUEUE, Sink};
+pub(super) use layers::{Layers, MAX_LAYERS};
 pub(super) use pump::{hear_requests, send};
+pub(super) use rates::{Claim, share_out};
 
 /// What a capture thread says of its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,22 +119,22 @@ pub(super) fn start_video(
     report: SourceReport,
 ) -> io::Result<VideoFeed> {
     let preview = VideoFeed::default();
-    gate.set_bitrate(options.max_bitrate_bps);
     let thread = video::VideoThread { source, options, kind, gate, slot, preview: preview.clone(), report };
     std::thread::Builder::new().name(format!("{engine}-cam")).spawn(move || thread.run())?;
     Ok(preview)
 }
 
-/// Starts the capture thread of a sound.
+/// Starts the capture thread of a sound; `reference` is what the loudspeaker plays, for the echo canceller.
 pub(super) fn start_audio(
     engine: &str,
     source: Box<dyn AudioSource>,
     options: AudioOptions,
+    reference: Option<EchoReference>,
     gate: Arc<Gate>,
     slot: SourceSlot<dyn AudioSource>,
     report: SourceReport,
 ) -> io::Result<()> {
-    let thread = audio::AudioThread { source, options, gate, slot, report };
+    let thread = audio::AudioThread { source, options, reference, gate, slot, report };
     std::thread::Builder::new().name(format!("{engine}-mic")).spawn(move || thread.run())?;
     Ok(())
 }

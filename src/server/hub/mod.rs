@@ -8,6 +8,7 @@ mod dynacast;
 mod join;
 mod participant;
 mod publish;
+mod refresh;
 mod requests;
 mod resume;
 mod room;
@@ -23,7 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::admin::{AdminAnswer, AdminAsk, AdminError};
 use super::admission::{Admission, Refusal};
-use super::config::ServerLimits;
+use super::config::{ApiKey, ServerLimits};
 use super::counters::Counters;
 use super::media::{MediaCommand, MediaEvent, MediaHandle, PeerId, RoomKey, TrackId};
 use super::outbox::Outbox;
@@ -68,6 +69,8 @@ pub(crate) enum HubMessage {
 /// The actor's state.
 pub(crate) struct Hub {
     limits: ServerLimits,
+    /// Sign fresh tokens.
+    keys: Vec<ApiKey>,
     counters: Arc<Counters>,
     media: MediaHandle,
     /// Commands to hand over when the current message is dealt with.
@@ -83,9 +86,10 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    pub(crate) fn new(limits: ServerLimits, counters: Arc<Counters>, media: MediaHandle) -> Self {
+    pub(crate) fn new(limits: ServerLimits, keys: Vec<ApiKey>, counters: Arc<Counters>, media: MediaHandle) -> Self {
         Self {
             limits,
+            keys,
             counters,
             media,
             commands: Vec::new(),
@@ -121,6 +125,7 @@ impl Hub {
                     self.sweep(now);
                     self.take_held_offers(now);
                     self.forget_unkept_promises(now);
+                    self.refresh_tokens(now);
                     self.tell_fewer(now);
                     self.close_empty_rooms(now);
                 }

@@ -15,8 +15,7 @@ use super::audience::Audience;
 use super::dynacast::{Told, Wish};
 use super::resume::{Absence, Rehearsal};
 use crate::model::media::VideoCodec;
-use crate::protocol::token::VideoGrant;
-use crate::server::admission::Renewal;
+use crate::protocol::token::{Claims, VideoGrant};
 use crate::server::media::{PeerId, Published, RoomKey, TrackId};
 use crate::server::outbox::Outbox;
 use crate::server::rate::Rate;
@@ -83,10 +82,6 @@ pub(super) struct Participant {
     pub(super) rehearsal: Option<Rehearsal>,
     /// Sequence number of the last reliable data packet it sent; the media thread counts.
     pub(super) last_sequence: Arc<AtomicU32>,
-    /// What its fresh tokens are made of.
-    pub(super) renewal: Renewal,
-    /// When it got the last one.
-    pub(super) renewed: Instant,
     pub(super) sid: String,
     pub(super) identity: String,
     pub(super) name: String,
@@ -94,6 +89,10 @@ pub(super) struct Participant {
     pub(super) metadata: String,
     pub(super) attributes: HashMap<String, String>,
     pub(super) grant: VideoGrant,
+    /// What its token said.
+    pub(super) claims: Claims,
+    /// When it gets a fresh token.
+    pub(super) refresh_at: Instant,
     pub(super) client: ClientInfo,
     pub(super) single: bool,
     pub(super) auto_subscribe: bool,

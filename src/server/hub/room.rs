@@ -189,7 +189,6 @@ impl Hub {
     /// Takes out whoever left without telling, or never connected.
     pub(super) fn sweep(&mut self, now: Instant) {
         self.notice_dead_sockets(now);
-        self.refresh_tokens(now);
         let limit = Duration::from_secs(self.limits.join_timeout_secs);
         let mut gone = Vec::new();
         for participant in self.participants.values() {

@@ -68,10 +68,10 @@ pub(crate) struct NewPeer {
     /// The receiving connection is the first to be made (v0).
     pub(crate) subscriber_primary: bool,
     pub(crate) may_publish_data: bool,
-    /// Its pictures may be stopped when its bandwidth carries none of their encodings.
-    pub(crate) may_pause: bool,
     /// Sequence number of the last reliable data packet that came from it.
     pub(crate) last_sequence: Arc<AtomicU32>,
+    /// Its pictures may be stopped when its bandwidth carries none of their encodings.
+    pub(crate) may_pause: bool,
 }
 
 /// A track of an offer: which section carries it and what was announced of it.
