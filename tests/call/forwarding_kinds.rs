@@ -82,7 +82,7 @@ fn what_nobody_watches_is_told_to_its_publisher() {
     let enabled = |update: &SubscribedQualityUpdate| -> Vec<bool> {
         update.subscribed_codecs[0].qualities.iter().map(|quality| quality.enabled).collect()
     };
-    let mut next = |ann: &mut Peer| {
+    let next = |ann: &mut Peer| {
         ann.client.until("what is watched", |message| match message {
             Answer::SubscribedQualityUpdate(update) => {
                 assert_eq!(
