@@ -21,9 +21,12 @@ pub struct ServeArgs {
     /// Port for signalling (HTTP and WebSocket) [default: 7880].
     #[arg(long, env = "ROTUNDA_PORT")]
     port: Option<u16>,
-    /// UDP port for media [default: 7882].
+    /// UDP and TCP port for media [default: 7882].
     #[arg(long, env = "ROTUNDA_RTC_PORT")]
     rtc_port: Option<u16>,
+    /// Addresses told to clients for media instead of this machine's own: behind a port forwarding, the public one.
+    #[arg(long, env = "ROTUNDA_NODE_IP", value_delimiter = ',')]
+    node_ip: Vec<IpAddr>,
     /// API key and secret, written 'key: secret'; may be given more than once.
     #[arg(long, env = "ROTUNDA_KEYS", hide_env_values = true, value_delimiter = ',')]
     keys: Vec<String>,
@@ -68,5 +71,8 @@ fn config(args: &ServeArgs) -> anyhow::Result<ServerConfig> {
     config.bind = args.bind.unwrap_or(config.bind);
     config.port = args.port.unwrap_or(config.port);
     config.rtc_port = args.rtc_port.unwrap_or(config.rtc_port);
+    if !args.node_ip.is_empty() {
+        config.advertise.clone_from(&args.node_ip);
+    }
     Ok(config)
 }

@@ -101,8 +101,10 @@ pub struct ServerConfig {
     pub bind: IpAddr,
     /// TCP port of HTTP and WebSocket; 0 takes any free one.
     pub port: u16,
-    /// UDP port of all media; 0 takes any free one.
+    /// UDP port of all media, and the TCP port of media where UDP does not pass; 0 takes any free one.
     pub rtc_port: u16,
+    /// Whether media may come over TCP.
+    pub ice_tcp: bool,
     /// Who may sign tokens.
     pub keys: Vec<ApiKey>,
     /// Development mode: adds the well-known key pair and insists on a loopback address.
@@ -119,6 +121,7 @@ impl Default for ServerConfig {
             bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 7880,
             rtc_port: 7882,
+            ice_tcp: true,
             keys: Vec::new(),
             dev: false,
             advertise: Vec::new(),
@@ -157,6 +160,7 @@ struct File {
     bind: IpAddr,
     port: u16,
     rtc_port: u16,
+    ice_tcp: bool,
     keys: BTreeMap<String, String>,
     dev: bool,
     advertise: Vec<IpAddr>,
@@ -170,6 +174,7 @@ impl Default for File {
             bind: base.bind,
             port: base.port,
             rtc_port: base.rtc_port,
+            ice_tcp: base.ice_tcp,
             keys: BTreeMap::new(),
             dev: base.dev,
             advertise: base.advertise,
@@ -190,6 +195,7 @@ impl ServerConfig {
     /// bind = "0.0.0.0"
     /// port = 7880
     /// rtc_port = 7882
+    /// ice_tcp = true
     /// advertise = ["203.0.113.7"]
     /// [keys]
     /// reception = "a secret of at least 32 bytes ..."
@@ -205,6 +211,7 @@ impl ServerConfig {
             bind: file.bind,
             port: file.port,
             rtc_port: file.rtc_port,
+            ice_tcp: file.ice_tcp,
             keys: file.keys.into_iter().map(|(key, secret)| ApiKey { key, secret }).collect(),
             dev: file.dev,
             advertise: file.advertise,

@@ -1,5 +1,6 @@
 //! The TCP side of the listener: a bounded number of open connections. Further ones wait in the kernel's backlog, so a
-//! connection on which nothing comes is ended: else idle ones would lock everybody out.
+//! connection on which nothing comes, or whose request's head comes byte by byte, is ended: else a few such clients would
+//! lock everybody out. Each connection carries one request (`http`), so one head's deadline is enough.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,6 +18,11 @@ use tokio::time::{Instant, Sleep};
 const RETRY: Duration = Duration::from_millis(100);
 /// A connection on which nothing came for this long ends: honest WebSockets answer our pings more often.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The head of a request must be there within this.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How a head ends (RFC 9112 section 2.1).
+const HEAD_END: [u8; 4] = *b"\r\n\r\n";
 
 /// Accepts connections while there are permits.
 pub(crate) struct Listener {
@@ -42,7 +48,7 @@ impl axum::serve::Listener for Listener {
                     if let Err(error) = stream.set_nodelay(true) {
                         tracing::debug!(%error, "signalling to this client will be slow");
                     }
-                    return (Connection::new(stream, READ_TIMEOUT, permit), addr);
+                    return (Connection::new(stream, (HEAD_TIMEOUT, READ_TIMEOUT), permit), addr);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -62,12 +68,34 @@ pub(crate) struct Connection {
     stream: TcpStream,
     timeout: Duration,
     deadline: Pin<Box<Sleep>>,
+    /// How many bytes of [`HEAD_END`] came in a row; all of them once the head is there.
+    head: usize,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Connection {
-    fn new(stream: TcpStream, timeout: Duration, permit: Option<OwnedSemaphorePermit>) -> Self {
-        Self { stream, timeout, deadline: Box::pin(tokio::time::sleep(timeout)), _permit: permit }
+    fn new(
+        stream: TcpStream,
+        (head_timeout, timeout): (Duration, Duration),
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Self {
+        let deadline = Box::pin(tokio::time::sleep(head_timeout));
+        Self { stream, timeout, deadline, head: 0, _permit: permit }
+    }
+
+    /// Looks for the end of the head; answers whether it is there.
+    fn has_head(&mut self, bytes: &[u8]) -> bool {
+        for &byte in bytes {
+            if self.head == HEAD_END.len() {
+                break;
+            }
+            self.head = match byte {
+                byte if byte == HEAD_END[self.head] => self.head + 1,
+                b'\r' => 1,
+                _ => 0,
+            };
+        }
+        self.head == HEAD_END.len()
     }
 }
 
@@ -76,9 +104,11 @@ impl AsyncRead for Connection {
         let this = &mut *self;
         let before = buf.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            this.deadline.as_mut().reset(Instant::now() + this.timeout);
-        } else if read.is_pending() && this.deadline.as_mut().poll(cx).is_ready() {
+        let came = buf.filled().len() > before;
+        if came && this.has_head(&buf.filled()[before..]) {
+            let timeout = this.timeout;
+            this.deadline.as_mut().reset(Instant::now() + timeout);
+        } else if (came || read.is_pending()) && this.deadline.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         read
@@ -113,7 +143,9 @@ mod tests {
         let places = Arc::new(Semaphore::new(1));
         let permit = places.clone().try_acquire_owned().ok();
         let timeout = Duration::from_millis(500);
-        let mut near = Connection::new(tcp.accept().await.unwrap().0, timeout, permit);
+        let mut near = Connection::new(tcp.accept().await.unwrap().0, (timeout * 4, timeout), permit);
+        far.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        assert_eq!(near.read(&mut [0; 64]).await.unwrap(), 18);
         let mut byte = [0];
         for _ in 0..3 {
             tokio::time::sleep(timeout / 2).await;
@@ -123,5 +155,25 @@ mod tests {
         assert_eq!(near.read(&mut byte).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
         drop(near);
         assert_eq!(places.available_permits(), 1);
+    }
+
+    #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "the test owns its runtime")]
+    async fn a_head_that_comes_byte_by_byte_ends_the_connection() {
+        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut far = TcpStream::connect(tcp.local_addr().unwrap()).await.unwrap();
+        let timeouts = (Duration::from_millis(300), Duration::from_secs(60));
+        let mut near = Connection::new(tcp.accept().await.unwrap().0, timeouts, None);
+        let mut came = 0;
+        let error = loop {
+            far.write_all(b"x").await.unwrap();
+            match near.read(&mut [0; 8]).await {
+                Ok(len) => came += len,
+                Err(error) => break error.kind(),
+            }
+            assert!(came < 10_000, "it is never ended");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        assert!(came > 0 && error == io::ErrorKind::TimedOut);
     }
 }

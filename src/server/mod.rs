@@ -93,11 +93,13 @@ impl Server {
         let tcp = listen(&config)?;
         let udp = bind_media(&config)?;
         let (http_addr, rtc_addr) = (tcp.local_addr()?, udp.local_addr()?);
+        let rtc_tcp = bind_media_tcp(&config, rtc_addr)?;
         let counters = Arc::new(Counters::default());
 
         let (event_sender, events) = mpsc::channel(media::EVENTS_TO_HUB);
         let media = media::start(MediaSetup {
             socket: udp,
+            tcp: rtc_tcp,
             advertise: config.advertise.clone(),
             limits: config.limits,
             counters: counters.clone(),
@@ -219,10 +221,28 @@ fn bind_media(config: &ServerConfig) -> Result<UdpSocket, ServerError> {
                 tracing::debug!(%error, "the system grants no larger packet buffers");
             }
         }
+        if addr.is_ipv6() {
+            // One socket for both kinds of addresses; whatever the system's default is.
+            socket.set_only_v6(!addr.ip().is_unspecified())?;
+        }
         socket.bind(&addr.into())?;
         Ok(UdpSocket::from(socket))
     };
     bind().map_err(|error| refused("media (UDP)", "--rtc-port", addr, error))
+}
+
+/// TCP on the port of UDP; where any port may be taken, on any other when that one is in use.
+fn bind_media_tcp(config: &ServerConfig, udp: SocketAddr) -> Result<Option<TcpListener>, ServerError> {
+    if !config.ice_tcp {
+        return Ok(None);
+    }
+    let bound = match TcpListener::bind(udp) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && config.rtc_port == 0 => {
+            TcpListener::bind(SocketAddr::new(udp.ip(), 0))
+        }
+        bound => bound,
+    };
+    bound.map(Some).map_err(|error| refused("media (TCP)", "--rtc-port", udp, error))
 }
 
 fn refused(what: &'static str, flag: &'static str, addr: SocketAddr, error: io::Error) -> ServerError {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails loudly")]
 #![allow(clippy::print_stdout, reason = "figures are shown beside a test's result")]
 
+mod admin;
 mod browser;
 mod cli;
 #[path = "../common/mod.rs"]
@@ -17,6 +18,9 @@ mod engine_cluster;
 mod engine_official;
 mod fake_engine;
 mod forwarding;
+mod forwarding_kinds;
+mod forwarding_loss;
+mod peer;
 mod relay;
 mod room;
 mod screen;

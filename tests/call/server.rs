@@ -29,7 +29,7 @@ pub(crate) fn server(change: impl FnOnce(&mut ServerConfig)) -> ServerHandle {
     Server::start(config).unwrap()
 }
 
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
@@ -58,7 +58,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    fn dial(server: &ServerHandle, path: &str) -> Result<Self, tungstenite::Error> {
+    pub(crate) fn dial(server: &ServerHandle, path: &str) -> Result<Self, tungstenite::Error> {
         let (mut socket, _) = tungstenite::connect(format!("{}{path}", server.url()))?;
         if let MaybeTlsStream::Plain(stream) = socket.get_mut() {
             stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -66,7 +66,7 @@ impl Client {
         Ok(Self { socket })
     }
 
-    fn join(server: &ServerHandle, token: &str) -> (Self, JoinResponse) {
+    pub(crate) fn join(server: &ServerHandle, token: &str) -> (Self, JoinResponse) {
         Self::join_with(server, token, JoinRequest::default())
     }
 
@@ -87,7 +87,7 @@ impl Client {
     }
 
     /// The next message; `None` when the server closed.
-    fn next(&mut self) -> Option<Answer> {
+    pub(crate) fn next(&mut self) -> Option<Answer> {
         loop {
             match self.socket.read() {
                 Ok(Message::Binary(bytes)) => return SignalResponse::decode(bytes).unwrap().message,
@@ -115,7 +115,7 @@ impl Client {
         }
     }
 
-    fn refusal(&mut self) -> (Reason, String) {
+    pub(crate) fn refusal(&mut self) -> (Reason, String) {
         self.until("an answer", |message| match message {
             Answer::RequestResponse(r) => Some((r.reason(), r.message)),
             _ => None,
@@ -133,7 +133,7 @@ impl Client {
     }
 }
 
-fn camera(cid: &str) -> AddTrackRequest {
+pub(crate) fn camera(cid: &str) -> AddTrackRequest {
     AddTrackRequest {
         cid: cid.to_owned(),
         r#type: TrackType::Video.into(),
@@ -498,6 +498,42 @@ fn a_stopping_server_says_goodbye_in_time() {
         _ => None,
     });
     assert_eq!(reason, DisconnectReason::ServerShutdown);
+}
+
+#[test]
+fn a_fresh_token_comes_at_once_and_says_the_same() {
+    let server = server(|_| {});
+    let first = token("ann", |t| t.name = "Ann".into());
+    let (mut ann, _) = Client::join(&server, &first);
+    let fresh = ann.until("a fresh token", |message| match message {
+        Answer::RefreshToken(token) => Some(token),
+        _ => None,
+    });
+    let (old, new) = (token::peek(&first).unwrap(), token::peek(&fresh).unwrap());
+    assert_eq!((&new.video, new.identity(), &new.name), (&old.video, "ann", &old.name));
+    assert!(new.exp >= old.exp && new.exp >= now() + 590);
+    drop(ann);
+    assert!(Client::join(&server, &fresh).1.participant.is_some(), "it lets in");
+}
+
+#[test]
+fn a_track_announced_again_before_it_came_replaces_the_first() {
+    let server = server(|config| {
+        let mut limits = ServerLimits::default();
+        limits.pending_tracks = 2;
+        config.limits = limits;
+    });
+    let (mut ann, _) = Client::join(&server, &token("ann", |_| {}));
+    for _ in 0..5 {
+        ann.ask(Ask::AddTrack(camera("cam")));
+        let cid = ann.until("the track", |message| match message {
+            Answer::TrackPublished(published) => Some(published.cid),
+            Answer::RequestResponse(refusal) => panic!("{refusal:?}"),
+            _ => None,
+        });
+        assert_eq!(cid, "cam");
+    }
+    ann.is_served();
 }
 
 /// What a browser offers first: one section of each kind, shortened.

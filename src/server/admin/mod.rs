@@ -30,7 +30,7 @@ pub(crate) enum AdminAsk {
     /// The rooms of these names; all when there are none.
     ListRooms(proto::ListRoomsRequest),
     /// Opens a room, or finds it.
-    CreateRoom(proto::CreateRoomRequest),
+    CreateRoom(Box<proto::CreateRoomRequest>),
     /// Everyone is told to leave.
     DeleteRoom(proto::DeleteRoomRequest),
     /// Who is in a room.
@@ -55,7 +55,7 @@ impl AdminAsk {
     fn read(method: &str, body: &[u8], coding: Coding) -> Result<Self, Fault> {
         Ok(match method {
             "ListRooms" => Self::ListRooms(coding.read(body)?),
-            "CreateRoom" => Self::CreateRoom(coding.read(body)?),
+            "CreateRoom" => Self::CreateRoom(Box::new(coding.read(body)?)),
             "DeleteRoom" => Self::DeleteRoom(coding.read(body)?),
             "ListParticipants" => Self::ListParticipants(coding.read(body)?),
             "GetParticipant" => Self::GetParticipant(coding.read(body)?),
@@ -165,7 +165,7 @@ mod tests {
         let room = "hall".to_owned();
         let remove = AdminAsk::RemoveParticipant(proto::RoomParticipantIdentity { room, ..Default::default() });
         let list = AdminAsk::ListRooms(proto::ListRoomsRequest::default());
-        let create = AdminAsk::CreateRoom(proto::CreateRoomRequest::default());
+        let create = AdminAsk::CreateRoom(Box::default());
         let admin = |room: &str| VideoGrant { room_admin: true, room: room.into(), ..Default::default() };
         assert!(remove.is_allowed(&admin("hall")) && !remove.is_allowed(&admin("attic")));
         assert!(!remove.is_allowed(&VideoGrant { room: "hall".into(), room_create: true, ..Default::default() }));

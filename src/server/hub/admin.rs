@@ -31,7 +31,7 @@ impl Hub {
     pub(super) fn admin(&mut self, ask: AdminAsk) -> Outcome {
         match ask {
             AdminAsk::ListRooms(ask) => Ok(self.list_rooms(&ask.names)),
-            AdminAsk::CreateRoom(ask) => self.create_room(ask),
+            AdminAsk::CreateRoom(ask) => self.create_room(*ask),
             AdminAsk::DeleteRoom(ask) => self.delete_room(&ask.room),
             AdminAsk::ListParticipants(ask) => {
                 let room = self.room_named(&ask.room)?;

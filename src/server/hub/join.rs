@@ -78,7 +78,7 @@ impl Hub {
             return;
         }
         let request = std::mem::take(&mut admission.request);
-        let settings = request.connection_settings.clone().unwrap_or_default();
+        let settings = request.connection_settings.unwrap_or_default();
         let may_pause = settings.subscriber_allow_pause.unwrap_or(true);
         let participant = newcomer(Seat { peer: id, socket }, key, outbox, admission);
         self.commands.push(MediaCommand::AddPeer(NewPeer {

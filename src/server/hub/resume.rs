@@ -206,7 +206,7 @@ impl Hub {
             }
             // As if this server had forgotten everything.
             Some(Scenario::NodeFailure(_)) => self.remove(id, DisconnectReason::ConnectionTimeout, None),
-            _ => self.respond(id, 0, Reason::UnsupportedType, "this server does not support this scenario", None),
+            _ => self.respond(id, 0, Reason::UnsupportedType, "this one of the simulated failures is not known", None),
         }
     }
 }

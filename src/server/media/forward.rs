@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use str0m::format::{Codec, detect_h264_nalu};
 use str0m::media::{KeyframeRequestKind, Pt};
+use str0m::rtp::rtcp::Nack;
 use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite, Ssrc, Vp8Descriptor};
 
 use super::keyframe::KeyframeWish;
@@ -14,6 +15,7 @@ use super::layers::{Demand, Given, LAYERS, allocate, rank_of};
 use super::levels::Level;
 use super::link::{Link, LinkId};
 use super::red;
+use super::resend::{Kept, Sent};
 use super::rewrite::{Incoming, Rewriter};
 use super::shard::Shard;
 use super::{MediaEvent, Published, TrackId};
@@ -31,6 +33,8 @@ const USUAL_BPS: [u64; LAYERS] = [150_000, 500_000, 1_700_000];
 const SSRCS_MAX: usize = 256;
 /// Largest payload sent on, in bytes: what fits a datagram with our own header extensions.
 const PAYLOAD_MAX_BYTES: usize = 1400;
+/// Pictures stop when the bandwidth was too short for this long: an estimate begins low and dips.
+const PAUSE_AFTER: Duration = Duration::from_secs(3);
 /// Lost sound that one redundant packet mends at most: what senders add, and a burst of lies stays harmless.
 const MENDED_MAX: usize = 3;
 /// A sequence parameter set (RFC 6184 table 1): H.264 keyframes begin with one.
@@ -115,6 +119,8 @@ pub(super) struct Leg {
     target: usize,
     /// The encoding it gets; `None` until a keyframe starts it.
     current: Option<usize>,
+    /// What was sent, where lost packets are sent again as they were.
+    sent: Option<Sent>,
 }
 
 /// A published track and everyone who receives it.
@@ -151,15 +157,34 @@ impl Track {
 
     /// Adds a receiver. Its keyframe is asked for by the plan that follows, and not before its connection stands: one
     /// that came sooner would be lost on it, and hold up the next.
-    pub(super) fn add_leg(&mut self, link: LinkId, ssrc: Ssrc, (pt, red): (Pt, Option<Pt>), disabled: bool) {
+    pub(super) fn add_leg(
+        &mut self,
+        link: LinkId,
+        ssrc: Ssrc,
+        (pt, red): (Pt, Option<Pt>),
+        disabled: bool,
+        sent: Option<Sent>,
+    ) {
         let rewriter = Rewriter::new(if self.video { VIDEO_HZ } else { OPUS_HZ });
         tracing::trace!(receiver = link.peer.0, %ssrc, "leg");
-        self.legs.push(Leg { link, ssrc, pt, red, rewriter, disabled, paused: false, target: 0, current: None });
+        self.legs.push(Leg { link, ssrc, pt, red, rewriter, disabled, paused: false, target: 0, current: None, sent });
     }
 
     /// The codec of its packets.
     pub(super) fn codec(&self) -> Codec {
         self.codec
+    }
+
+    /// Someone who has no RTX misses packets.
+    pub(super) fn resend(&mut self, link: &mut Link, receiver: LinkId, nack: &Nack, now: Instant) -> u64 {
+        let mut legs = self.legs.iter_mut();
+        let Some(leg) = legs.find(|leg| leg.link == receiver && leg.ssrc == nack.ssrc) else { return 0 };
+        let writes = leg.sent.as_mut().map(|sent| sent.again(nack, now)).unwrap_or_default();
+        let mut api = link.rtc.direct_api();
+        let Some(stream) = api.stream_tx(&leg.ssrc) else { return 0 };
+        let count = writes.len() as u64;
+        writes.into_iter().for_each(|write| stream.write_rtp(write));
+        count
     }
 
     /// Someone cannot show the picture until a keyframe comes.
@@ -247,6 +272,7 @@ struct Passing<'a> {
     starts: bool,
     extensions: ExtensionValues,
     red: Option<Redundant>,
+    now: Instant,
 }
 
 /// Redundant sound, and what of it goes to those who take plain Opus.
@@ -300,7 +326,7 @@ impl Shard {
             play_delay_max: values.play_delay_max,
             ..ExtensionValues::default()
         };
-        let passing = Passing { track: track_id, rank, packet: &packet, incoming, starts, extensions, red };
+        let passing = Passing { track: track_id, rank, packet: &packet, incoming, starts, extensions, red, now };
         let mut sent = 0;
         for leg in &mut track.legs {
             if leg.disabled || leg.paused {
@@ -369,7 +395,13 @@ impl Shard {
             ids.push((id, wanted.sid.as_str()));
             demands.push(track.demand(wanted.want.max_rank(&track.widths_px), current, now));
         }
-        let plan = allocate(&demands, link.estimate.map(|estimate| estimate.as_u64()), peer.new.may_pause);
+        let budget = link.estimate.map(|estimate| estimate.as_u64());
+        let mut plan = allocate(&demands, budget, peer.new.may_pause);
+        if !plan.pauses() {
+            link.short_since = None;
+        } else if now.saturating_duration_since(*link.short_since.get_or_insert(now)) < PAUSE_AFTER {
+            plan = allocate(&demands, budget, false);
+        }
         link.aim(&plan);
         link.shortage = plan.shortage(&demands);
         tracing::trace!(peer = receiver.peer.0, estimate = ?link.estimate, ?demands, ?plan, "layers");
@@ -439,6 +471,19 @@ impl Leg {
             write = write.vp8_patch(patch);
         }
         stream.write_rtp(write);
+        if let Some(kept) = &mut self.sent {
+            kept.keep(Kept {
+                seq: out.seq,
+                timestamp: out.timestamp,
+                at: passing.incoming.at,
+                pt,
+                marker: passing.packet.header.marker,
+                extensions: passing.extensions.clone(),
+                payload: payload.clone(),
+                patch: out.patch,
+                sent: passing.now,
+            });
+        }
         sent + 1
     }
 }

@@ -106,6 +106,11 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// Whether it stops a picture.
+    pub(super) fn pauses(&self) -> bool {
+        self.ranks.contains(&Given::Paused)
+    }
+
     /// How far the plan stays behind what is wanted.
     pub(super) fn shortage(&self, demands: &[Demand]) -> Shortage {
         let short = |(given, demand): (&Given, &Demand)| match given {

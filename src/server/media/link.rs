@@ -11,11 +11,12 @@ use str0m::channel::ChannelId;
 use str0m::config::DtlsCert;
 use str0m::format::Codec;
 use str0m::media::{Mid, Pt};
+use str0m::net::{Protocol, TcpType};
 use str0m::rtp::Ssrc;
 use str0m::{Candidate, Rtc};
 
 use super::layers::{Plan, Shortage, Want};
-use super::socket::{is_stun, rtp_ssrc};
+use super::socket::{Remote, is_stun, rtp_ssrc};
 use super::wall_clock::WallClock;
 use super::{NewPeer, PeerId, TrackId};
 use crate::protocol::sdp::{SDP_MAX_BYTES, SDP_MAX_SECTIONS};
@@ -88,7 +89,7 @@ pub(super) struct Link {
     pub(super) created: Instant,
     /// When its last datagram came.
     pub(super) heard: Instant,
-    pub(super) addresses: VecDeque<SocketAddr>,
+    pub(super) addresses: VecDeque<Remote>,
     sources: HashSet<SocketAddr>,
     ssrcs: HashSet<u32>,
     /// Our user name fragment, by which STUN requests find it.
@@ -103,6 +104,8 @@ pub(super) struct Link {
     pub(super) clock: WallClock,
     /// What its receiver is denied for want of bandwidth.
     pub(super) shortage: Shortage,
+    /// Since when its bandwidth does not carry the lowest encodings.
+    pub(super) short_since: Option<Instant>,
     /// Loss as a share 0..=1 and round trip, as last reported.
     pub(super) loss: f32,
     pub(super) rtt: Option<std::time::Duration>,
@@ -123,6 +126,8 @@ pub(super) struct Link {
     /// Something changed while the offer was outstanding.
     pub(super) again: bool,
     pub(super) next_offer: u32,
+    /// Lost packets are sent again as they were: the client has no RTX.
+    pub(super) plain_resends: bool,
     /// Sections that were offered and ended (v0).
     pub(super) ended: usize,
     /// Sections and bytes of the client's newest offer.
@@ -134,7 +139,22 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(candidates: &[SocketAddr], cert: Option<&DtlsCert>, sends_video: bool, now: Instant) -> Self {
+    pub(super) fn new(candidates: &[Remote], cert: Option<&DtlsCert>, sends_video: bool, now: Instant) -> Self {
+        Self::build(candidates, cert, sends_video, false, now)
+    }
+
+    /// A connection that has yet to be described, for a client that has no RTX.
+    pub(super) fn without_rtx(candidates: &[Remote], cert: Option<&DtlsCert>, now: Instant) -> Self {
+        Self::build(candidates, cert, true, true, now)
+    }
+
+    fn build(
+        candidates: &[Remote],
+        cert: Option<&DtlsCert>,
+        sends_video: bool,
+        plain_resends: bool,
+        now: Instant,
+    ) -> Self {
         let mut config = Rtc::builder()
             .set_ice_lite(true)
             .set_rtp_mode(true)
@@ -142,6 +162,8 @@ impl Link {
             .enable_opus(true, true)
             .enable_vp8(true)
             .set_stats_interval(Some(STATS_INTERVAL))
+            // The only way to see which packets a client misses.
+            .enable_raw_packets(plain_resends)
             .set_sctp_max_buffered_amount(SCTP_BUFFER_BYTES)
             .set_sctp_max_message_size(MESSAGE_MAX_BYTES);
         let (pt, resent) = H264_PTS;
@@ -153,8 +175,12 @@ impl Link {
             config = config.enable_bwe(Some(Bitrate::bps(START_BPS)));
         }
         let mut rtc = config.build(now);
-        for addr in candidates {
-            match Candidate::host(*addr, "udp") {
+        for (protocol, addr) in candidates {
+            let candidate = match protocol {
+                Protocol::Udp => Candidate::host(*addr, "udp"),
+                _ => Candidate::builder().tcp().host(*addr).tcptype(TcpType::Passive).build(),
+            };
+            match candidate {
                 Ok(candidate) => {
                     rtc.add_local_candidate(candidate);
                 }
@@ -178,6 +204,7 @@ impl Link {
             red: None,
             clock: WallClock::default(),
             shortage: Shortage::None,
+            short_since: None,
             loss: 0.0,
             rtt: None,
             sections: Vec::new(),
@@ -191,6 +218,7 @@ impl Link {
             restart: false,
             again: false,
             next_offer: 1,
+            plain_resends,
             ended: 0,
             described: (0, 0),
             asked: [0; 2],
@@ -219,7 +247,7 @@ impl Link {
     }
 
     /// Remembers that the client sends from `addr`; answers the address that was forgotten for it.
-    pub(super) fn add_address(&mut self, addr: SocketAddr) -> Option<SocketAddr> {
+    pub(super) fn add_address(&mut self, addr: Remote) -> Option<Remote> {
         if self.addresses.contains(&addr) {
             return None;
         }

@@ -11,9 +11,12 @@ mod levels;
 mod link;
 mod negotiate;
 mod red;
+mod resend;
 mod rewrite;
 mod shard;
 mod socket;
+mod tcp;
+mod upkeep;
 mod wall_clock;
 
 use std::collections::HashMap;
@@ -30,6 +33,8 @@ use super::config::ServerLimits;
 use super::counters::Counters;
 
 pub(crate) use layers::{Shortage, Want};
+use socket::Remote;
+use str0m::net::Protocol;
 
 use crate::model::media::VideoCodec;
 
@@ -214,6 +219,8 @@ impl Drop for MediaHandle {
 /// Everything the media thread starts with.
 pub(crate) struct MediaSetup {
     pub(crate) socket: std::net::UdpSocket,
+    /// For clients whose network lets no UDP through.
+    pub(crate) tcp: Option<std::net::TcpListener>,
     /// Addresses told to clients instead of the socket's own.
     pub(crate) advertise: Vec<IpAddr>,
     pub(crate) limits: ServerLimits,
@@ -227,8 +234,15 @@ pub(crate) struct MediaSetup {
 /// When the operating system refuses the socket registration or the thread.
 pub(crate) fn start(setup: MediaSetup) -> std::io::Result<MediaHandle> {
     let local = setup.socket.local_addr()?;
-    let candidates = candidates(local, &setup.advertise)?;
-    let socket = socket::Socket::new(setup.socket, setup.counters.clone())?;
+    let mut candidates: Vec<Remote> =
+        candidates(local, &setup.advertise)?.into_iter().map(|addr| (Protocol::Udp, addr)).collect();
+    if let Some(tcp) = &setup.tcp {
+        let port = tcp.local_addr()?.port();
+        let over_tcp = |(_, addr): &Remote| (Protocol::Tcp, SocketAddr::new(addr.ip(), port));
+        candidates.extend(candidates.iter().map(over_tcp).collect::<Vec<_>>());
+    }
+    let connections = setup.limits.connections;
+    let socket = socket::Socket::new(setup.socket, setup.tcp, connections, setup.counters.clone())?;
     let waker = Arc::new(socket.waker()?);
     let (commands, inbox) = sync_channel(COMMANDS_TO_MEDIA);
     let shard = shard::Shard::new(socket, candidates, setup.limits, setup.counters, setup.events);
@@ -245,11 +259,19 @@ fn candidates(local: SocketAddr, advertise: &[IpAddr]) -> std::io::Result<Vec<So
         return Ok(vec![local]);
     }
     // Connecting a UDP socket sends nothing; it only asks the routing table (documentation addresses, RFC 5737/3849).
-    let (any, far) = if local.is_ipv4() { ("0.0.0.0:0", "192.0.2.1:9") } else { ("[::]:0", "[2001:db8::1]:9") };
-    let probe = std::net::UdpSocket::bind(any)?;
-    let ip = probe.connect(far).and_then(|()| probe.local_addr()).map(|addr| addr.ip());
-    let ip = ip.unwrap_or(if local.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
-    Ok(vec![SocketAddr::new(ip, local.port())])
+    let own = |any: &str, far: &str| {
+        let probe = std::net::UdpSocket::bind(any)?;
+        probe.connect(far).and_then(|()| probe.local_addr()).map(|addr| SocketAddr::new(addr.ip(), local.port()))
+    };
+    let v4 = own("0.0.0.0:0", "192.0.2.1:9");
+    // A socket for IPv6 addresses takes IPv4 ones as well.
+    let v6 = if local.is_ipv6() { own("[::]:0", "[2001:db8::1]:9").ok() } else { None };
+    let found: Vec<SocketAddr> = v4.into_iter().chain(v6).collect();
+    if found.is_empty() {
+        let ip = if local.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() };
+        return Ok(vec![SocketAddr::new(ip, local.port())]);
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

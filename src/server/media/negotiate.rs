@@ -10,6 +10,7 @@ use str0m::media::{Direction, MediaKind, Mid};
 
 use super::forward::Track;
 use super::link::{Link, LinkId, Peer, RTX_PACKETS, Role, Section};
+use super::resend::Sent;
 use super::shard::Shard;
 use super::{MediaEvent, PeerId, Published, TrackId};
 use crate::protocol::sdp::{self, Edit, SDP_MAX_SECTIONS, SectionKind};
@@ -26,7 +27,7 @@ impl Shard {
     pub(super) fn on_offer(&mut self, peer: PeerId, id: u32, text: &str, published: Vec<Published>, now: Instant) {
         let link = LinkId { peer, role: Role::Publisher };
         let tracks = published.iter().map(|p| p.track).collect();
-        match self.accept_offer(link, text, published) {
+        match self.accept_offer(link, text, published, now) {
             Ok(answer) => {
                 let mids = self.mids(link);
                 self.tell(MediaEvent::Answered { peer, id, sdp: answer, mids, published: tracks });
@@ -42,7 +43,16 @@ impl Shard {
         self.ask_sections(peer);
     }
 
-    fn accept_offer(&mut self, id: LinkId, text: &str, published: Vec<Published>) -> Result<String, String> {
+    fn accept_offer(
+        &mut self,
+        id: LinkId,
+        text: &str,
+        published: Vec<Published>,
+        now: Instant,
+    ) -> Result<String, String> {
+        if self.links.get(&id).is_some_and(|link| link.described == (0, 0)) && lacks_rtx(text) {
+            self.renew_without_rtx(id, now);
+        }
         let link = self.links.get_mut(&id).ok_or("the connection is closed")?;
         if !link.admits_streams(text) {
             return Err("it names too many streams".to_owned());
@@ -71,7 +81,7 @@ impl Shard {
             link.asked = [0; 2];
             link.stale = false;
             self.sync_sections(id, text);
-            self.bind(id);
+            self.bind(id, now);
         }
         let edits = self.edits(id);
         let edit = |mid: &str| edits.get(mid).or(received.get(mid)).cloned().unwrap_or(Edit::Keep);
@@ -103,14 +113,14 @@ impl Shard {
     }
 
     /// Gives free sections to tracks that have none and lets media flow there.
-    fn bind(&mut self, id: LinkId) {
+    fn bind(&mut self, id: LinkId, now: Instant) {
         for (track, video) in self.unbound(id) {
             let Some(link) = self.links.get_mut(&id) else { return };
             let Some(section) = link.sections.iter_mut().find(|s| s.track.is_none() && s.video == video) else {
                 continue;
             };
             section.track = Some(track);
-            self.start_leg(id, track);
+            self.start_leg(id, track, now);
         }
     }
 
@@ -123,7 +133,7 @@ impl Shard {
     }
 
     /// The client knows the section of `track`: media flows from here on.
-    fn start_leg(&mut self, id: LinkId, track_id: TrackId) {
+    fn start_leg(&mut self, id: LinkId, track_id: TrackId, now: Instant) {
         let (Some(link), Some(track)) = (self.links.get_mut(&id), self.tracks.get_mut(&track_id)) else { return };
         let Some(section) = link.section_of(track_id) else { return };
         let mid = section.mid;
@@ -143,7 +153,8 @@ impl Shard {
         }
         let disabled =
             self.peers.get(&id.peer).and_then(|p| p.subscriptions.get(&track_id)).is_some_and(|s| s.disabled);
-        track.add_leg(id, ssrc, pts, disabled);
+        let sent = (track.video && link.plain_resends).then(|| Sent::new(now));
+        track.add_leg(id, ssrc, pts, disabled, sent);
         self.replan.insert(id);
         self.tell(MediaEvent::Bound { peer: id.peer, track: track_id });
     }
@@ -291,7 +302,7 @@ impl Shard {
         let again = link.again || link.stale;
         let waiting = link.sections.iter().filter(|section| !section.live).filter_map(|section| section.track);
         for track in waiting.collect::<Vec<_>>() {
-            self.start_leg(id, track);
+            self.start_leg(id, track, now);
         }
         self.learn_ufrag(id);
         self.step(id, now);
@@ -323,6 +334,17 @@ impl Shard {
             Some((section.mid, wanted.stream.as_str(), wanted.sid.as_str()))
         })
     }
+}
+
+/// Whether a client that takes pictures has no stream of its own for packets sent again (RFC 4588).
+fn lacks_rtx(offer: &str) -> bool {
+    let mut formats = offer.lines().filter_map(|line| line.strip_prefix("a=rtpmap:")?.split_once(' '));
+    let mut pictures = false;
+    let rtx = formats.any(|(_, format)| {
+        pictures |= format.starts_with("VP8/") || format.starts_with("H264/");
+        format.starts_with("rtx/")
+    });
+    pictures && !rtx
 }
 
 /// The channels on which we send data.

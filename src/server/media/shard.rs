@@ -1,22 +1,22 @@
 //! The media thread's loop: datagrams in, packets out, timers, commands, events. Time is read once per turn.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use str0m::config::DtlsCert;
-use str0m::net::{Protocol, Receive};
+use str0m::net::Receive;
+use str0m::rtp::RawPacket;
+use str0m::rtp::rtcp::{Nack, Rtcp};
 use str0m::{Event, IceConnectionState, Input, Output};
 use tokio::sync::mpsc;
 
 use super::forward::Track;
 use super::layers::Want;
-use super::levels::WINDOW;
 use super::link::{Link, LinkId, Peer, Role, Subscription};
-use super::socket::{Socket, is_stun, stun_user};
-use super::{LinkFigures, MediaCommand, MediaEvent, NewPeer, PeerId, RoomKey, TrackId};
+use super::socket::{Remote, Socket, is_stun, stun_user};
+use super::{MediaCommand, MediaEvent, NewPeer, PeerId, RoomKey, TrackId};
 use crate::server::config::ServerLimits;
 use crate::server::counters::Counters;
 use crate::server::rate::Rate;
@@ -29,14 +29,6 @@ const COMMANDS_PER_TURN: usize = 64;
 const DATAGRAM_MAX_BYTES: usize = 1600;
 /// The longest sleep.
 const IDLE: Duration = Duration::from_millis(100);
-/// How often keyframe wishes are looked at.
-const WISH_INTERVAL: Duration = Duration::from_millis(50);
-/// How often encodings are chosen anew.
-const PLAN_INTERVAL: Duration = Duration::from_millis(500);
-/// How often signalling is told how the connections do, as in the official server.
-const QUALITY_INTERVAL: Duration = Duration::from_secs(5);
-/// A connection from which nothing came for this long is told as lost: clients send something every 2.5 s.
-const QUIET: Duration = Duration::from_secs(6);
 /// A connection that wants attention this often in one turn has gone wrong.
 const STEPS_MAX: u32 = 10_000;
 /// Events that may wait while signalling is busy.
@@ -44,8 +36,9 @@ const EVENTS_WAITING: usize = 65_536;
 
 /// Everything the media thread owns.
 pub(super) struct Shard {
-    socket: Socket,
-    candidates: Vec<SocketAddr>,
+    pub(super) socket: Socket,
+    /// The addresses told to clients.
+    candidates: Vec<Remote>,
     cert: Option<DtlsCert>,
     pub(super) limits: ServerLimits,
     pub(super) counters: Arc<Counters>,
@@ -55,7 +48,7 @@ pub(super) struct Shard {
     pub(super) peers: HashMap<PeerId, Peer>,
     pub(super) rooms: HashMap<RoomKey, Vec<PeerId>>,
     pub(super) tracks: HashMap<TrackId, Track>,
-    routes: HashMap<SocketAddr, LinkId>,
+    routes: HashMap<Remote, LinkId>,
     ufrags: HashMap<String, LinkId>,
     pub(super) dirty: Vec<LinkId>,
     /// Receivers whose sections need negotiating, once the commands that wait are carried out.
@@ -64,12 +57,12 @@ pub(super) struct Shard {
     pub(super) replan: HashSet<LinkId>,
     /// When each link wants to be looked at again, the soonest first; as `Link::timeout` says.
     timers: BTreeSet<(Instant, LinkId)>,
-    next_wishes: Instant,
-    next_plan: Instant,
-    last_plan: Instant,
-    next_levels: Instant,
-    next_silence: Instant,
-    next_quality: Instant,
+    pub(super) next_wishes: Instant,
+    pub(super) next_plan: Instant,
+    pub(super) last_plan: Instant,
+    pub(super) next_levels: Instant,
+    pub(super) next_silence: Instant,
+    pub(super) next_quality: Instant,
 }
 
 /// What came of looking at the commands.
@@ -85,7 +78,7 @@ enum Commands {
 impl Shard {
     pub(super) fn new(
         socket: Socket,
-        candidates: Vec<SocketAddr>,
+        candidates: Vec<Remote>,
         limits: ServerLimits,
         counters: Arc<Counters>,
         events: mpsc::Sender<MediaEvent>,
@@ -116,7 +109,7 @@ impl Shard {
             last_plan: now,
             next_levels: now,
             next_silence: now,
-            next_quality: now + QUALITY_INTERVAL,
+            next_quality: now,
         }
     }
 
@@ -164,22 +157,26 @@ impl Shard {
     }
 
     /// `None`: from nobody we know.
-    fn on_datagram(&mut self, datagram: &[u8], source: SocketAddr, now: Instant) -> Option<()> {
-        let destination = *self.candidates.iter().find(|c| c.is_ipv4() == source.is_ipv4())?;
+    fn on_datagram(&mut self, datagram: &[u8], remote: Remote, now: Instant) -> Option<()> {
+        let (proto, source) = remote;
+        let fits = |(own, addr): &&Remote| *own == proto && addr.is_ipv4() == source.is_ipv4();
+        let destination = self.candidates.iter().find(fits)?.1;
         let stun = is_stun(datagram);
-        let id = if stun { *self.ufrags.get(stun_user(datagram)?)? } else { *self.routes.get(&source)? };
+        let id = if stun { *self.ufrags.get(stun_user(datagram)?)? } else { *self.routes.get(&remote)? };
         let contents = datagram.try_into().ok()?;
-        let input = Input::Receive(now, Receive { proto: Protocol::Udp, source, destination, contents });
+        let input = Input::Receive(now, Receive { proto, source, destination, contents });
         let link = self.links.get_mut(&id)?;
         if !link.rtc.accepts(&input) || !link.admits(datagram, source) {
             return None;
         }
         link.heard = now;
-        if stun && self.routes.get(&source) != Some(&id) {
-            let forgotten = link.add_address(source);
-            self.routes.insert(source, id);
-            if let Some(addr) = forgotten {
-                self.routes.remove(&addr);
+        if stun && self.routes.get(&remote) != Some(&id) {
+            let forgotten = link.add_address(remote);
+            self.routes.insert(remote, id);
+            self.socket.know(remote);
+            if let Some(remote) = forgotten {
+                self.routes.remove(&remote);
+                self.socket.forget(remote);
             }
         }
         if let Err(error) = link.rtc.handle_input(input) {
@@ -207,7 +204,7 @@ impl Shard {
         loop {
             let Some(link) = self.links.get_mut(&id) else { return };
             match link.rtc.poll_output() {
-                Ok(Output::Transmit(packet)) => self.socket.send(&packet.contents, packet.destination),
+                Ok(Output::Transmit(packet)) => self.socket.send(&packet.contents, (packet.proto, packet.destination)),
                 Ok(Output::Event(event)) => self.on_event(id, event, now),
                 Ok(Output::Timeout(at)) if at > now => return self.set_timer(id, at),
                 // One packet leaves per step when bandwidth is estimated.
@@ -238,6 +235,11 @@ impl Shard {
     fn on_event(&mut self, id: LinkId, event: Event, now: Instant) {
         match event {
             Event::RtpPacket(packet) => self.forward(id, packet, now),
+            Event::RawPacket(raw) => {
+                if let RawPacket::RtcpRx(Rtcp::Nack(nack)) = *raw {
+                    self.on_nack(id, &nack, now);
+                }
+            }
             Event::ChannelData(data) => self.on_data(id, &data, now),
             Event::Connected => self.on_connected(id),
             Event::ChannelOpen(channel, label) => self.on_channel_open(id, channel, &label),
@@ -264,16 +266,37 @@ impl Shard {
                 }
             }
             // After an ICE restart: whatever the client missed, a keyframe mends it.
-            Event::IceConnectionStateChange(IceConnectionState::Connected | IceConnectionState::Completed) => {
-                if self.links.get(&id).is_some_and(|link| link.connected) {
-                    self.want_keyframes(id);
-                }
+            Event::IceConnectionStateChange(IceConnectionState::Connected | IceConnectionState::Completed)
+                if self.links.get(&id).is_some_and(|link| link.connected) =>
+            {
+                self.want_keyframes(id);
             }
             Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {
                 tracing::debug!(peer = id.peer.0, role = ?id.role, "nothing comes from this connection");
             }
             Event::Closed => self.lose(id.peer, "it closed its connection"),
             _ => {}
+        }
+    }
+
+    /// A client without RTX misses packets.
+    fn on_nack(&mut self, id: LinkId, nack: &Nack, now: Instant) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let found = self.tracks.values_mut().map(|track| track.resend(link, id, nack, now)).find(|count| *count > 0);
+        if found.is_some() {
+            self.mark_dirty(id);
+        }
+    }
+
+    /// A client that takes its first connection turns out to have no RTX: it gets one made for that.
+    pub(super) fn renew_without_rtx(&mut self, id: LinkId, now: Instant) {
+        let fresh = Link::without_rtx(&self.candidates, self.cert.as_ref(), now);
+        self.ufrags.insert(fresh.ufrag.clone(), id);
+        self.timers.insert((fresh.timeout, id));
+        if let Some(old) = self.links.insert(id, fresh) {
+            self.ufrags.remove(&old.ufrag);
+            self.timers.remove(&(old.timeout, id));
+            self.timers.insert((now, id));
         }
     }
 
@@ -454,7 +477,9 @@ impl Shard {
         if link.connected && link.rtc.close().is_ok() {
             while let Some(link) = self.links.get_mut(&id) {
                 match link.rtc.poll_output() {
-                    Ok(Output::Transmit(packet)) => self.socket.send(&packet.contents, packet.destination),
+                    Ok(Output::Transmit(packet)) => {
+                        self.socket.send(&packet.contents, (packet.proto, packet.destination))
+                    }
                     Ok(Output::Event(_)) => {}
                     Ok(Output::Timeout(_)) | Err(_) => break,
                 }
@@ -463,9 +488,10 @@ impl Shard {
         let Some(link) = self.links.remove(&id) else { return };
         self.timers.remove(&(link.timeout, id));
         self.ufrags.retain(|_, owner| *owner != id);
-        for addr in &link.addresses {
-            if self.routes.get(addr) == Some(&id) {
-                self.routes.remove(addr);
+        for remote in &link.addresses {
+            if self.routes.get(remote) == Some(&id) {
+                self.routes.remove(remote);
+                self.socket.forget(*remote);
             }
         }
         tracing::trace!(peer = id.peer.0, role = ?id.role, age = ?now.saturating_duration_since(link.heard), "closed");
@@ -525,96 +551,6 @@ impl Shard {
         }
         while let Some(id) = self.dirty.pop() {
             self.step(id, now);
-        }
-    }
-
-    fn tick(&mut self, now: Instant) {
-        let replan = std::mem::take(&mut self.replan);
-        if now >= self.next_plan {
-            let elapsed = now.saturating_duration_since(self.last_plan);
-            self.tracks.values_mut().for_each(|track| track.read_rates(elapsed));
-            self.last_plan = now;
-            self.next_plan = now + PLAN_INTERVAL;
-            self.plan_layers(now);
-            self.next_wishes = now;
-        } else if !replan.is_empty() {
-            for receiver in replan {
-                self.plan_receiver(receiver, now);
-            }
-            self.next_wishes = now;
-        }
-        if now >= self.next_wishes {
-            self.next_wishes = now + WISH_INTERVAL;
-            let mut asked = 0;
-            for track in self.tracks.values_mut() {
-                let count = track.ask_keyframes(&mut self.links, now);
-                if count > 0 {
-                    self.dirty.push(track.link);
-                    asked += count;
-                }
-            }
-            self.counters.keyframe_requests.add(asked);
-        }
-        if now >= self.next_levels {
-            self.next_levels = now + WINDOW;
-            self.read_levels();
-        }
-        if now >= self.next_quality {
-            self.next_quality = now + QUALITY_INTERVAL;
-            self.read_quality(now);
-        }
-        if now >= self.next_silence {
-            self.next_silence = now + Duration::from_secs(1);
-            self.counters.tracks.set(self.tracks.len() as u64);
-            self.counters.subscriptions.set(self.tracks.values().map(|track| track.legs.len() as u64).sum());
-            self.notice_silence(now);
-        }
-    }
-
-    /// Tells of whom nothing is heard any more, and who is heard again.
-    fn notice_silence(&mut self, now: Instant) {
-        let limit = Duration::from_secs(self.limits.silence_timeout_secs);
-        let is_silent = |link: &Link| link.connected && now.saturating_duration_since(link.heard) > limit;
-        let silent: HashSet<PeerId> = self.links.iter().filter(|(_, l)| is_silent(l)).map(|(id, _)| id.peer).collect();
-        let mut news = Vec::new();
-        for (&peer, known) in &mut self.peers {
-            let is_silent = silent.contains(&peer);
-            if std::mem::replace(&mut known.silent, is_silent) != is_silent {
-                news.push(if is_silent { MediaEvent::Silent { peer } } else { MediaEvent::Heard { peer } });
-            }
-        }
-        news.into_iter().for_each(|event| self.tell(event));
-    }
-
-    fn read_quality(&mut self, now: Instant) {
-        let mut figures: HashMap<PeerId, LinkFigures> = HashMap::new();
-        for (id, link) in self.links.iter().filter(|(_, link)| link.connected) {
-            let entry = figures.entry(id.peer).or_default();
-            entry.loss = entry.loss.max(link.loss);
-            entry.rtt_ms = entry.rtt_ms.max(link.rtt.map_or(0.0, |rtt| rtt.as_secs_f32() * 1000.0));
-            entry.shortage = entry.shortage.max(link.shortage);
-            entry.silent |= now.saturating_duration_since(link.heard) > QUIET;
-        }
-        let connected = figures.len().max(1) as f32;
-        let mean = |of: fn(&LinkFigures) -> f32| figures.values().map(of).sum::<f32>() / connected;
-        self.counters.loss_ppm.set((mean(|f| f.loss) * 1e6) as u64);
-        self.counters.rtt_us.set((mean(|f| f.rtt_ms) * 1e3) as u64);
-        for (peer, figures) in figures {
-            self.tell(MediaEvent::Quality { peer, figures });
-        }
-    }
-
-    fn read_levels(&mut self) {
-        let mut levels = Vec::new();
-        for (id, track) in self.tracks.iter_mut().filter(|(_, track)| !track.video) {
-            let level = track.level.read();
-            if level > 0.0 || track.reported > 0.0 {
-                levels.push((*id, level));
-            }
-            track.reported = level;
-        }
-        if !levels.is_empty() {
-            self.tell(MediaEvent::Levels(levels));
         }
     }
 

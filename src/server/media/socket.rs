@@ -1,58 +1,96 @@
-//! The UDP socket of the media thread: readiness, counting, and finding whom a STUN message is for.
+//! The sockets of the media thread, UDP and TCP: readiness, counting, and finding whom a STUN message is for.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token, Waker};
+use str0m::net::Protocol;
 
+use super::tcp::{Tcp, canonical};
 use crate::server::counters::Counters;
 
 const UDP: Token = Token(0);
 const WAKE: Token = Token(1);
 
-/// A non-blocking socket that can also be woken by another thread.
+/// The first token of TCP; all later ones are its connections'.
+const TCP: usize = 2;
+/// Events taken from the system at a time.
+const EVENTS: usize = 128;
+
+/// Where a packet comes from or goes to.
+pub(super) type Remote = (Protocol, SocketAddr);
+
+/// Non-blocking sockets, the wait for which another thread can end.
 pub(super) struct Socket {
     udp: UdpSocket,
+    tcp: Option<Tcp>,
+    /// The UDP socket takes IPv6 addresses, and IPv4 ones inside them.
+    v6: bool,
     poll: Poll,
     events: Events,
     counters: Arc<Counters>,
 }
 
 impl Socket {
-    pub(super) fn new(socket: std::net::UdpSocket, counters: Arc<Counters>) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        let mut udp = UdpSocket::from_std(socket);
+    pub(super) fn new(
+        udp: std::net::UdpSocket,
+        tcp: Option<std::net::TcpListener>,
+        connections_max: usize,
+        counters: Arc<Counters>,
+    ) -> io::Result<Self> {
+        udp.set_nonblocking(true)?;
+        let v6 = udp.local_addr()?.is_ipv6();
+        let mut udp = UdpSocket::from_std(udp);
         let poll = Poll::new()?;
         poll.registry().register(&mut udp, UDP, Interest::READABLE)?;
-        Ok(Self { udp, poll, events: Events::with_capacity(8), counters })
+        let tcp = match tcp {
+            Some(listener) => Some(Tcp::new(listener, poll.registry().try_clone()?, TCP, connections_max)?),
+            None => None,
+        };
+        Ok(Self { udp, tcp, v6, poll, events: Events::with_capacity(EVENTS), counters })
     }
 
     pub(super) fn waker(&self) -> io::Result<Waker> {
         Waker::new(self.poll.registry(), WAKE)
     }
 
-    /// Waits for a datagram, a wake-up, or the time.
+    /// Waits for a packet, a wake-up, or the time.
     pub(super) fn wait(&mut self, timeout: Duration) {
-        if let Err(error) = self.poll.poll(&mut self.events, Some(timeout))
-            && error.kind() != io::ErrorKind::Interrupted
-        {
-            tracing::error!(%error, "waiting for packets failed");
-            std::thread::sleep(Duration::from_millis(5));
+        if let Err(error) = self.poll.poll(&mut self.events, Some(timeout)) {
+            if error.kind() != io::ErrorKind::Interrupted {
+                tracing::error!(%error, "waiting for packets failed");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            return;
+        }
+        if let Some(tcp) = &mut self.tcp {
+            for event in self.events.iter().filter(|event| event.token().0 >= TCP) {
+                tcp.on_ready(event.token(), Instant::now());
+            }
         }
     }
 
-    /// The next datagram that is there already.
-    pub(super) fn receive(&self, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
+    /// The next packet that is there already.
+    pub(super) fn receive(&mut self, buffer: &mut [u8]) -> Option<(usize, Remote)> {
+        let received = self.receive_udp(buffer).map(|(len, source)| (len, (Protocol::Udp, source)));
+        let received = received.or_else(|| {
+            let (len, source) = self.tcp.as_mut()?.receive(buffer)?;
+            Some((len, (Protocol::Tcp, source)))
+        });
+        if let Some((len, _)) = received {
+            self.counters.datagrams_in.add(1);
+            self.counters.bytes_in.add(len as u64);
+        }
+        received
+    }
+
+    fn receive_udp(&self, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
         loop {
             match self.udp.recv_from(buffer) {
-                Ok((len, source)) => {
-                    self.counters.datagrams_in.add(1);
-                    self.counters.bytes_in.add(len as u64);
-                    return Some((len, source));
-                }
+                Ok((len, source)) => return Some((len, canonical(source))),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
                 // A client's closed port comes back as an error of an earlier send: read on.
                 Err(error) => tracing::trace!(%error, "receiving a packet failed"),
@@ -60,14 +98,46 @@ impl Socket {
         }
     }
 
-    /// Sends a datagram, or counts it as lost: UDP promises no more.
-    pub(super) fn send(&self, datagram: &[u8], to: SocketAddr) {
-        match self.udp.send_to(datagram, to) {
-            Ok(_) => {
-                self.counters.datagrams_out.add(1);
-                self.counters.bytes_out.add(datagram.len() as u64);
-            }
-            Err(_) => self.counters.send_failures.add(1),
+    /// Sends a packet, or counts it as lost: media promises no more.
+    pub(super) fn send(&mut self, packet: &[u8], (protocol, to): Remote) {
+        let sent = match protocol {
+            Protocol::Udp => self.udp.send_to(packet, self.spelled(to)).is_ok(),
+            _ => self.tcp.as_mut().is_some_and(|tcp| tcp.send(packet, to)),
+        };
+        if sent {
+            self.counters.datagrams_out.add(1);
+            self.counters.bytes_out.add(packet.len() as u64);
+        } else {
+            self.counters.send_failures.add(1);
+        }
+    }
+
+    /// An address as the UDP socket takes it.
+    fn spelled(&self, to: SocketAddr) -> SocketAddr {
+        match to {
+            SocketAddr::V4(v4) if self.v6 => SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port()),
+            _ => to,
+        }
+    }
+
+    /// One of our connections accepted what came from there.
+    pub(super) fn know(&mut self, (protocol, source): Remote) {
+        if let Some(tcp) = self.tcp.as_mut().filter(|_| protocol == Protocol::Tcp) {
+            tcp.know(source);
+        }
+    }
+
+    /// Nothing is heard from there any more.
+    pub(super) fn forget(&mut self, (protocol, source): Remote) {
+        if let Some(tcp) = self.tcp.as_mut().filter(|_| protocol == Protocol::Tcp) {
+            tcp.forget(source);
+        }
+    }
+
+    /// Closes TCP connections by which nobody came.
+    pub(super) fn sweep(&mut self, now: Instant) {
+        if let Some(tcp) = &mut self.tcp {
+            tcp.sweep(now);
         }
     }
 }

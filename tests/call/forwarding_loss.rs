@@ -1,0 +1,88 @@
+//! What the server does about loss: packets are asked for again and sent again, and keyframes are not stormed.
+
+use std::time::{Duration, Instant};
+
+use str0m::media::{Direction, KeyframeRequestKind};
+
+use super::peer::{Peer, Setup, connect, number_of, run};
+use super::server::server;
+
+/// Sends a picture at some 330 packets a second; answers the share of them that came, each once.
+fn share_that_comes(publisher: Setup, viewer: Setup) -> f64 {
+    const PACKETS: u32 = 1500;
+    let server = server(|_| {});
+    let mut peers = vec![Peer::join(&server, "ann", publisher), Peer::join(&server, "bob", viewer)];
+    connect(&mut peers);
+    let mut first = 0;
+    run(&mut peers, "the picture starts", |peers| {
+        // Again and again, since the keyframe itself may be lost.
+        first += 1;
+        peers[0].send(first, true);
+        std::thread::sleep(Duration::from_millis(5));
+        !peers[1].packets.is_empty()
+    });
+    if !viewer.rtx {
+        // The stack of this test asks only for what it can unwrap, unless told.
+        let ssrc = peers[1].packets[0].0.header.ssrc;
+        peers[1].rtc.direct_api().stream_rx(&ssrc).unwrap().suppress_nack(false);
+    }
+    let last = first + PACKETS;
+    for number in first + 1..=last {
+        peers[0].send(number, false);
+        let next = Instant::now() + Duration::from_millis(3);
+        while Instant::now() < next {
+            peers.iter_mut().for_each(Peer::turn);
+        }
+    }
+    let settled = Instant::now() + Duration::from_secs(2);
+    run(&mut peers, "the rest", |_| Instant::now() > settled);
+    let mut came: Vec<u32> = peers[1].packets.iter().map(|(packet, _)| number_of(packet)).collect();
+    let count = came.len();
+    came.sort_unstable();
+    came.dedup();
+    assert_eq!(came.len(), count, "nothing comes twice");
+    let came = came.iter().filter(|number| **number > first).count();
+    println!("{came} of {PACKETS} frames came; {:?}", server.stats());
+    assert_eq!(server.stats().failed_links, 0);
+    came as f64 / f64::from(PACKETS)
+}
+
+#[test]
+fn a_picture_survives_ten_percent_loss_both_ways() {
+    let lossy = |setup: Setup| Setup { loss_percent: 10, ..setup };
+    assert!(share_that_comes(lossy(Setup::PUBLISHER), lossy(Setup::VIEWER)) > 0.99);
+}
+
+#[test]
+fn a_viewer_without_a_stream_for_it_still_gets_lost_packets_again() {
+    assert!(share_that_comes(Setup::PUBLISHER, Setup { rtx: false, loss_percent: 10, ..Setup::VIEWER }) > 0.99);
+}
+
+#[test]
+fn many_wishes_for_a_keyframe_are_few_requests() {
+    let server = server(|_| {});
+    let mut peers = vec![Peer::join(&server, "ann", Setup::PUBLISHER)];
+    peers.extend(["bob", "cleo"].map(|name| Peer::join(&server, name, Setup::VIEWER)));
+    assert_eq!(Setup::VIEWER.direction, Direction::RecvOnly);
+    connect(&mut peers);
+    peers[0].send(0, true);
+    run(&mut peers, "the picture", |peers| peers[1..].iter().all(|peer| !peer.packets.is_empty()));
+    let (before, began) = (peers[0].keyframe_requests, Instant::now());
+    let mut asked = 0;
+    run(&mut peers, "asking", |peers| {
+        for peer in &mut peers[1..] {
+            let ssrc = peer.packets[0].0.header.ssrc;
+            if let Some(stream) = peer.rtc.direct_api().stream_rx(&ssrc) {
+                stream.request_keyframe(KeyframeRequestKind::Pli);
+                asked += 1;
+            }
+            peer.step();
+        }
+        began.elapsed() > Duration::from_secs(2)
+    });
+    let requests = peers[0].keyframe_requests - before;
+    // One at once and one every 350 ms, however long the machine took.
+    let most = began.elapsed().as_millis() as usize / 350 + 2;
+    assert!(asked > 20 * most, "{asked} wishes");
+    assert!((2..=most).contains(&requests), "{asked} wishes became {requests} requests, at most {most} were due");
+}
