@@ -37,6 +37,33 @@ pub fn resident(pid: u32) -> anyhow::Result<u64> {
     Ok(line.split_whitespace().next().context("no figure")?.parse::<u64>()? * 1024)
 }
 
+/// Every process that a process started, and theirs.
+pub fn descendants(of: u32) -> anyhow::Result<Vec<u32>> {
+    let mut parents = Vec::new();
+    for entry in std::fs::read_dir("/proc")? {
+        let Ok(pid) = entry?.file_name().to_string_lossy().parse::<u32>() else { continue };
+        // `pid (name) state ppid`; the name may hold anything. A process that ended meanwhile has none.
+        let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { continue };
+        let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse().ok());
+        parents.extend(parent.map(|parent: u32| (pid, parent)));
+    }
+    let mut found = vec![of];
+    let mut looked = 0;
+    while let Some(&parent) = found.get(looked) {
+        found.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| *pid));
+        looked += 1;
+    }
+    found.remove(0);
+    Ok(found)
+}
+
+/// Whether a process was started with an argument.
+pub fn has_argument(pid: u32, argument: &str) -> bool {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    // Chromium's helpers write theirs with spaces.
+    line.split(|byte| matches!(byte, 0 | b' ')).any(|word| word == argument.as_bytes())
+}
+
 fn on_cpu(path: &Path) -> anyhow::Result<Duration> {
     let text = std::fs::read_to_string(path)?;
     Ok(Duration::from_nanos(text.split_whitespace().next().context("empty schedstat")?.parse()?))

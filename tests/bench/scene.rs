@@ -10,9 +10,12 @@ use rotunda::bridge::{EngineHandle, LoginRequest, PublishRequest, RoomCommand, R
 use rotunda::client::{self, EngineConfig};
 use rotunda::media::audio::AudioOutput;
 use rotunda::media::capture::PortraitSource;
+use rotunda::media::capture::stamp::{self, Stamp};
 use rotunda::media::{CaptureError, VideoFormat, VideoFrame, VideoSource};
 use rotunda::model::{PublishState, RoomId, RoomState, StreamId, StreamKind};
 use rotunda::protocol::token::{self, TokenRequest};
+
+use crate::common::servers::{LiveKit, free_port};
 
 /// 720p30, as MEASURES.md asks.
 pub const FORMAT: VideoFormat = VideoFormat { width: 1280, height: 720, fps: 30.0 };
@@ -22,6 +25,9 @@ pub const BITRATE_BPS: u32 = 1_500_000;
 /// A few seconds of a portrait, painted once and replayed, so that painting is not what is measured.
 #[derive(Clone)]
 pub struct Replay {
+    format: VideoFormat,
+    /// Whether each picture says when it was taken.
+    stamped: bool,
     frames: Arc<Vec<VideoFrame>>,
     next: usize,
     due: Option<Instant>,
@@ -30,32 +36,46 @@ pub struct Replay {
 impl Replay {
     /// Paints two seconds of `FORMAT`.
     pub fn paint() -> anyhow::Result<Self> {
-        let mut portrait = PortraitSource::new("Bench", 7, FORMAT);
+        Self::paint_as(FORMAT)
+    }
+
+    /// Paints two seconds of another format.
+    pub fn paint_as(format: VideoFormat) -> anyhow::Result<Self> {
+        let mut portrait = PortraitSource::new("Bench", 7, format);
         let mut frames = Vec::new();
-        while frames.len() < 60 {
+        while frames.len() < (2.0 * format.fps) as usize {
             frames.push(portrait.next_frame()?.context("the portrait ended")?);
         }
-        Ok(Self { frames: Arc::new(frames), next: 0, due: None })
+        Ok(Self { format, stamped: false, frames: Arc::new(frames), next: 0, due: None })
+    }
+
+    /// The same with a stamp on every picture, for the time at which it is taken.
+    pub fn stamped(self) -> Self {
+        Self { stamped: true, ..self }
     }
 }
 
 impl VideoSource for Replay {
     fn format(&self) -> VideoFormat {
-        FORMAT
+        self.format
     }
 
     fn next_frame(&mut self) -> Result<Option<VideoFrame>, CaptureError> {
         let due = self.due.unwrap_or_else(Instant::now);
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        self.due = Some(due + Duration::from_secs_f32(1.0 / FORMAT.fps));
+        self.due = Some(due + Duration::from_secs_f32(1.0 / self.format.fps));
         // Back and forth, so that there is no jump where the loop closes.
         let (len, at) = (self.frames.len(), self.next % (2 * self.frames.len()));
         let frame = &self.frames[if at < len { at } else { 2 * len - 1 - at }];
         self.next += 1;
-        let stamp_us = self.next as u64 * 1_000_000 / FORMAT.fps as u64;
+        let time_us = self.next as u64 * 1_000_000 / self.format.fps as u64;
         let data = [frame.y(), frame.u(), frame.v()].concat();
-        let stamped = VideoFrame::new(frame.width(), frame.height(), frame.colour(), stamp_us, data);
-        stamped.map(Some).map_err(|error| CaptureError::Format { what: "replay".into(), why: error.to_string() })
+        let mut frame = VideoFrame::new(frame.width(), frame.height(), frame.colour(), time_us, data)
+            .map_err(|error| CaptureError::Format { what: "replay".into(), why: error.to_string() })?;
+        if self.stamped {
+            stamp::write(&mut frame, Stamp { frame: self.next as u32, unix_ms: stamp::unix_now_ms() });
+        }
+        Ok(Some(frame))
     }
 }
 
@@ -121,57 +141,97 @@ pub fn publisher(url: &str, room: &str, replay: &Replay) -> anyhow::Result<Engin
 
 /// A server in a process of its own; ended on drop.
 pub struct ServerProcess {
-    child: Child,
+    held: Held,
     /// Where to log in.
     pub url: String,
+}
+
+enum Held {
+    /// Ours, on these ports.
+    Ours(Option<Child>, [u16; 2]),
+    Official(LiveKit),
 }
 
 impl ServerProcess {
     /// Our own.
     pub fn rotunda() -> anyhow::Result<Self> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_rotunda"))
-            .args(["serve", "--dev", "--port", "0", "--rtc-port", "0"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().context("no output")?).read_line(&mut line)?;
-        let url = line.split_whitespace().last().context("the server said nothing")?.to_owned();
-        Ok(Self { child, url })
+        let ports = [free_port()?, free_port()?];
+        let mut server = Self { held: Held::Ours(None, ports), url: format!("ws://127.0.0.1:{}", ports[0]) };
+        server.run()?;
+        Ok(server)
     }
 
     /// The official one, where it is installed.
     pub fn livekit() -> Option<Self> {
-        let (port, rtc, tcp) = (17_780_u16, 17_782_u16, 17_781_u16);
-        let name = std::env::var("LIVEKIT_SERVER").unwrap_or_else(|_| "livekit-server".into());
-        let child = Command::new(name)
-            .args(["--dev", "--bind", "127.0.0.1", "--port", &port.to_string(), "--node-ip", "127.0.0.1"])
-            .args(["--config-body", &format!("rtc: {{udp_port: {rtc}, tcp_port: {tcp}, enable_loopback_candidate: true, stun_servers: [\"127.0.0.1:3478\"]}}\nlogging: {{level: error}}")])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .ok()?;
-        let server = Self { child, url: format!("ws://127.0.0.1:{port}") };
-        let started = Instant::now();
-        while started.elapsed() < Duration::from_secs(10) {
-            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return Some(server);
+        match LiveKit::alone() {
+            Ok(server) => Some(Self { url: server.url(), held: Held::Official(server) }),
+            Err(why) => {
+                eprintln!("nothing beside our server: {why}");
+                None
             }
-            std::thread::sleep(Duration::from_millis(50));
         }
-        None
     }
 
     /// Its process id.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        match &self.held {
+            Held::Ours(child, _) => child.as_ref().map_or(0, Child::id),
+            Held::Official(server) => server.pid(),
+        }
+    }
+
+    /// Ends it without a goodbye.
+    pub fn kill(&mut self) {
+        match &mut self.held {
+            Held::Ours(child, _) => {
+                if let Some(mut child) = child.take()
+                    && let Err(error) = child.kill().and_then(|()| child.wait().map(drop))
+                {
+                    eprintln!("a server process would not end: {error}");
+                }
+            }
+            Held::Official(server) => server.stop(),
+        }
+    }
+
+    /// Asks it to end, as a service manager does, and waits up to `limit`; ends it then.
+    pub fn terminate(&mut self, limit: Duration) -> anyhow::Result<()> {
+        Command::new("kill").args(["-TERM", &self.pid().to_string()]).status()?;
+        let started = Instant::now();
+        while started.elapsed() < limit {
+            if let Held::Ours(Some(child), _) = &mut self.held
+                && child.try_wait()?.is_some()
+            {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.kill();
+        Ok(())
+    }
+
+    /// Starts it where it was; ready when this returns.
+    pub fn run(&mut self) -> anyhow::Result<()> {
+        match &mut self.held {
+            Held::Ours(child, [port, rtc_port]) => {
+                let mut started = Command::new(env!("CARGO_BIN_EXE_rotunda"))
+                    .args(["serve", "--dev", "--port", &port.to_string(), "--rtc-port", &rtc_port.to_string()])
+                    .stdout(Stdio::piped())
+                    .stderr(Stdio::null())
+                    .spawn()?;
+                let mut line = String::new();
+                let stdout = started.stdout.take().context("no output")?;
+                *child = Some(started);
+                BufReader::new(stdout).read_line(&mut line)?;
+                if line.is_empty() { bail!("our server did not start") } else { Ok(()) }
+            }
+            Held::Official(server) => server.run().map_err(anyhow::Error::msg),
+        }
     }
 }
 
 impl Drop for ServerProcess {
     fn drop(&mut self) {
-        if let Err(error) = self.child.kill().and_then(|()| self.child.wait().map(drop)) {
-            eprintln!("a server process would not end: {error}");
-        }
+        self.kill();
     }
 }

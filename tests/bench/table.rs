@@ -25,7 +25,7 @@ pub struct Table {
 
 impl Row {
     fn ratio(&self) -> Option<f64> {
-        self.beside.as_ref().map(|(_, other)| self.value / other)
+        self.beside.as_ref().filter(|(_, other)| *other > 0.0).map(|(_, other)| self.value / other)
     }
 }
 
@@ -105,6 +105,13 @@ impl fmt::Display for Table {
         }
         Ok(())
     }
+}
+
+/// The figure below which a share of all lies; sorts them.
+pub fn percentile(figures: &mut [f64], share: f64) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    let last = figures.len().saturating_sub(1);
+    figures.get((last as f64 * share).round() as usize).copied().unwrap_or(f64::NAN)
 }
 
 /// The middle of some figures.

@@ -7,7 +7,8 @@
 // Arguments of the program are further Chromium flags. CHROMIUM names the executable.
 //
 // Commands (see page.js for their arguments): join, publish, mute, state, events, video_stats, rtc_stats, read_stamp,
-// picture, audio_level, send_data, received_data, chat, received_chat, set_quality, leave, close, quit.
+// picture, audio_level, send_data, received_data, chat, received_chat, set_quality, leave, close, quit; and of
+// measure.js: join_and_see, publish_stamped, watch_pictures, pictures, concealment, publish_pulses, hear_pulses, pulses.
 
 import { createServer } from 'node:http';
 import { accessSync, constants, readFileSync } from 'node:fs';
@@ -55,10 +56,11 @@ function chromiumPath() {
 /** Serves the page and the client from this machine only. */
 async function servePage() {
   const html = '<!doctype html><meta charset="utf-8"><title>Rotunda test</title>'
-    + '<script src="/livekit-client.js"></script><script src="/page.js"></script>';
+    + '<script src="/livekit-client.js"></script><script src="/page.js"></script><script src="/measure.js"></script>';
   const files = new Map([
     ['/', ['text/html', Buffer.from(html)]],
     ['/page.js', ['text/javascript', readFileSync(path.join(HERE, 'page.js'))]],
+    ['/measure.js', ['text/javascript', readFileSync(path.join(HERE, 'measure.js'))]],
     ['/livekit-client.js', ['text/javascript', readFileSync(path.join(CLIENT, 'dist/livekit-client.umd.js'))]],
   ]);
   const server = createServer((request, response) => {

@@ -32,8 +32,12 @@
     return found;
   }
 
+  /** Called with every element that shows or plays a track of somebody. */
+  const attachedTo = [];
+
   function attach(track, participant) {
     const element = track.attach();
+    attachedTo.forEach((tell) => tell(element, track, participant));
     element.dataset.owner = participant.identity;
     document.body.appendChild(element);
     element.play().catch((error) => keep(events, { event: 'play_failed', detail: error.message }));
@@ -105,16 +109,16 @@
     return next;
   }, 0);
 
-  /** Reads the stamp that src/media/capture/stamp.rs documents; null where there is none. */
-  function readStamp(rgba, width, height, nowMs) {
+  /** Reads the stamp that src/media/capture/stamp.rs documents; null where there is none. `rgba` begins at line `top`. */
+  function readStamp(rgba, width, height, nowMs, top = 0) {
     const luma = (x, y) => {
-      const at = (y * width + x) * 4;
+      const at = ((y - top) * width + x) * 4;
       return 0.299 * rgba[at] + 0.587 * rgba[at + 1] + 0.114 * rgba[at + 2];
     };
     const row = (index, rowPx) => {
-      const top = height - (2 - index) * rowPx;
-      const first = Math.min(Math.round(top + rowPx * 0.25), height - 1);
-      const last = Math.min(Math.max(Math.round(top + rowPx * 0.75), first + 1), height);
+      const edge = height - (2 - index) * rowPx;
+      const first = Math.min(Math.round(edge + rowPx * 0.25), height - 1);
+      const last = Math.min(Math.max(Math.round(edge + rowPx * 0.75), first + 1), height);
       return Array.from({ length: 32 }, (_, cell) => {
         const left = Math.round(((cell + 0.25) * width) / 32);
         const right = Math.min(Math.max(Math.round(((cell + 0.75) * width) / 32), left + 1), width);
@@ -290,6 +294,9 @@
       room = undefined;
     },
   };
+
+  // For measure.js.
+  window.page = { lk, commands, readStamp, crc8, publication, attachedTo, room: () => room };
 
   window.driver = {
     run(name, given) {

@@ -80,7 +80,8 @@ fn illegal_ids_tokens_and_sources_are_refused_before_dialling() {
     assert_says(&join("r", &["--token", "not.a.token"]), "token");
     let with = |more: &[&'static str]| [keys.as_slice(), more].concat();
     assert_says(&join("r", &with(&["--identity", &"i".repeat(64).leak()[..]])), "64 bytes");
-    assert_says(&join("r", &with(&["--video", "camera"])), "not in this version yet");
+    assert_says(&join("r", &with(&["--video", "camera:none-such"])), "the camera none-such");
+    assert_says(&join("r", &with(&["--screen", "cinema"])), "window:ID");
     assert_says(&join("r", &with(&["--video", "file:/nowhere.y4m"])), "/nowhere.y4m");
     assert_says(&join("r", &with(&["--video", "film"])), "file:PATH");
 }
@@ -176,7 +177,9 @@ fn devices_lists_as_json() {
     let output = rotunda(&["devices", "--json"], Duration::from_secs(30));
     assert!(output.status.success());
     let devices: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert!(devices["microphones"].is_array() && devices["speakers"].is_array(), "{devices}");
+    for kind in ["cameras", "microphones", "speakers", "screens", "windows"] {
+        assert!(devices[kind].is_array(), "{kind}: {devices}");
+    }
 }
 
 /// The main job: one command, a room with guests and a wall, a picture of it, and figures for every stream.

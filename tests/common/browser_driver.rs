@@ -67,6 +67,11 @@ impl Browser {
         browser
     }
 
+    /// The driver's process, of which all of Chromium's are descendants.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Lets participant `who` do something; the error is the browser's sentence.
     pub fn try_ask(&mut self, who: &str, command: &str, arguments: Value) -> Result<Value, String> {
         let id = self.next_id;

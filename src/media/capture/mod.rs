@@ -4,6 +4,10 @@
 mod camera;
 mod clock;
 mod convert;
+mod devices;
+mod file;
+mod ivf;
+mod ogg_opus;
 mod pace;
 mod page;
 mod paint;
@@ -21,10 +25,10 @@ mod wav;
 mod y4m;
 
 pub use camera::{Camera, CameraInfo, list_cameras};
+pub use devices::{DeviceWatch, Devices};
+pub use file::{open_audio_file, open_video_file};
 pub use page::PageSource;
 pub use portrait::PortraitSource;
 pub use screen::{ScreenInfo, ScreenKind, Screens, THUMBNAIL_WIDTH_PX, Thumbnail};
 pub use speech::SpeechSource;
 pub use stamp::Stamp;
-pub use wav::open_audio_file;
-pub use y4m::open_video_file;

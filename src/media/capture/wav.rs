@@ -1,40 +1,13 @@
 //! Sound from a WAV file, over and over, brought to 48 000 Hz. The file is held in memory; the rest runs on the thread
 //! that pulls the source. Format: Microsoft RIFF WAVE, PCM 16 and 24 bits, float 32 bits.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
-
 use super::pace::Pace;
 use super::resample::Resampler;
 use crate::media::frame::{AudioBlock, SAMPLES_10MS};
 use crate::media::source::{AudioSource, CaptureError};
 
-/// Largest file that is opened, in bytes: some 23 minutes of stereo at 48 000 Hz and 16 bits.
-const FILE_MAX_BYTES: u64 = 256 << 20;
 /// Sampling rates that work, in Hz.
 const RATES_HZ: std::ops::RangeInclusive<u32> = 4_000..=384_000;
-
-/// Opens a WAV file (mono or stereo, 4 to 384 kHz) as a source that loops.
-///
-/// # Errors
-/// [`CaptureError`] when the file cannot be read, is too large, or is no such file.
-pub fn open_audio_file(path: &Path) -> Result<Box<dyn AudioSource>, CaptureError> {
-    let what = path.display().to_string();
-    let open = |error: std::io::Error| CaptureError::Open { what: what.clone(), why: error.to_string() };
-    let file = File::open(path).map_err(open)?;
-    if file.metadata().map_err(open)?.is_dir() {
-        return Err(CaptureError::Open { what, why: "it is a folder; name a .wav file".into() });
-    }
-    let mut bytes = Vec::new();
-    file.take(FILE_MAX_BYTES + 1).read_to_end(&mut bytes).map_err(open)?;
-    if bytes.len() as u64 > FILE_MAX_BYTES {
-        let why = format!("it is larger than {} MiB; use a shorter one", FILE_MAX_BYTES >> 20);
-        return Err(CaptureError::Format { what, why });
-    }
-    let wave = Wave::parse(bytes).map_err(|why| CaptureError::Format { what, why })?;
-    Ok(Box::new(WavSource::new(wave)))
-}
 
 /// How one sample is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,15 +112,21 @@ fn parse_format(chunk: &[u8]) -> Result<(Encoding, usize, u32), String> {
     Ok((encoding, usize::from(channels), rate_hz))
 }
 
+/// See [`super::open_audio_file`].
 #[derive(Debug)]
-struct WavSource {
+pub(super) struct WavSource {
     wave: Wave,
     pace: Pace,
     resampler: Resampler,
 }
 
 impl WavSource {
-    fn new(wave: Wave) -> Self {
+    /// Reads a whole file.
+    pub fn new(bytes: Vec<u8>, what: String) -> Result<Self, CaptureError> {
+        Wave::parse(bytes).map(Self::of).map_err(|why| CaptureError::Format { what, why })
+    }
+
+    fn of(wave: Wave) -> Self {
         let resampler = Resampler::new(wave.rate_hz);
         Self { wave, pace: Pace::new(100.0, 20), resampler }
     }
@@ -204,7 +183,7 @@ mod tests {
     }
 
     fn play(file: Vec<u8>, blocks: usize) -> Vec<f32> {
-        let mut source = WavSource::new(Wave::parse(file).unwrap());
+        let mut source = WavSource::of(Wave::parse(file).unwrap());
         (0..blocks).flat_map(|_| source.block().samples).collect()
     }
 

@@ -1,9 +1,7 @@
 //! Pictures from a YUV4MPEG2 file, over and over at the file's own rate. The file is read frame by frame on the thread
 //! that pulls the source. Format: mjpegtools, yuv4mpeg(5).
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::io::{BufRead, Read, Seek, SeekFrom};
 
 use super::pace::Pace;
 use crate::media::frame::{ColourMatrix, ColourRange, ColourSpace, VideoFrame};
@@ -12,20 +10,6 @@ use crate::model::limits::MAX_PICTURE_SIDE_PX;
 
 /// Longest header line that is read, in bytes.
 const LINE_MAX_BYTES: u64 = 1024;
-
-/// Opens a Y4M file (`.y4m`, 4:2:0, 8 bits a sample) as a source that loops.
-///
-/// # Errors
-/// [`CaptureError`] when the file cannot be read, is no such file, or its first frame is incomplete.
-pub fn open_video_file(path: &Path) -> Result<Box<dyn VideoSource>, CaptureError> {
-    let what = path.display().to_string();
-    let open = |error: std::io::Error| CaptureError::Open { what: what.clone(), why: error.to_string() };
-    let file = File::open(path).map_err(open)?;
-    if file.metadata().map_err(open)?.is_dir() {
-        return Err(CaptureError::Open { what, why: "it is a folder; name a .y4m file".into() });
-    }
-    Ok(Box::new(Y4mSource::new(BufReader::new(file), what)?))
-}
 
 /// What the header says.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,8 +20,9 @@ struct Header {
     colour: ColourSpace,
 }
 
+/// See [`super::open_video_file`].
 #[derive(Debug)]
-struct Y4mSource<R> {
+pub(super) struct Y4mSource<R> {
     reader: R,
     what: String,
     header: Header,
@@ -47,7 +32,8 @@ struct Y4mSource<R> {
 }
 
 impl<R: BufRead + Seek> Y4mSource<R> {
-    fn new(mut reader: R, what: String) -> Result<Self, CaptureError> {
+    /// Reads the header and tries the first frame.
+    pub fn new(mut reader: R, what: String) -> Result<Self, CaptureError> {
         let failed = |why: String| CaptureError::Format { what: what.clone(), why };
         let line = read_line(&mut reader).map_err(&failed)?.ok_or_else(|| failed("it is empty".into()))?;
         let header = parse_header(&line).map_err(&failed)?;
@@ -221,13 +207,5 @@ mod tests {
         assert!(source.next_frame().unwrap().is_some());
         let error = source.next_frame().unwrap_err().to_string();
         assert!(error.contains("frame 2 is cut short: 7 of 12 bytes"), "{error}");
-    }
-
-    #[test]
-    fn missing_files_and_folders_are_told_apart() {
-        let missing = open_video_file(Path::new("/nowhere/at/all.y4m")).err().unwrap();
-        assert!(matches!(missing, CaptureError::Open { .. }));
-        let folder = open_video_file(&std::env::temp_dir()).err().unwrap();
-        assert!(folder.to_string().contains("folder"), "{folder}");
     }
 }

@@ -1,5 +1,6 @@
 //! Windows shared through a call: legible at the viewer, followed when they change, gone when they close.
 
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rotunda::bridge::{PublishRequest, RoomCommand, RoomEvent, VideoFeed, VideoOptions};
@@ -108,4 +109,38 @@ fn a_shared_window_can_grow_be_switched_and_closed_within_one_stream() {
         }
         _ => None,
     });
+}
+
+/// The way a user takes: find the window's id, share it.
+#[test]
+fn the_command_line_lists_windows_and_shares_one() {
+    let Some(display) = XServer::start("800x600x24", &[]) else { return };
+    let window = Window::open(&display, "Slides", (0, 0), (320, 240), 0xFF_0000);
+    window.point(799, 599);
+    let rotunda = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rotunda"));
+        command.args(args).env("DISPLAY", &display.name).stdin(Stdio::null()).stderr(Stdio::null());
+        command
+    };
+    let output = rotunda(&["devices", "--json"]).output().unwrap();
+    let devices: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(devices["windows"][0]["title"], "Slides", "{devices}");
+    assert_eq!(devices["windows"][0]["id"], window.share_id());
+    let shown = String::from_utf8(rotunda(&["devices"]).output().unwrap().stdout).unwrap();
+    assert!(shown.contains(&format!("{}  320x240  Slides (Test)", window.share_id())), "{shown}");
+
+    let server = TestServer::start();
+    let room = room("cli-window");
+    let mut bob = server.enter(&room, "bob");
+    let token = server.token(&room, "ann");
+    let mut join = rotunda(&["join", &server.url, "--room", room.as_str(), "--name", "Ann", "--token", &token]);
+    join.args(["--video", "none", "--audio", "none", "--screen", &window.share_id(), "--no-render", "--headless"]);
+    let mut ann = join.args(["--seconds", "60"]).stdout(Stdio::null()).spawn().unwrap();
+    let shared = bob.wait("a shared window", SHARP_LIMIT, |event| match event {
+        RoomEvent::VideoFeedOpened { feed, .. } => Some(feed.clone()),
+        _ => None,
+    });
+    wait_picture(&shared, (320, 240), 81);
+    ann.kill().unwrap();
+    ann.wait().unwrap();
 }

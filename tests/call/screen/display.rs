@@ -11,7 +11,7 @@ use x11rb::COPY_DEPTH_FROM_PARENT;
 use x11rb::connection::Connection as _;
 use x11rb::protocol::xproto::{
     AtomEnum, ChangeWindowAttributesAux, ConfigureWindowAux, ConnectionExt as _, CreateGCAux, CreateWindowAux,
-    ImageFormat, PropMode, StackMode, WindowClass,
+    ImageFormat, PropMode, WindowClass,
 };
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
@@ -136,11 +136,6 @@ impl Window {
 
     pub fn resize(&self, width: u32, height: u32) {
         self.conn.configure_window(self.id, &ConfigureWindowAux::new().width(width).height(height)).unwrap();
-        self.sync();
-    }
-
-    pub fn raise(&self) {
-        self.conn.configure_window(self.id, &ConfigureWindowAux::new().stack_mode(StackMode::ABOVE)).unwrap();
         self.sync();
     }
 

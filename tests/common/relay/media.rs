@@ -132,6 +132,9 @@ impl Way {
         if control.media_is_cut() {
             return add(&tally.cut, 1);
         }
+        if direction == Direction::Down {
+            control.tap(direction, packet);
+        }
         let now = Instant::now();
         let network = control.network(direction);
         let lane = &self.lanes[direction as usize];
@@ -172,7 +175,9 @@ impl Way {
             Direction::Up => {
                 let upstream = Arc::clone(&lock(&self.upstream));
                 let Some(server) = self.gate.server() else { return };
-                upstream.send_to(packet, server).await
+                let sent = upstream.send_to(packet, server).await;
+                self.gate.control.tap(direction, packet);
+                sent
             }
             Direction::Down => self.gate.socket.send_to(packet, self.client).await,
         };

@@ -15,6 +15,7 @@ mod signal;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -64,6 +65,24 @@ pub struct Counts {
     /// Dropped while the line was cut.
     pub cut: u64,
 }
+
+/// An RTP packet at the relay's side of the server: what stands unencrypted in its head (RFC 3550 section 5.1).
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    /// To the server or from it.
+    pub direction: Direction,
+    /// When.
+    pub at: std::time::Instant,
+    /// Its sequence number.
+    pub sequence: u16,
+    /// Its source.
+    pub ssrc: u32,
+    /// Its payload type.
+    pub payload_type: u8,
+}
+
+/// Packets that may wait for who listens to a tap.
+const TAPPED: usize = 65_536;
 
 /// A relay in front of a server; ends when dropped.
 pub struct Relay {
@@ -137,6 +156,14 @@ impl Relay {
         self.control.addresses.send_modify(|count| *count += 1);
     }
 
+    /// From now on tells of every RTP packet: of those towards the server when they leave, of those from it when they
+    /// come in, so that the server's own delay can be read. What nobody takes in time is left out.
+    pub fn tap(&self) -> Receiver<Seen> {
+        let (sender, seen) = sync_channel(TAPPED);
+        *lock(&self.control.tap) = Some(sender);
+        seen
+    }
+
     /// What one direction carried so far.
     pub fn counts(&self, direction: Direction) -> Counts {
         let tally = &self.control.tallies[direction as usize];
@@ -174,6 +201,7 @@ struct Control {
     cut: watch::Sender<Cut>,
     breaks: watch::Sender<u64>,
     addresses: watch::Sender<u64>,
+    tap: Mutex<Option<SyncSender<Seen>>>,
     /// Lines so far: each draws from the seed in its own way.
     lines: AtomicU64,
 }
@@ -199,6 +227,7 @@ impl Control {
             cut: watch::Sender::default(),
             breaks: watch::Sender::default(),
             addresses: watch::Sender::default(),
+            tap: Mutex::default(),
             lines: AtomicU64::new(0),
         }
     }
@@ -209,6 +238,22 @@ impl Control {
 
     fn tally(&self, direction: Direction) -> &Tally {
         &self.tallies[direction as usize]
+    }
+
+    /// Tells the tap, where there is one.
+    fn tap(&self, direction: Direction, packet: &[u8]) {
+        let tap = lock(&self.tap);
+        let Some(tap) = tap.as_ref() else { return };
+        let &[first, second, s1, s0, _, _, _, _, a, b, c, d, ..] = packet else { return };
+        // RTCP has 192 to 223 there (RFC 5761 section 4), STUN and DTLS other first bits (RFC 7983).
+        if first >> 6 != 2 || (192..=223).contains(&second) {
+            return;
+        }
+        let (sequence, ssrc) = (u16::from_be_bytes([s1, s0]), u32::from_be_bytes([a, b, c, d]));
+        let at = std::time::Instant::now();
+        if tap.try_send(Seen { direction, at, sequence, ssrc, payload_type: second & 0x7f }).is_err() {
+            tracing::debug!("the relay's tap runs over");
+        }
     }
 
     fn media_is_cut(&self) -> bool {
