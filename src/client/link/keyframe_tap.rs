@@ -1,7 +1,9 @@
-//! What lets keyframe requests through the peer connection's packet chain to us. Runs inside the connection's driver
+//! What lets keyframe requests through the peer connection's packet chain to us, and counts what comes in. Runs inside the connection's driver
 //! task and never blocks.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use rtc::interceptor::{Attribute, Interceptor, Packet, StreamInfo, TaggedPacket};
@@ -13,10 +15,17 @@ use rtc::shared::error::Error;
 /// Application-most slot of the chain: every interceptor has seen the packet before.
 pub(super) const KEYFRAME_TAP_SLOT: usize = 14_000;
 /// Marks PLI and FIR for the application: by itself the chain ends inbound RTCP.
-#[derive(Default)]
 pub(super) struct KeyframeTap {
+    arrived: Arc<AtomicU64>,
     inbound: VecDeque<TaggedPacket>,
     outbound: VecDeque<TaggedPacket>,
+}
+
+impl KeyframeTap {
+    /// A tap that counts in `arrived` every packet of media and every report that comes in.
+    pub(super) fn new(arrived: Arc<AtomicU64>) -> Self {
+        Self { arrived, inbound: VecDeque::new(), outbound: VecDeque::new() }
+    }
 }
 
 fn is_keyframe_request(packet: &dyn rtc::rtcp::Packet) -> bool {
@@ -32,6 +41,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for KeyframeTap {
     type Time = Instant;
 
     fn handle_read(&mut self, mut message: TaggedPacket) -> Result<(), Self::Error> {
+        self.arrived.fetch_add(1, Ordering::Relaxed);
         if let Packet::Rtcp(packets) = &mut message.message.packet {
             packets.retain(|packet| is_keyframe_request(packet.as_ref()));
             if packets.is_empty() {
