@@ -15,6 +15,7 @@ mod reconnect;
 mod recovery;
 mod signals;
 mod snapshot;
+mod sound_rates;
 mod token;
 
 pub(super) use self::notes::check_extra_info;
@@ -269,6 +270,7 @@ impl<'a> Call<'a> {
             self.expire_requests(link).await?;
         }
         self.adapt_rates(link);
+        self.adapt_sounds(link);
         self.refresh_snapshot(link).await;
         Ok(())
     }

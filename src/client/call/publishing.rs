@@ -11,6 +11,7 @@ use super::{Call, Flow, LinkEnd};
 use crate::bridge::{PublishRequest, RoomEvent, VideoFeed};
 use crate::client::link::{Link, LinkError};
 use crate::client::publish::{self, Gate, SourceNews, SourceReport, SourceSlot, SourceSwitch, SourceWord};
+use crate::media::audio::Playout;
 use crate::media::{AudioSource, VideoSource};
 use crate::model::limits::MAX_PUBLISHED_STREAMS;
 use crate::model::{
@@ -183,8 +184,10 @@ impl Call<'_> {
             let (gate, slot) = (Arc::new(Gate::default()), SourceSlot::default());
             let switch = SourceSwitch::Audio(slot.clone());
             publication.tracks.push(OwnTrack::new(MediaKind::Audio, Arc::clone(&gate), switch, 0, 0, 0));
-            publish::start_audio(&self.hub.name, source, options, gate, slot, report(MediaKind::Audio))
-                .map_err(failed)?;
+            let hears = options.processing.echo_cancellation;
+            let reference = self.hub.playout.as_ref().filter(|_| hears).map(Playout::echo_reference);
+            let report = report(MediaKind::Audio);
+            publish::start_audio(&self.hub.name, source, options, reference, gate, slot, report).map_err(failed)?;
         }
         Ok(publication)
     }

@@ -271,7 +271,7 @@ impl Call<'_> {
             }
             Some(RoomCommand::RenewToken(token)) => self.renew_token(token).await,
             Some(RoomCommand::SendBarrage(_)) => {
-                tracing::debug!("a barrage message is dropped: there is no connection")
+                tracing::debug!("a barrage message is dropped: there is no connection");
             }
             Some(RoomCommand::SendData(message)) if !message.reliable => {
                 tracing::debug!(topic = message.topic, "unreliable data is dropped: there is no connection");

@@ -4,6 +4,8 @@ mod audio;
 mod counters;
 mod gate;
 mod pump;
+mod sound_gate;
+mod sound_plan;
 mod video;
 
 use std::io;
@@ -12,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 
 use crate::bridge::{AudioOptions, VideoFeed, VideoOptions};
+use crate::media::audio::EchoReference;
 use crate::media::{AudioSource, VideoSource};
 use crate::model::{CallError, DeviceState, MediaKind, StreamId, StreamKind};
 
@@ -115,16 +118,17 @@ pub(super) fn start_video(
     Ok(preview)
 }
 
-/// Starts the capture thread of a sound.
+/// Starts the capture thread of a sound; `reference` is what the loudspeaker plays, for the echo canceller.
 pub(super) fn start_audio(
     engine: &str,
     source: Box<dyn AudioSource>,
     options: AudioOptions,
+    reference: Option<EchoReference>,
     gate: Arc<Gate>,
     slot: SourceSlot<dyn AudioSource>,
     report: SourceReport,
 ) -> io::Result<()> {
-    let thread = audio::AudioThread { source, options, gate, slot, report };
+    let thread = audio::AudioThread { source, options, reference, gate, slot, report };
     std::thread::Builder::new().name(format!("{engine}-mic")).spawn(move || thread.run())?;
     Ok(())
 }
