@@ -10,7 +10,8 @@ use rotunda::media::capture::{
     Camera, PageSource, PortraitSource, Screens, SpeechSource, open_audio_file, open_video_file,
 };
 use rotunda::media::{AudioSource, VideoFormat, VideoSource};
-use rotunda::model::{CallError, StreamId, StreamKind, UserId, VideoCodec, VideoPreset};
+use rotunda::model::limits::EXTRA_INFO_MAX_BYTES;
+use rotunda::model::{CallError, ErrorCode, StreamId, StreamKind, UserId, VideoCodec, VideoPreset};
 
 use super::args::SourceArg;
 
@@ -51,7 +52,7 @@ pub struct SendArgs {
     #[arg(long)]
     pub no_simulcast: bool,
     /// A text beside the camera's stream for everyone, at most 1023 bytes.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", value_parser = extra_info)]
     pub extra_info: String,
 }
 
@@ -97,6 +98,14 @@ impl PresetArg {
         };
         found.map(Self).map_err(|error| format!("{}; write a number, or WIDTHxHEIGHT@FPS:KBPS", error.message))
     }
+}
+
+fn extra_info(text: &str) -> Result<String, String> {
+    if text.len() <= EXTRA_INFO_MAX_BYTES {
+        return Ok(text.to_owned());
+    }
+    let message = format!("it has {} bytes: shorten it to at most {EXTRA_INFO_MAX_BYTES}", text.len());
+    Err(CallError::new(ErrorCode::ExtraInfoTooLong, message).to_string())
 }
 
 /// `WIDTHxHEIGHT@FPS:KBPS`.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::media::audio::{self, AudioDeviceInfo};
 use crate::media::capture::{Camera, Screens, list_cameras};
 use crate::media::codec::encoder::VideoEncoder;
+use crate::media::codec::h264_decoder::H264Decoder;
 use crate::media::codec::opus::{MAX_PACKET_SAMPLES, OpusDecoder, OpusEncoder};
 use crate::media::codec::vp8::Vp8Decoder;
 use crate::media::codec::{CodecError, EncoderConfig};
@@ -160,20 +161,14 @@ fn try_picture(codec: VideoCodec) -> Result<(), CodecError> {
         .map_err(|error| failed(&error.to_string()))?;
     let encoded = encoder.encode(&frame, true)?.ok_or_else(|| failed("the encoder gave nothing"))?;
     let decoded = match codec {
-        VideoCodec::Vp8 => Vp8Decoder::new()?.decode(&encoded.data, 0)?.map(|frame| (frame.width(), frame.height())),
-        VideoCodec::H264 => decode_h264(&encoded.data)?,
+        VideoCodec::Vp8 => Vp8Decoder::new()?.decode(&encoded.data, 0)?,
+        VideoCodec::H264 => H264Decoder::new().decode(&encoded.data, 0)?,
     };
-    if decoded == Some(TRIED_PX) { Ok(()) } else { Err(failed("the decoder gave back something else")) }
-}
-
-/// The size of the picture in an H.264 access unit.
-fn decode_h264(data: &[u8]) -> Result<Option<(u32, u32)>, CodecError> {
-    use openh264::formats::YUVSource as _;
-    let failed = |error: openh264::Error| CodecError::Data { codec: "H.264", why: error.to_string() };
-    let mut decoder = openh264::decoder::Decoder::new().map_err(failed)?;
-    let picture = decoder.decode(data).map_err(failed)?;
-    let side = |px: usize| u32::try_from(px).unwrap_or(u32::MAX);
-    Ok(picture.map(|picture| picture.dimensions()).map(|(width, height)| (side(width), side(height))))
+    if decoded.is_some_and(|frame| (frame.width(), frame.height()) == TRIED_PX) {
+        Ok(())
+    } else {
+        Err(failed("the decoder gave back something else"))
+    }
 }
 
 /// Encodes 20 ms of sound and decodes them.

@@ -2,6 +2,7 @@
 
 use super::call::check_extra_info;
 use crate::bridge::{AudioOptions, PublishRequest, VideoOptions};
+use crate::media::audio::{AudioInput, Microphone};
 use crate::media::capture::{Camera, Screens};
 use crate::media::{AudioSource, CaptureError, VideoFormat, VideoSource};
 use crate::model::{CallError, ErrorCode, StreamId, StreamKind, VideoCodec, VideoPreset};
@@ -148,6 +149,12 @@ impl Stream {
         let values = preset.values();
         let source = Screens::of_this_session().open(id, format(values))?;
         Ok(Self { kind: StreamKind::Screen, video: Some((source, values.max_bitrate_bps)), audio: None })
+    }
+
+    /// A microphone of this machine, with its echo and noise taken out; while there is none, it is waited for.
+    pub fn microphone(input: AudioInput) -> Self {
+        let audio: Box<dyn AudioSource> = Box::new(Microphone::new(input));
+        Self { kind: StreamKind::Camera, video: None, audio: Some((audio, AudioOptions::MICROPHONE)) }
     }
 
     /// Pictures the developer supplies, as a person's or a screen's, at most at this rate.

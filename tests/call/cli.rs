@@ -184,6 +184,37 @@ fn devices_lists_as_json() {
 
 /// The main job: one command, a room with guests and a wall, a picture of it, and figures for every stream.
 #[test]
+fn check_tells_what_works_and_what_to_do() {
+    let output = rotunda(&["check", "--json"], Duration::from_secs(120));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let told = told.as_array().unwrap();
+    for part in ["camera", "microphone", "speaker", "screen_capture", "vp8", "h264", "opus", "gpu"] {
+        let entry = told.iter().find(|entry| entry["part"] == part).unwrap_or_else(|| panic!("{part} is not told"));
+        let works = entry["works"].as_bool().unwrap();
+        assert_eq!(works, entry["advice"].as_str().unwrap().is_empty(), "{entry}");
+        assert!(works || !["vp8", "h264", "opus"].contains(&part), "{entry}");
+    }
+}
+
+#[test]
+fn how_pictures_are_sent_is_checked_before_dialling() {
+    let login = ["--api-key", "devkey", "--api-secret", "secret", "--no-render"];
+    let join = |more: &[&str]| {
+        let mut args = vec!["join", "ws://127.0.0.1:9", "--room", "hall", "--name", "Ann"];
+        args.extend(login);
+        args.extend(more);
+        refused(&args)
+    };
+    assert_says(&join(&["--codec", "av1"]), "h264");
+    assert_says(&join(&["--preset", "7"]), "1 to 3");
+    assert_says(&join(&["--preset", "4"]), "WIDTHxHEIGHT@FPS:KBPS");
+    assert_says(&join(&["--screen-preset", "1920x1080@0:100"]), "custom preset");
+    assert_says(&join(&["--extra-info", &"x".repeat(1024)]), "1003051");
+    assert_says(&join(&["--preset", "320x240@10:200", "--codec", "h264", "--no-simulcast"]), "1002030");
+}
+
+#[test]
 fn the_demo_ends_with_a_picture_and_a_report() {
     let out = scratch("demo");
     let folder = out.to_str().unwrap();

@@ -91,7 +91,8 @@ impl Call<'_> {
 
     /// Tells the server what changed beside our streams.
     pub(super) async fn sync_notes(&mut self, link: &Link) {
-        if !self.notes.allowed {
+        // A broken link would lose them: told when it is back.
+        if !self.notes.allowed || self.recovery.is_some() {
             return;
         }
         let notes = self.own.iter().map(|(stream, publication)| (stream.clone(), publication.note().value()));

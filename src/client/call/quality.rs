@@ -36,8 +36,6 @@ pub(super) struct PlayTotals {
     pub(super) freezes: u64,
     /// Something should arrive: a track that is neither muted nor turned off.
     pub(super) expected: bool,
-    pub(super) delay_ms: Option<f32>,
-    pub(super) av_offset_ms: Option<f32>,
 }
 
 /// What the way to the server is like.
@@ -138,8 +136,9 @@ fn played_quality(before: &PlayTotals, now: &PlayTotals, secs: f32, way: Way) ->
         audio_kbps: kbps(before.audio_bytes, now.audio_bytes, secs),
         rtt_ms: way.rtt_ms,
         loss,
-        delay_ms: now.delay_ms,
-        av_offset_ms: now.av_offset_ms,
+        // Known at every moment, not only at the end of a window.
+        delay_ms: None,
+        av_offset_ms: None,
         freezes: now.freezes,
         grade,
     }

@@ -185,16 +185,16 @@ impl Call<'_> {
         let mut last = CallError::new(ErrorCode::ConnectFailed, why.to_owned());
         while let Some(patience) = relogin.patience(Instant::now()) {
             let Some(pause) = relogin.next_pause(rand::random()) else { break };
+            let (hub, request) = (Arc::clone(&self.hub), self.request.clone());
             // Renewed meanwhile, perhaps.
             let token = self.token.newest(token.clone());
-            let (hub, request) = (Arc::clone(&self.hub), self.request.clone());
             let dialing = async {
                 sleep(pause).await;
                 if !reachable(&request.servers, patience).await {
                     let why = "no server can be reached: check the network";
                     return Err(CallError::new(ErrorCode::ConnectFailed, why));
                 }
-                Box::pin(dial_any(&hub, &request, &token)).await
+                Box::pin(dial_any(&hub, &request, token)).await
             };
             let mut dialing = Box::pin(dialing);
             let result = loop {
@@ -266,8 +266,13 @@ impl Call<'_> {
             Some(RoomCommand::StopPlaying(stream)) if self.played.contains_key(&stream) => {
                 self.stop_playing_unlinked(&stream).await;
             }
-            Some(RoomCommand::SetExtraInfo { stream, extra_info }) => self.set_extra_info(&stream, extra_info).await,
+            Some(RoomCommand::SetExtraInfo { stream, extra_info }) if self.own.contains_key(&stream) => {
+                self.set_extra_info(&stream, extra_info).await;
+            }
             Some(RoomCommand::RenewToken(token)) => self.renew_token(token).await,
+            Some(RoomCommand::SendBarrage(_)) => {
+                tracing::debug!("a barrage message is dropped: there is no connection");
+            }
             Some(RoomCommand::SendData(message)) if !message.reliable => {
                 tracing::debug!(topic = message.topic, "unreliable data is dropped: there is no connection");
             }

@@ -239,6 +239,7 @@ fn nonsense_changes_nothing() {
     let mut ann = enter(&meddler, &server, &room, "ann");
     ann.publish("ann-cam", 80);
     ann.wait_publishing("ann-cam");
+    ann.heard.clear();
     let answer = |sdp: &str, id| {
         Say::Answer(proto::SessionDescription { r#type: "answer".into(), sdp: sdp.into(), id, ..Default::default() })
     };
