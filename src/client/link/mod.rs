@@ -11,6 +11,7 @@ mod knock;
 mod network;
 mod peer;
 mod pulse;
+mod rate_control;
 mod resume;
 mod tasks;
 
