@@ -16,7 +16,6 @@ use crate::client::engine::dial_any;
 use crate::client::link::{Dialed, Link, ReturnError, reachable};
 use crate::client::reasons;
 use crate::model::{CallError, ErrorCode, PlayState, PublishState, RoomState, RoomStateReason};
-use crate::protocol::token;
 
 /// The others are told by the server within this after the link is back; who is not named by then has left meanwhile.
 const ROLL_CALL: Duration = Duration::from_secs(3);
@@ -186,15 +185,16 @@ impl Call<'_> {
         let mut last = CallError::new(ErrorCode::ConnectFailed, why.to_owned());
         while let Some(patience) = relogin.patience(Instant::now()) {
             let Some(pause) = relogin.next_pause(rand::random()) else { break };
+            // Renewed meanwhile, perhaps.
+            let token = self.token.newest(token.clone());
             let (hub, request) = (Arc::clone(&self.hub), self.request.clone());
-            let token = newest(&token, &request.token);
             let dialing = async {
                 sleep(pause).await;
                 if !reachable(&request.servers, patience).await {
                     let why = "no server can be reached: check the network";
                     return Err(CallError::new(ErrorCode::ConnectFailed, why));
                 }
-                Box::pin(dial_any(&hub, &request, token)).await
+                Box::pin(dial_any(&hub, &request, &token)).await
             };
             let mut dialing = Box::pin(dialing);
             let result = loop {
@@ -266,7 +266,8 @@ impl Call<'_> {
             Some(RoomCommand::StopPlaying(stream)) if self.played.contains_key(&stream) => {
                 self.stop_playing_unlinked(&stream).await;
             }
-            Some(RoomCommand::RenewToken(token)) => self.request.token = token,
+            Some(RoomCommand::SetExtraInfo { stream, extra_info }) => self.set_extra_info(&stream, extra_info).await,
+            Some(RoomCommand::RenewToken(token)) => self.renew_token(token).await,
             Some(RoomCommand::SendData(message)) if !message.reliable => {
                 tracing::debug!(topic = message.topic, "unreliable data is dropped: there is no connection");
             }
@@ -283,28 +284,4 @@ impl Call<'_> {
 /// Too much waits for the connection already.
 pub(super) fn reconnecting() -> CallError {
     CallError::new(ErrorCode::WrongState, "the connection is being mended: try again in a moment")
-}
-
-/// The token that lasts longest: the server refreshes its own, the application may renew ours.
-fn newest<'a>(refreshed: &'a str, given: &'a str) -> &'a str {
-    let expires = |text: &str| token::peek(text).map_or(0, |claims| claims.exp);
-    if expires(refreshed) >= expires(given) { refreshed } else { given }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::protocol::token::{TokenRequest, issue};
-
-    #[test]
-    fn the_token_that_lasts_longest_is_used() {
-        let token = |ttl_secs| {
-            issue(&TokenRequest { ttl_secs, ..TokenRequest::member("devkey", "secret", "hall", "ann") }, 1_800_000_000)
-                .unwrap()
-        };
-        let (short, long) = (token(60), token(600));
-        assert_eq!(newest(&short, &long), long);
-        assert_eq!(newest(&long, &short), long);
-        assert_eq!(newest("nonsense", &short), short);
-    }
 }

@@ -6,13 +6,15 @@
 mod bandwidth;
 mod channels;
 mod dial;
-mod keyframe_tap;
+mod early_tap;
 mod knock;
+mod nack;
 mod network;
 mod peer;
 mod pulse;
 mod rate_control;
 mod resume;
+mod rtcp_tap;
 mod tasks;
 
 use std::collections::{HashSet, VecDeque};
@@ -36,7 +38,7 @@ pub(super) use channels::{Channels, Inbound};
 pub(super) use dial::{Dialed, dial};
 pub(super) use knock::reachable;
 pub(super) use network::{Network, Upset};
-pub(super) use peer::{PeerEvent, is_audio_level};
+pub(super) use peer::{MIME_TYPE_RED, PeerEvent, RED_PAYLOAD_TYPE, is_audio_level};
 pub(super) use resume::{ReturnError, Returning};
 pub(super) use tasks::{OwnedTask, Tasks};
 

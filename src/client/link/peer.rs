@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::interceptor::{
-    CongestionControlBuilder, NackGeneratorBuilder, NackResponderBuilder, ReceiverReportBuilder, SenderReportBuilder,
-    TwccReceiverBuilder, TwccSenderBuilder,
+    CongestionControlBuilder, NackResponderBuilder, ReceiverReportBuilder, SenderReportBuilder, TwccReceiverBuilder,
+    TwccSenderBuilder,
 };
 use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_OPUS, MIME_TYPE_VP8};
 use rtc::rtp_transceiver::rtp_sender::{
@@ -28,13 +28,15 @@ use webrtc::peer_connection::{
 };
 
 use super::bandwidth::{Bandwidth, Estimator};
-use super::keyframe_tap::{KEYFRAME_TAP_SLOT, KeyframeTap};
+use super::early_tap::{EARLY_TAP_SLOT, EarlyTap};
+use super::nack::Nacks;
 use super::network::local_addresses;
+use super::rtcp_tap::{RTCP_TAP_SLOT, RtcpTap};
 
 /// Events of the peer connection that may wait; candidates and tracks are few, so it never fills while we live.
 const PEER_EVENT_CAPACITY: usize = 1024;
 /// Bytes a data channel may hold unsent before sending is refused.
-const DATA_SEND_BUFFER_BYTES: usize = 1024 * 1024;
+pub(super) const DATA_SEND_BUFFER_BYTES: usize = 1024 * 1024;
 /// How often connectivity is checked until connected, and how often at most: for longer than the way is given, so that
 /// a way that opens late is found at once.
 const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(20);
@@ -53,6 +55,10 @@ const TRANSPORT_CC_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transp
 /// What we offer for VP8 and Opus; the answer's numbers count.
 const VP8_PAYLOAD_TYPE: u8 = 96;
 const OPUS_PAYLOAD_TYPE: u8 = 111;
+/// What we offer for Opus with copies; as we always offer, it is what comes, too.
+pub(in crate::client) const RED_PAYLOAD_TYPE: u8 = 63;
+/// Opus with copies.
+pub(in crate::client) const MIME_TYPE_RED: &str = "audio/red";
 
 /// Something the peer connection told.
 pub(in crate::client) enum PeerEvent {
@@ -143,6 +149,18 @@ fn media_engine() -> Result<MediaEngine> {
         RTCRtpCodecParameters { rtp_codec: opus, payload_type: OPUS_PAYLOAD_TYPE },
         RtpCodecKind::Audio,
     )?;
+    // Opus with copies of earlier packets (RFC 2198), as LiveKit's servers prefer it.
+    let red = RTCRtpCodec {
+        mime_type: MIME_TYPE_RED.to_owned(),
+        clock_rate: 48_000,
+        channels: 2,
+        sdp_fmtp_line: format!("{OPUS_PAYLOAD_TYPE}/{OPUS_PAYLOAD_TYPE}"),
+        rtcp_feedback: vec![feedback("transport-cc", "")],
+    };
+    media.register_codec(
+        RTCRtpCodecParameters { rtp_codec: red, payload_type: RED_PAYLOAD_TYPE },
+        RtpCodecKind::Audio,
+    )?;
     for (uri, kind) in [
         (MID_URI, RtpCodecKind::Audio),
         (MID_URI, RtpCodecKind::Video),
@@ -157,14 +175,15 @@ fn media_engine() -> Result<MediaEngine> {
 
 fn interceptors(estimator: Estimator, arrived: Arc<AtomicU64>) -> Registry {
     Registry::new()
+        .with(Slot::from(EARLY_TAP_SLOT), EarlyTap::default())
         .with(Slot::CongestionControl, CongestionControlBuilder::new(estimator).build())
         .with(Slot::TwccSender, TwccSenderBuilder::new().build())
         .with(Slot::NackResponder, NackResponderBuilder::new().build())
-        .with(Slot::NackGenerator, NackGeneratorBuilder::new().build())
+        .with(Slot::NackGenerator, Nacks::default())
         .with(Slot::TwccReceiver, TwccReceiverBuilder::new().build())
         .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build())
         .with(Slot::SenderReport, SenderReportBuilder::new().build())
-        .with(Slot::from(KEYFRAME_TAP_SLOT), KeyframeTap::new(arrived))
+        .with(Slot::from(RTCP_TAP_SLOT), RtcpTap::new(arrived))
 }
 
 /// Whether this header extension carries the sound level (RFC 6464).
