@@ -57,7 +57,6 @@ pub(super) struct Estimator {
     last_arrival: Option<Instant>,
     by_delay: DelayControl,
     by_loss: LossControl,
-    packet_loss: Option<f64>,
     target_bps: f64,
     shown: Bandwidth,
 }
@@ -77,7 +76,6 @@ impl Estimator {
             last_arrival: None,
             by_delay: DelayControl::new(),
             by_loss: LossControl::new(),
-            packet_loss: None,
             target_bps: INITIAL_BPS,
             shown: shown.clone(),
         };
@@ -100,7 +98,6 @@ impl BandwidthEstimator for Estimator {
             return;
         }
         let mut usage = self.overuse.usage();
-        let mut lost = 0;
         for report in reports {
             // By departure: behind a narrow way reports come no faster than packets arrive.
             self.last_departure = self.last_departure.max(Some(report.departure));
@@ -110,8 +107,6 @@ impl BandwidthEstimator for Estimator {
                 self.queue.add(report);
                 let at = self.arrival(report).unwrap_or(now);
                 self.arrived.add(at, report.size);
-            } else {
-                lost += 1;
             }
             if let Some(trend) = self.slope.accumulate(report) {
                 usage = self.overuse.update(trend.at, trend.estimate_ms);
@@ -121,9 +116,8 @@ impl BandwidthEstimator for Estimator {
         let arrived = self.arrived.rate_bits_per_second(self.last_arrival.unwrap_or(now));
         let by_delay = self.by_delay.update(now, usage, self.queue.standing_ms(), sent, arrived);
         let by_loss = self.by_loss.update(now, by_delay);
-        self.packet_loss = Some(f64::from(lost) / reports.len() as f64);
         self.target_bps = by_delay.min(by_loss).clamp(MIN_BPS, MAX_BPS);
-        self.shown.store(self.target_bps, self.loss.average_loss().unwrap_or(0.0));
+        self.shown.store(self.target_bps, self.by_loss.average());
     }
 
     fn target_bitrate(&self) -> f64 {
@@ -134,7 +128,7 @@ impl BandwidthEstimator for Estimator {
         let mut stats = EstimatorStats::default();
         stats.delay_based_bitrate = Some(self.by_delay.target_bps());
         stats.loss_based_bitrate = Some(self.by_loss.target_bps());
-        stats.packet_loss = self.packet_loss;
+        stats.packet_loss = Some(self.by_loss.average());
         stats
     }
 }

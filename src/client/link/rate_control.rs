@@ -44,6 +44,8 @@ const LOSS_HIGH: f64 = 0.10;
 const LOSS_LOW: f64 = 0.02;
 /// Growth per window without loss.
 const LOSS_GROWTH: f64 = 1.15;
+/// What a window adds to the smoothed loss.
+const SMOOTHING: f64 = 0.3;
 /// Loss is judged again once what is sent has fallen to this share.
 const LOSS_TRIAL: f64 = 0.75;
 
@@ -165,6 +167,7 @@ pub(super) struct LossControl {
     trial: Option<(f64, f64)>,
     /// The share that is lost whatever is sent.
     inherent: f64,
+    average: f64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -177,11 +180,16 @@ struct Window {
 
 impl LossControl {
     pub(super) fn new() -> Self {
-        Self { target_bps: INITIAL_BPS, window: Window::default(), trial: None, inherent: 0.0 }
+        Self { target_bps: INITIAL_BPS, window: Window::default(), trial: None, inherent: 0.0, average: 0.0 }
     }
 
     pub(super) fn target_bps(&self) -> f64 {
         self.target_bps
+    }
+
+    /// The share that was lost of late, smoothed.
+    pub(super) fn average(&self) -> f64 {
+        self.average
     }
 
     /// Counts a packet.
@@ -202,6 +210,7 @@ impl LossControl {
         self.window = Window { began: Some(now), ..Window::default() };
         let loss = lost as f64 / packets as f64;
         let sent = bytes as f64 * 8.0 / passed.as_secs_f64();
+        self.average += SMOOTHING * (loss - self.average);
         self.inherent = self.inherent.min(loss);
         self.judge(loss, sent);
         let excess = loss - self.inherent;
