@@ -11,6 +11,7 @@ mod own_track;
 mod playing;
 mod publishing;
 mod quality;
+mod rates;
 mod reconnect;
 mod recovery;
 mod signals;
@@ -41,7 +42,7 @@ use super::link::{Dialed, Inbound, Link, Network, PeerEvent, ReturnError, Signal
 use super::publish::SourceNews;
 use super::reasons;
 use crate::bridge::{EnginePort, LoginRequest, RoomCommand, RoomEvent, SessionId};
-use crate::model::{CallError, RoomState, RoomStateReason, StreamId, UserInfo};
+use crate::model::{CallError, RoomState, RoomStateReason, StreamId, UserInfo, VideoCodec};
 use crate::protocol::convert;
 use crate::protocol::roster::Roster;
 
@@ -96,6 +97,8 @@ pub(super) struct Call<'a> {
     recovery: Option<Recovery>,
     /// The link is back, and the server names who is here.
     roll_call: Option<RollCall>,
+    /// What the server takes of us; empty when it does not say.
+    publish_codecs: Vec<VideoCodec>,
 }
 
 enum Step {
@@ -131,6 +134,7 @@ impl<'a> Call<'a> {
             next_serial: 1,
             recovery: None,
             roll_call: None,
+            publish_codecs: Vec::new(),
         }
     }
 
@@ -180,6 +184,8 @@ impl<'a> Call<'a> {
         reason: RoomStateReason,
         waiting: VecDeque<RoomCommand>,
     ) -> Flow {
+        let takes = |codec: &livekit_protocol::Codec| VideoCodec::of_mime_type(&codec.mime);
+        self.publish_codecs = join.enabled_publish_codecs.iter().filter_map(takes).collect();
         let participant = join.participant.unwrap_or_default();
         let me = convert::user_info(&participant).map_err(|error| {
             LinkEnd::Ended(CallError::new(crate::model::ErrorCode::TokenMalformed, error.to_string()))

@@ -39,6 +39,7 @@ impl Call<'_> {
             Response::TrackUnpublished(unpublished) => self.track_unpublished(link, &unpublished.track_sid).await?,
             Response::RequestResponse(response) => self.request_response(link, response).await?,
             Response::Mute(mute) => self.muted_by_server(&mute.sid, mute.muted).await,
+            Response::SubscribedQualityUpdate(update) => self.watched_changed(&update),
             Response::SpeakersChanged(speakers) => self.speakers_changed(&speakers.speakers),
             Response::ConnectionQuality(update) => self.network_changed(&update.updates),
             Response::RefreshToken(token) => self.token_refreshed(&token),

@@ -14,7 +14,7 @@ use rtc::interceptor::{
     CongestionControlBuilder, NackResponderBuilder, ReceiverReportBuilder, SenderReportBuilder, TwccReceiverBuilder,
     TwccSenderBuilder,
 };
-use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_OPUS, MIME_TYPE_VP8};
+use rtc::peer_connection::configuration::media_engine::MIME_TYPE_OPUS;
 use rtc::rtp_transceiver::rtp_sender::{
     RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpHeaderExtensionCapability, RtpCodecKind,
 };
@@ -32,6 +32,7 @@ use super::early_tap::{EARLY_TAP_SLOT, EarlyTap};
 use super::nack::Nacks;
 use super::network::local_addresses;
 use super::rtcp_tap::{RTCP_TAP_SLOT, RtcpTap};
+use crate::model::VideoCodec;
 
 /// Events of the peer connection that may wait; candidates and tracks are few, so it never fills while we live.
 const PEER_EVENT_CAPACITY: usize = 1024;
@@ -49,11 +50,14 @@ const ICE_KEEPALIVE: Duration = Duration::from_secs(1);
 const SRTP_REPLAY_WINDOW: usize = 4096;
 
 const AUDIO_LEVEL_URI: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
-const MID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
+/// Header extensions that name a packet's section (RFC 9143) and its layer (RFC 8852).
+pub(in crate::client) const MID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
+pub(in crate::client) const RID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
 const TRANSPORT_CC_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
-/// What we offer for VP8 and Opus; the answer's numbers count.
+/// What we offer for each codec; the answer's numbers count.
 const VP8_PAYLOAD_TYPE: u8 = 96;
+const H264_PAYLOAD_TYPE: u8 = 125;
 const OPUS_PAYLOAD_TYPE: u8 = 111;
 /// What we offer for Opus with copies; as we always offer, it is what comes, too.
 pub(in crate::client) const RED_PAYLOAD_TYPE: u8 = 63;
@@ -119,12 +123,17 @@ pub(super) async fn build(loopback: bool) -> Result<Peer> {
     Ok(Peer { connection: Arc::new(connection), events, bandwidth, arrived })
 }
 
-fn media_engine() -> Result<MediaEngine> {
-    let mut media = MediaEngine::default();
-    let feedback = |typ: &str, parameter: &str| RTCPFeedback { typ: typ.to_owned(), parameter: parameter.to_owned() };
-    let vp8 = RTCRtpCodec {
-        mime_type: MIME_TYPE_VP8.to_owned(),
+/// A codec as it is offered.
+pub(in crate::client) fn video_codec(codec: VideoCodec) -> RTCRtpCodec {
+    let sdp_fmtp_line = match codec {
+        VideoCodec::Vp8 => "",
+        // Constrained baseline, level 3.1, as every WebRTC endpoint takes it (RFC 7742 section 6.2).
+        VideoCodec::H264 => "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
+    };
+    RTCRtpCodec {
+        mime_type: codec.mime_type().to_owned(),
         clock_rate: 90_000,
+        sdp_fmtp_line: sdp_fmtp_line.to_owned(),
         rtcp_feedback: vec![
             feedback("goog-remb", ""),
             feedback("ccm", "fir"),
@@ -133,7 +142,15 @@ fn media_engine() -> Result<MediaEngine> {
             feedback("transport-cc", ""),
         ],
         ..Default::default()
-    };
+    }
+}
+
+fn feedback(typ: &str, parameter: &str) -> RTCPFeedback {
+    RTCPFeedback { typ: typ.to_owned(), parameter: parameter.to_owned() }
+}
+
+fn media_engine() -> Result<MediaEngine> {
+    let mut media = MediaEngine::default();
     let opus = RTCRtpCodec {
         mime_type: MIME_TYPE_OPUS.to_owned(),
         clock_rate: 48_000,
@@ -141,10 +158,10 @@ fn media_engine() -> Result<MediaEngine> {
         sdp_fmtp_line: "minptime=10;useinbandfec=1".to_owned(),
         rtcp_feedback: vec![feedback("transport-cc", "")],
     };
-    media.register_codec(
-        RTCRtpCodecParameters { rtp_codec: vp8, payload_type: VP8_PAYLOAD_TYPE },
-        RtpCodecKind::Video,
-    )?;
+    for (codec, payload_type) in [(VideoCodec::Vp8, VP8_PAYLOAD_TYPE), (VideoCodec::H264, H264_PAYLOAD_TYPE)] {
+        let rtp_codec = video_codec(codec);
+        media.register_codec(RTCRtpCodecParameters { rtp_codec, payload_type }, RtpCodecKind::Video)?;
+    }
     media.register_codec(
         RTCRtpCodecParameters { rtp_codec: opus, payload_type: OPUS_PAYLOAD_TYPE },
         RtpCodecKind::Audio,
@@ -164,6 +181,7 @@ fn media_engine() -> Result<MediaEngine> {
     for (uri, kind) in [
         (MID_URI, RtpCodecKind::Audio),
         (MID_URI, RtpCodecKind::Video),
+        (RID_URI, RtpCodecKind::Video),
         (TRANSPORT_CC_URI, RtpCodecKind::Audio),
         (TRANSPORT_CC_URI, RtpCodecKind::Video),
         (AUDIO_LEVEL_URI, RtpCodecKind::Audio),
