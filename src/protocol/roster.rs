@@ -340,6 +340,16 @@ mod tests {
     }
 
     #[test]
+    fn who_is_not_named_any_more_has_left() {
+        let mut roster = Roster::default();
+        let camera = track("TR_v", proto::TrackSource::Camera, "");
+        roster.joined("me", &[person("ann", "PA_1", 1, vec![camera]), person("bob", "PA_2", 1, vec![])]);
+        let present = ["me", "bob"].map(str::to_owned).into();
+        assert_eq!(names(&roster.retain(&present)), ["-s:ann-camera", "-ann"]);
+        assert!(roster.retain(&present).is_empty());
+    }
+
+    #[test]
     fn microphone_joins_the_camera_stream_and_leaves_it() {
         let mut roster = Roster::default();
         let camera = track("TR_v", proto::TrackSource::Camera, "");

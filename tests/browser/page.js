@@ -289,6 +289,11 @@
       publication(identity, 'video', source).setVideoQuality(level);
     },
 
+    /** scenario: as room.simulateScenario of livekit-client names it. Does not wait for what comes of it. */
+    async simulate({ scenario }) {
+      room.simulateScenario(scenario).catch((error) => keep(events, { event: 'simulate_failed', detail: error.message }));
+    },
+
     async leave() {
       await room?.disconnect();
       room = undefined;

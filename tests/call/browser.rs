@@ -188,6 +188,55 @@ fn two_browsers_and_a_guest_hold_a_call() {
     happened(&mut browser, "ben", "participant_disconnected", "mira");
 }
 
+/// Everything the official client can do to its own connection, on both ways of connecting.
+#[test]
+fn browsers_survive_every_failure_they_can_stage() {
+    let _turn = one_at_a_time();
+    let Some(mut browser) = Browser::start() else { return };
+    let server = serve();
+    let room = room("failures").to_string();
+    let mut mira = guest(&server, &room, "mira");
+    for (who, options) in [("ada", json!({})), ("ben", json!({ "singlePeerConnection": false }))] {
+        join_and_publish(&mut browser, &server, &room, who, options);
+        let mut last = wait_stamp(&mut browser, who, "mira", None).0;
+        let (mut id, _feed) = feed_of(&mut mira, who);
+        for (index, (scenario, is_new)) in [
+            ("signal-reconnect", false),
+            ("resume-reconnect", true),
+            ("disconnect-signal-on-resume", false),
+            ("disconnect-signal-on-resume-no-messages", false),
+            ("full-reconnect", true),
+            ("leave-full-reconnect", true),
+            ("node-failure", true),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            mira.listen();
+            mira.heard.clear();
+            browser.ask(who, "simulate", json!({ "scenario": scenario }));
+            browser.wait_for(who, "events", json!({}), 2 * SOON, |answer| {
+                let events = answer["events"].as_array()?;
+                (events.iter().filter(|event| event["event"] == "reconnected").count() > index).then_some(())
+            });
+            println!("{who} is back after {scenario}");
+            if is_new {
+                id = feed_of(&mut mira, who).0;
+            }
+            let of = id.as_str();
+            let before = video_of(&mira.engine.snapshot(), of).map_or(0, |video| video.frames_decoded);
+            mira.wait_figures(&format!("{who}'s pictures after {scenario}"), |snapshot| {
+                video_of(snapshot, of).filter(|video| video.frames_decoded > before + 10)
+            });
+            (last, _) = wait_stamp(&mut browser, who, "mira", Some(last + 10));
+            mira.listen();
+            let noticed = mira.heard.iter().any(|event| matches!(event, RoomEvent::UserLeft { .. }));
+            assert!(is_new || !noticed, "{scenario} of {who} was noticed: {:?}", mira.heard);
+        }
+        browser.ask(who, "leave", json!({}));
+    }
+}
+
 #[cfg(feature = "app")]
 #[test]
 fn the_room_shows_the_browsers_picture() {

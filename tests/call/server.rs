@@ -454,7 +454,7 @@ fn what_is_not_supported_is_said() {
     let (mut ann, _) = Client::join(&server, &token("ann", |_| {}));
     ann.ask(Ask::Simulate(SimulateScenario::default()));
     let (reason, text) = ann.refusal();
-    assert!(reason == Reason::UnsupportedType && text.contains("simulated"), "{text}");
+    assert!(reason == Reason::UnsupportedType && text.contains("scenario"), "{text}");
     ann.ask(Ask::Subscription(UpdateSubscription {
         track_sids: vec!["TR_nowhere".into()],
         subscribe: true,
@@ -484,6 +484,67 @@ fn a_returning_client_is_told_to_begin_anew() {
     }
     assert!(ann.next().is_none());
     assert_eq!(server.stats().participants, 0);
+}
+
+#[test]
+fn a_returning_client_gets_its_session_back_and_nobody_notices() {
+    let server = server(|_| {});
+    let token = |identity: &str| token(identity, |_| {});
+    let (mut ann, join) = Client::join(&server, &token("ann"));
+    let sid = join.participant.unwrap().sid;
+    let (mut bob, _) = Client::join(&server, &token("bob"));
+    let request = JoinRequest { reconnect: true, participant_sid: sid.clone(), ..Default::default() };
+    let packed = URL_SAFE
+        .encode(WrappedJoinRequest { join_request: request.encode_to_vec(), ..Default::default() }.encode_to_vec());
+    let come_back = format!("/rtc/v1?access_token={}&join_request={packed}", token("ann"));
+    let mut back = Client::dial(&server, &come_back).unwrap();
+    match back.next() {
+        Some(Answer::Reconnect(answer)) => assert!(answer.server_info.is_some()),
+        other => panic!("the first message must be reconnect: {other:?}"),
+    }
+    match back.next() {
+        Some(Answer::Update(update)) => {
+            let sids: Vec<&str> = update.participants.iter().map(|info| info.sid.as_str()).collect();
+            assert!(sids.len() == 2 && sids.contains(&sid.as_str()), "{sids:?}");
+        }
+        other => panic!("everyone who is here: {other:?}"),
+    }
+    back.until("the room", |message| matches!(message, Answer::RoomUpdate(_)).then_some(()));
+    let refreshed = back.until("a fresh token", |message| match message {
+        Answer::RefreshToken(token) => Some(token),
+        _ => None,
+    });
+    assert_eq!(token::peek(&refreshed).unwrap().identity(), "ann");
+    // The earlier WebSocket ends, and its end is not the participant's.
+    while ann.next().is_some() {}
+    back.is_served();
+    bob.ask(Ask::PingReq(Ping { timestamp: 5, rtt: 0 }));
+    bob.until("a pong", |message| match message {
+        Answer::PongResp(_) => Some(()),
+        Answer::Update(update) => {
+            let news = update.participants.iter().find(|info| info.identity == "ann");
+            assert!(news.is_none(), "bob was told {news:?}");
+            None
+        }
+        _ => None,
+    });
+    assert_eq!(server.stats().participants, 2);
+    // A client that publishes what the server does not know cannot go on.
+    let track = livekit_protocol::TrackInfo { sid: "TR_unknown".into(), ..Default::default() };
+    let published = livekit_protocol::TrackPublishedResponse { cid: "x".into(), track: Some(track) };
+    back.ask(Ask::SyncState(livekit_protocol::SyncState { publish_tracks: vec![published], ..Default::default() }));
+    let leave = back.until("the end", |message| match message {
+        Answer::Leave(leave) => Some(leave),
+        _ => None,
+    });
+    assert_eq!(leave.reason(), DisconnectReason::StateMismatch);
+    assert_eq!(leave.action(), livekit_protocol::leave_request::Action::Reconnect);
+    bob.until("ann goes", |message| match message {
+        Answer::Update(update) => {
+            update.participants.iter().any(|info| info.state() == participant_info::State::Disconnected).then_some(())
+        }
+        _ => None,
+    });
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! fails, a fresh login with growing pauses, and a clear end when nothing helps. What was published and played is taken
 //! up again by `Call::begin` then.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,11 +20,12 @@ use crate::model::{CallError, ErrorCode, PlayState, PublishState, RoomState, Roo
 /// The others are told by the server within this after the link is back; who is not named by then has left meanwhile.
 const ROLL_CALL: Duration = Duration::from_secs(3);
 
-/// Who was named since the link is back.
-#[derive(Debug)]
+/// Who was named since the link began to come back.
+#[derive(Debug, Default)]
 pub(super) struct RollCall {
-    until: Instant,
-    named: std::collections::BTreeSet<String>,
+    /// Not known before the link is back.
+    until: Option<Instant>,
+    named: BTreeSet<String>,
 }
 
 /// What broke.
@@ -59,6 +60,8 @@ impl Call<'_> {
         match next {
             Next::Resume { after, patience } => {
                 tracing::info!(session = self.session.0, why, ?after, "taking the connection up again");
+                // From here on: the new WebSocket's first messages may be seen before we know that it stands.
+                self.roll_call = Some(RollCall::default());
                 link.resume(after, patience, what == Trouble::Media);
                 Ok(())
             }
@@ -76,8 +79,7 @@ impl Call<'_> {
         let (setback, why) = match result {
             Ok(answer) => {
                 recovery.signalling_back(Instant::now());
-                let until = Instant::now() + ROLL_CALL;
-                self.roll_call = Some(RollCall { until, named: std::collections::BTreeSet::new() });
+                self.roll_call.get_or_insert_default().until = Some(Instant::now() + ROLL_CALL);
                 let state = self.sync_state();
                 return link.mend(&answer, state).await.map_err(|error| LinkEnd::Lost(error.to_string()));
             }
@@ -118,7 +120,7 @@ impl Call<'_> {
         if self.recovery.as_ref().is_some_and(|recovery| recovery.is_overdue(now)) {
             self.trouble(link, Trouble::Media, "no media gets through").await?;
         }
-        if self.roll_call.as_ref().is_some_and(|call| now >= call.until)
+        if self.roll_call.as_ref().is_some_and(|call| call.until.is_some_and(|until| now >= until))
             && let Some(call) = self.roll_call.take()
         {
             // A server that named not even us was not asked for a roll call.
@@ -194,7 +196,7 @@ impl Call<'_> {
                     let why = "no server can be reached: check the network";
                     return Err(CallError::new(ErrorCode::ConnectFailed, why));
                 }
-                Box::pin(dial_any(&hub, &request, token)).await
+                Box::pin(dial_any(&hub, &request, &token)).await
             };
             let mut dialing = Box::pin(dialing);
             let result = loop {

@@ -1,33 +1,17 @@
-//! How much the way to the server carries: Google congestion control's delay and loss detectors with a rate control of
-//! our own. The stock one takes whatever is sent when a delay shows up for all the way carries, so that a still picture
-//! (which sends little) and one scheduling hiccup would throttle a call for half a minute. Runs inside the connection's
-//! driver task; time comes with the reports.
+//! How much the way to the server carries: Google congestion control's detectors (draft-ietf-rmcat-gcc-02) with the rate
+//! controls of `rate_control`. The stock control takes whatever is sent when a delay shows up for all the way carries, so
+//! that a still picture (which sends little) and one scheduling hiccup would throttle a call for half a minute. Runs inside
+//! the connection's driver task; time comes with the reports.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rtc::interceptor::{
-    BandwidthEstimator, EstimatorStats, LossController, OveruseDetector, PacketReport, RateCalculator, SlopeEstimator,
-    Usage,
+    BandwidthEstimator, EstimatorStats, OveruseDetector, PacketReport, RateCalculator, SlopeEstimator,
 };
 
-/// Where the estimate starts, in bit/s. Nothing probes, so it starts at what a camera wants.
-const INITIAL_BPS: f64 = 2_000_000.0;
-/// The estimate never falls below, in bit/s.
-const MIN_BPS: f64 = 150_000.0;
-/// The estimate never rises above, in bit/s.
-const MAX_BPS: f64 = 20_000_000.0;
-/// Backing off leaves this share of what arrived (draft-ietf-rmcat-gcc-02 section 5.5).
-const DECREASE: f64 = 0.85;
-/// Growth per second.
-const GROWTH: f64 = 1.08;
-/// Changes are given this long to take effect.
-const CHANGE_INTERVAL: Duration = Duration::from_millis(200);
-/// Sending less than this share of the estimate says little about the way.
-const IDLE_SHARE: f64 = 0.7;
-/// The estimate is not grown beyond this multiple of what is sent: there is no evidence for more.
-const MAX_LEAD: f64 = 2.0;
+use super::rate_control::{DelayControl, INITIAL_BPS, LossControl, MAX_BPS, MIN_BPS, Queue};
 
 /// The newest estimate of what the way to the server carries.
 #[derive(Clone, Debug, Default)]
@@ -64,11 +48,15 @@ impl Bandwidth {
 pub(super) struct Estimator {
     slope: SlopeEstimator,
     overuse: OveruseDetector,
-    loss: LossController,
+    queue: Queue,
     sent: RateCalculator,
     last_departure: Option<Instant>,
     arrived: RateCalculator,
-    control: RateControl,
+    /// Departure and arrival of the first packet: the receiver's clock in ours.
+    first: Option<(Instant, Duration)>,
+    last_arrival: Option<Instant>,
+    by_delay: DelayControl,
+    by_loss: LossControl,
     target_bps: f64,
     shown: Bandwidth,
 }
@@ -80,15 +68,27 @@ impl Estimator {
         let estimator = Self {
             slope: SlopeEstimator::new(),
             overuse: OveruseDetector::new(),
-            loss: LossController::new(INITIAL_BPS, MIN_BPS, MAX_BPS),
+            queue: Queue::default(),
             sent: RateCalculator::default(),
             last_departure: None,
             arrived: RateCalculator::default(),
-            control: RateControl::new(),
+            first: None,
+            last_arrival: None,
+            by_delay: DelayControl::new(),
+            by_loss: LossControl::new(),
             target_bps: INITIAL_BPS,
             shown: shown.clone(),
         };
         (estimator, shown)
+    }
+
+    /// When a packet arrived, up to a constant: reports themselves come late and in lumps.
+    fn arrival(&mut self, report: &PacketReport) -> Option<Instant> {
+        let arrival = report.arrival?;
+        let (departure, first) = *self.first.get_or_insert((report.departure, arrival));
+        let at = departure + arrival.saturating_sub(first);
+        self.last_arrival = self.last_arrival.max(Some(at));
+        self.last_arrival
     }
 }
 
@@ -98,26 +98,26 @@ impl BandwidthEstimator for Estimator {
             return;
         }
         let mut usage = self.overuse.usage();
-        let mut lost = 0;
         for report in reports {
             // By departure: behind a narrow way reports come no faster than packets arrive.
             self.last_departure = self.last_departure.max(Some(report.departure));
             self.sent.add(report.departure, report.size);
+            self.by_loss.add(report);
             if report.arrived {
-                self.arrived.add(now, report.size);
-            } else {
-                lost += 1;
+                self.queue.add(report);
+                let at = self.arrival(report).unwrap_or(now);
+                self.arrived.add(at, report.size);
             }
             if let Some(trend) = self.slope.accumulate(report) {
                 usage = self.overuse.update(trend.at, trend.estimate_ms);
             }
         }
         let sent = self.last_departure.and_then(|at| self.sent.rate_bits_per_second(at));
-        let arrived = self.arrived.rate_bits_per_second(now);
-        let by_delay = self.control.update(now, usage, sent, arrived);
-        let by_loss = self.loss.update(now, lost, reports.len());
+        let arrived = self.arrived.rate_bits_per_second(self.last_arrival.unwrap_or(now));
+        let by_delay = self.by_delay.update(now, usage, self.queue.standing_ms(), sent, arrived);
+        let by_loss = self.by_loss.update(now, by_delay);
         self.target_bps = by_delay.min(by_loss).clamp(MIN_BPS, MAX_BPS);
-        self.shown.store(self.target_bps, self.loss.average_loss().unwrap_or(0.0));
+        self.shown.store(self.target_bps, self.by_loss.average());
     }
 
     fn target_bitrate(&self) -> f64 {
@@ -126,49 +126,10 @@ impl BandwidthEstimator for Estimator {
 
     fn stats(&self) -> EstimatorStats {
         let mut stats = EstimatorStats::default();
-        stats.delay_based_bitrate = Some(self.control.target_bps);
-        stats.loss_based_bitrate = Some(self.loss.target());
-        stats.packet_loss = self.loss.average_loss();
+        stats.delay_based_bitrate = Some(self.by_delay.target_bps());
+        stats.loss_based_bitrate = Some(self.by_loss.target_bps());
+        stats.packet_loss = Some(self.by_loss.average());
         stats
-    }
-}
-
-/// Turns what the delay says into a rate.
-struct RateControl {
-    target_bps: f64,
-    changed: Option<Instant>,
-}
-
-impl RateControl {
-    fn new() -> Self {
-        Self { target_bps: INITIAL_BPS, changed: None }
-    }
-
-    /// `sent` and `arrived` in bit/s over the last moments, once known.
-    fn update(&mut self, now: Instant, usage: Usage, sent: Option<f64>, arrived: Option<f64>) -> f64 {
-        let since = self.changed.map(|at| now.saturating_duration_since(at));
-        if since.is_some_and(|since| since < CHANGE_INTERVAL) {
-            return self.target_bps;
-        }
-        let (Some(sent), Some(arrived)) = (sent, arrived) else { return self.target_bps };
-        match usage {
-            Usage::Over => {
-                let idle = sent < IDLE_SHARE * self.target_bps;
-                let carried = if idle { self.target_bps } else { arrived.min(self.target_bps) };
-                self.target_bps = (carried * DECREASE).clamp(MIN_BPS, MAX_BPS);
-            }
-            Usage::Normal => {
-                let limit = (sent * MAX_LEAD).clamp(INITIAL_BPS, MAX_BPS);
-                if self.target_bps < limit {
-                    let secs = since.unwrap_or(CHANGE_INTERVAL).as_secs_f64().min(1.0);
-                    self.target_bps = (self.target_bps * GROWTH.powf(secs)).min(limit);
-                }
-            }
-            // A queue drains: wait until it has.
-            Usage::Under => {}
-        }
-        self.changed = Some(now);
-        self.target_bps
     }
 }
 
@@ -176,52 +137,169 @@ impl RateControl {
 mod tests {
     use super::*;
 
-    const STEP: Duration = Duration::from_millis(200);
+    const MS: Duration = Duration::from_millis(1);
+    const PACKET_BYTES: usize = 1000;
+    /// What the sender would send if it could, in bit/s.
+    const WISH_BPS: f64 = 2_000_000.0;
 
-    fn run(control: &mut RateControl, from: Instant, steps: u32, usage: Usage, sent: f64, arrived: f64) -> Instant {
-        for step in 1..=steps {
-            control.update(from + STEP * step, usage, Some(sent), Some(arrived));
+    /// A sender that sends what the estimate says, up to its wish, over a way with a queue; virtual time.
+    struct Way {
+        estimator: Estimator,
+        start: Instant,
+        now_ms: u64,
+        id: u64,
+        owed_bytes: f64,
+        /// When the way has carried everything it was given, in ms.
+        free_ms: f64,
+        reports: Vec<PacketReport>,
+        capacity_bps: f64,
+        loss: f64,
+        wish_bps: f64,
+        /// The sender's thread stands still until then, and packets pile up behind it.
+        asleep_until_ms: u64,
+        asleep: Vec<PacketReport>,
+    }
+
+    impl Way {
+        fn new(capacity_bps: f64) -> Self {
+            Self {
+                estimator: Estimator::new().0,
+                start: Instant::now(),
+                now_ms: 0,
+                id: 0,
+                owed_bytes: 0.0,
+                free_ms: 0.0,
+                reports: Vec::new(),
+                capacity_bps,
+                loss: 0.0,
+                wish_bps: WISH_BPS,
+                asleep_until_ms: 0,
+                asleep: Vec::new(),
+            }
         }
-        from + STEP * steps
-    }
 
-    #[test]
-    fn a_hiccup_while_little_is_sent_costs_little() {
-        let mut control = RateControl::new();
-        let at = run(&mut control, Instant::now(), 1, Usage::Over, 50_000.0, 50_000.0);
-        assert!((control.target_bps - INITIAL_BPS * DECREASE).abs() < 1.0);
-        run(&mut control, at, 15, Usage::Normal, 50_000.0, 50_000.0);
-        assert!(control.target_bps > 0.98 * INITIAL_BPS, "back within three seconds: {}", control.target_bps);
-    }
-
-    #[test]
-    fn a_narrow_way_is_found_quickly() {
-        let mut control = RateControl::new();
-        // 2 Mbit/s into 500 kbit/s.
-        run(&mut control, Instant::now(), 1, Usage::Over, 1_900_000.0, 500_000.0);
-        assert!((control.target_bps - 425_000.0).abs() < 1.0);
-        // 1 Mbit/s into 500 kbit/s, beside an estimate of 2: idle at first, then not.
-        let mut control = RateControl::new();
-        run(&mut control, Instant::now(), 5, Usage::Over, 1_000_000.0, 500_000.0);
-        assert!(control.target_bps <= 425_000.0, "after a second: {}", control.target_bps);
-    }
-
-    #[test]
-    fn growth_stays_near_what_is_sent_and_bounds_hold() {
-        let mut control = RateControl::new();
-        let at = run(&mut control, Instant::now(), 1000, Usage::Normal, 1_500_000.0, 1_500_000.0);
-        assert!((control.target_bps - 3_000_000.0).abs() < 1.0);
-        run(&mut control, at, 1000, Usage::Over, 0.0, 0.0);
-        assert!((control.target_bps - MIN_BPS).abs() < 1.0);
-    }
-
-    #[test]
-    fn changes_are_given_time() {
-        let mut control = RateControl::new();
-        let start = Instant::now();
-        for ms in 0..100 {
-            control.update(start + Duration::from_millis(ms), Usage::Over, Some(50_000.0), Some(50_000.0));
+        /// Runs for so many ms: a packet whenever one is due, reports every 50 ms.
+        fn run(&mut self, ms: u64) -> f64 {
+            for _ in 0..ms {
+                self.now_ms += 1;
+                self.owed_bytes += self.estimator.target_bps.min(self.wish_bps) / 8000.0;
+                while self.owed_bytes >= PACKET_BYTES as f64 {
+                    self.owed_bytes -= PACKET_BYTES as f64;
+                    self.send();
+                }
+                if self.now_ms >= self.asleep_until_ms {
+                    let slept = std::mem::take(&mut self.asleep);
+                    for report in slept {
+                        self.carry(report);
+                    }
+                }
+                if self.now_ms.is_multiple_of(50) {
+                    let (now, now_ms) = (self.start + MS * self.now_ms as u32, self.now_ms as f64);
+                    let arrived =
+                        |report: &PacketReport| report.arrival.is_none_or(|at| at.as_secs_f64() * 1000.0 <= now_ms);
+                    let (ready, waiting) = std::mem::take(&mut self.reports).into_iter().partition(arrived);
+                    self.reports = waiting;
+                    let ready: Vec<PacketReport> = ready;
+                    self.estimator.on_reports(now, &ready);
+                }
+            }
+            self.estimator.target_bps
         }
-        assert!((control.target_bps - INITIAL_BPS * DECREASE).abs() < 1.0, "one step in 100 ms");
+
+        fn send(&mut self) {
+            self.id += 1;
+            let report = PacketReport {
+                id: self.id,
+                is_twcc: true,
+                twcc_sequence_number: self.id as u16,
+                size: PACKET_BYTES,
+                departure: self.start + MS * self.now_ms as u32,
+                ssrc: 1,
+                rtp_sequence_number: self.id as u16,
+                arrived: false,
+                arrival: None,
+                ecn: Default::default(),
+            };
+            if self.now_ms < self.asleep_until_ms { self.asleep.push(report) } else { self.carry(report) }
+        }
+
+        fn carry(&mut self, mut report: PacketReport) {
+            // Spread evenly, the same every time.
+            let lost = (self.id as f64 * self.loss).fract() < self.loss && self.loss > 0.0;
+            self.free_ms = self.free_ms.max(self.now_ms as f64) + PACKET_BYTES as f64 * 8000.0 / self.capacity_bps;
+            // Queues of routers end somewhere.
+            if !lost && self.free_ms - (self.now_ms as f64) < 1000.0 {
+                report.arrived = true;
+                report.arrival = Some(Duration::from_secs_f64((self.free_ms + 20.0) / 1000.0));
+            }
+            self.reports.push(report);
+        }
+    }
+
+    #[test]
+    fn a_wide_way_is_left_alone() {
+        let mut way = Way::new(50_000_000.0);
+        assert!(way.run(20_000) >= WISH_BPS);
+    }
+
+    #[test]
+    fn a_narrow_way_is_found_quickly_and_kept_busy() {
+        let mut way = Way::new(500_000.0);
+        let found = way.run(2_000);
+        assert!(found < 700_000.0, "after two seconds: {found}");
+        way.run(5_000);
+        let (mut sum, mut worst_queue) = (0.0, 0.0_f64);
+        for _ in 0..100 {
+            sum += way.run(200);
+            worst_queue = worst_queue.max(way.free_ms - way.now_ms as f64);
+        }
+        let mean = sum / 100.0;
+        assert!((330_000.0..560_000.0).contains(&mean), "{mean} of 500 kbit/s");
+        assert!(worst_queue < 400.0, "a queue of {worst_queue} ms");
+    }
+
+    #[test]
+    fn a_thread_that_runs_late_costs_little() {
+        let mut way = Way::new(20_000_000.0);
+        way.wish_bps = 400_000.0;
+        way.run(3_000);
+        for _ in 0..20 {
+            way.asleep_until_ms = way.now_ms + 300;
+            let after = way.run(500);
+            assert!(after > 0.6 * INITIAL_BPS, "{after}");
+        }
+        let later = way.run(3_000);
+        assert!(later > 0.9 * INITIAL_BPS, "{later}");
+    }
+
+    #[test]
+    fn a_cap_that_is_lifted_is_noticed_within_seconds() {
+        let mut way = Way::new(400_000.0);
+        way.run(10_000);
+        way.capacity_bps = 20_000_000.0;
+        let after = way.run(8_000);
+        assert!(after > 1_500_000.0, "after eight seconds: {after}");
+    }
+
+    #[test]
+    fn loss_that_is_the_ways_own_does_not_starve_the_call() {
+        let mut way = Way::new(50_000_000.0);
+        way.loss = 0.25;
+        way.run(20_000);
+        let settled = way.run(1_000);
+        assert!(settled > 600_000.0, "{settled}");
+        way.loss = 0.0;
+        assert!(way.run(10_000) > 1_800_000.0);
+    }
+
+    #[test]
+    fn bounds_hold_whatever_comes() {
+        let mut way = Way::new(20_000.0);
+        way.loss = 0.5;
+        for _ in 0..50 {
+            let target = way.run(500);
+            assert!((MIN_BPS..=MAX_BPS).contains(&target), "{target}");
+        }
+        assert!(way.run(100) < 400_000.0);
     }
 }

@@ -12,6 +12,7 @@ mod nack;
 mod network;
 mod peer;
 mod pulse;
+mod rate_control;
 mod resume;
 mod rtcp_tap;
 mod tasks;

@@ -10,6 +10,7 @@ mod layers;
 mod levels;
 mod link;
 mod negotiate;
+mod presence;
 mod red;
 mod resend;
 mod rewrite;

@@ -49,7 +49,7 @@ pub(super) struct Shard {
     pub(super) rooms: HashMap<RoomKey, Vec<PeerId>>,
     pub(super) tracks: HashMap<TrackId, Track>,
     routes: HashMap<Remote, LinkId>,
-    ufrags: HashMap<String, LinkId>,
+    pub(super) ufrags: HashMap<String, LinkId>,
     pub(super) dirty: Vec<LinkId>,
     /// Receivers whose sections need negotiating, once the commands that wait are carried out.
     changed: Vec<PeerId>,
@@ -310,16 +310,6 @@ impl Shard {
         }
     }
 
-    /// Everything a connection receives shall begin with a keyframe.
-    fn want_keyframes(&mut self, id: LinkId) {
-        let Some(link) = self.links.get(&id) else { return };
-        for track in link.sections.iter().filter_map(|section| section.track) {
-            if let Some(track) = self.tracks.get_mut(&track).filter(|track| track.video) {
-                track.want_keyframe(id);
-            }
-        }
-    }
-
     /// Carries out what signalling asks.
     fn take_commands(&mut self, inbox: &Receiver<MediaCommand>) -> Commands {
         let mut changed = std::mem::take(&mut self.changed);
@@ -507,27 +497,6 @@ impl Shard {
         }
         self.set_timer(id, Instant::now() + Duration::from_secs(3600));
         self.lose(id.peer, "its connection failed");
-    }
-
-    /// Tells signalling, once, that a participant is gone; signalling then removes it.
-    pub(super) fn lose(&mut self, peer: PeerId, reason: &'static str) {
-        if let Some(known) = self.peers.get_mut(&peer)
-            && !std::mem::replace(&mut known.reported_lost, true)
-        {
-            self.tell(MediaEvent::Lost { peer, reason });
-        }
-    }
-
-    /// The ICE credentials of a connection may have changed: STUN requests must still find it.
-    pub(super) fn learn_ufrag(&mut self, id: LinkId) {
-        let Some(link) = self.links.get_mut(&id) else { return };
-        let ufrag = link.rtc.direct_api().local_ice_credentials().ufrag;
-        if ufrag != link.ufrag {
-            self.ufrags.remove(&link.ufrag);
-            self.ufrags.insert(ufrag.clone(), id);
-            link.ufrag = ufrag;
-            link.forget_sources();
-        }
     }
 
     pub(super) fn mark_dirty(&mut self, id: LinkId) {

@@ -1,10 +1,9 @@
 //! What the media thread does from time to time: encodings, keyframe wishes, levels, figures, silence.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::levels::WINDOW;
-use super::link::Link;
 use super::shard::Shard;
 use super::{LinkFigures, MediaEvent, PeerId};
 
@@ -61,21 +60,6 @@ impl Shard {
             self.counters.subscriptions.set(self.tracks.values().map(|track| track.legs.len() as u64).sum());
             self.notice_silence(now);
         }
-    }
-
-    /// Tells of whom nothing is heard any more, and who is heard again.
-    fn notice_silence(&mut self, now: Instant) {
-        let limit = Duration::from_secs(self.limits.silence_timeout_secs);
-        let is_silent = |link: &Link| link.connected && now.saturating_duration_since(link.heard) > limit;
-        let silent: HashSet<PeerId> = self.links.iter().filter(|(_, l)| is_silent(l)).map(|(id, _)| id.peer).collect();
-        let mut news = Vec::new();
-        for (&peer, known) in &mut self.peers {
-            let is_silent = silent.contains(&peer);
-            if std::mem::replace(&mut known.silent, is_silent) != is_silent {
-                news.push(if is_silent { MediaEvent::Silent { peer } } else { MediaEvent::Heard { peer } });
-            }
-        }
-        news.into_iter().for_each(|event| self.tell(event));
     }
 
     fn read_quality(&mut self, now: Instant) {

@@ -250,3 +250,26 @@ fn a_server_that_forgot_everything_is_joined_anew_and_what_was_asked_meanwhile_i
         (shows("ann-cam") && shows("ann-second")).then_some(())
     });
 }
+
+#[test]
+fn what_happened_meanwhile_is_told_afterwards() {
+    let server = TestServer::start();
+    let relay = Relay::start(&server.url, 17);
+    let room = room("meanwhile");
+    let mut pair = Pair::start(&server, &relay, &room, server.token(&room, "ann"));
+    relay.cut(Cut::Both);
+    pair.ann.wait_state(RoomState::Connecting, RoomStateReason::Reconnecting);
+    pair.bob.send(RoomCommand::Logout);
+    pair.bob.wait_state(RoomState::Disconnected, RoomStateReason::LoggedOut);
+    let cid = server.enter(&room, "cid");
+    cid.publish("cid-cam", 120);
+    let mended = Instant::now();
+    relay.cut(Cut::Nothing);
+    pair.back(mended);
+    pair.ann.wait("bob has left", SOON, |event| match event {
+        RoomEvent::UserLeft { user: who, .. } => (*who == user("bob")).then_some(()),
+        _ => None,
+    });
+    pair.ann.wait_user("cid");
+    picture(&pair.ann.wait_feed("cid-cam"));
+}
