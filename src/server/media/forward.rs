@@ -198,6 +198,9 @@ impl Shard {
             play_delay_max: packet.header.ext_vals.play_delay_max,
             ..ExtensionValues::default()
         };
+        let clock_rate_hz = if track.video { VIDEO_HZ } else { OPUS_HZ };
+        let captured =
+            self.links.get_mut(&from).map_or(now, |link| link.capture_clock.captured(&packet, clock_rate_hz, now));
         let mut sent = 0;
         for leg in &mut track.legs {
             if leg.disabled {
@@ -218,7 +221,7 @@ impl Shard {
             let Some(out) = leg.rewriter.map(&incoming) else { continue };
             let mut api = link.rtc.direct_api();
             let Some(stream) = api.stream_tx(&leg.ssrc) else { continue };
-            let mut write = RtpWrite::new(leg.pt, out.seq.into(), out.timestamp, now, packet.payload.clone())
+            let mut write = RtpWrite::new(leg.pt, out.seq.into(), out.timestamp, captured, packet.payload.clone())
                 .marker(packet.header.marker)
                 .ext_vals(extensions.clone())
                 .nackable(track.video);

@@ -13,6 +13,7 @@ use str0m::media::Mid;
 use str0m::rtp::Ssrc;
 use str0m::{Candidate, Rtc};
 
+use super::capture_clock::CaptureClock;
 use super::layers::{Plan, Want};
 use super::socket::{is_stun, rtp_ssrc};
 use super::{NewPeer, PeerId, TrackId};
@@ -79,6 +80,8 @@ pub(super) struct Link {
     /// Something was written to it since it was looked at.
     pub(super) dirty: bool,
     pub(super) connected: bool,
+    /// What the other side's clock showed when its packets were captured.
+    pub(super) capture_clock: CaptureClock,
     pub(super) created: Instant,
     /// When its last datagram came.
     pub(super) heard: Instant,
@@ -149,6 +152,7 @@ impl Link {
             rtc,
             timeout: now,
             dirty: false,
+            capture_clock: CaptureClock::default(),
             connected: false,
             created: now,
             heard: now,

@@ -3,6 +3,7 @@
 //!
 //! A *link* is one WebRTC connection. A peer has one (v1) or two (v0: a publishing and a receiving one).
 
+mod capture_clock;
 mod data;
 mod forward;
 mod keyframe;
