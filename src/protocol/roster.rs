@@ -130,6 +130,16 @@ impl Roster {
         self.people.values().flat_map(|person| person.streams.values())
     }
 
+    /// How many others are in the room.
+    pub fn len(&self) -> usize {
+        self.people.len()
+    }
+
+    /// Whether nobody else is in the room.
+    pub fn is_empty(&self) -> bool {
+        self.people.is_empty()
+    }
+
     /// Who has this participant session id (`PA_…`).
     pub fn user_of_sid(&self, sid: &str) -> Option<&UserId> {
         self.people.iter().find(|(_, person)| person.info.sid == sid).map(|(id, _)| id)

@@ -3,7 +3,6 @@
 use super::{Call, CallEnd, Flow, LinkEnd};
 use crate::bridge::RoomCommand;
 use crate::client::link::Link;
-use crate::model::{CallError, ErrorCode};
 
 impl Call<'_> {
     /// Carries a command out, or says why not; `None` means that the application is gone.
@@ -22,9 +21,13 @@ impl Call<'_> {
             RoomCommand::SendChat(text) => self.send_chat(link, text).await,
             RoomCommand::SwitchVideo { stream, source } => self.switch_video(&stream, source).await,
             RoomCommand::SwitchAudio { stream, source } => self.switch_audio(&stream, source).await,
-            RoomCommand::SetExtraInfo { .. } | RoomCommand::RenewToken(_) => {
-                self.refuse(CallError::new(ErrorCode::WrongState, "not carried out yet")).await;
+            RoomCommand::SendBarrage(text) => self.send_barrage(link, text).await,
+            RoomCommand::SendCustom { to, content } => self.send_custom(link, &to, content).await,
+            RoomCommand::SetExtraInfo { stream, extra_info } => {
+                self.set_extra_info(&stream, extra_info).await;
+                self.sync_notes(link).await;
             }
+            RoomCommand::RenewToken(token) => self.renew_token(token).await,
         }
         Ok(())
     }

@@ -6,12 +6,18 @@
 
 mod commands;
 mod messages;
+mod notes;
 mod own_track;
 mod playing;
 mod publishing;
+mod quality;
 mod reconnect;
 mod signals;
 mod snapshot;
+mod sound_rates;
+mod token;
+
+pub(super) use self::notes::check_extra_info;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -22,9 +28,11 @@ use tokio::time::{MissedTickBehavior, interval};
 use webrtc::peer_connection::RTCPeerConnectionState;
 
 use self::messages::Messages;
+use self::notes::Notes;
 use self::playing::{Played, Remote};
 use self::publishing::Publication;
 use self::snapshot::Levels;
+use self::token::CallToken;
 use super::MediaHub;
 use super::link::{Dialed, Inbound, Link, PeerEvent, Signal};
 use super::publish::SourceNews;
@@ -34,8 +42,8 @@ use crate::model::{CallError, RoomState, RoomStateReason, StreamId, UserInfo};
 use crate::protocol::convert;
 use crate::protocol::roster::Roster;
 
-/// How often figures are refreshed, rates adapted and deadlines looked at.
-const TICK: Duration = Duration::from_millis(200);
+/// How often figures are refreshed, rates adapted and deadlines looked at: sound levels are told every 100 ms.
+const TICK: Duration = Duration::from_millis(100);
 /// News of sources that wait to be noticed; their threads wait with them.
 const SOURCE_NEWS_CAPACITY: usize = 16;
 
@@ -75,6 +83,8 @@ pub(super) struct Call<'a> {
     /// Remote tracks of the present link, by the server's id.
     remotes: HashMap<String, Remote>,
     messages: Messages,
+    notes: Notes,
+    token: CallToken,
     levels: Levels,
     source_news: mpsc::Receiver<SourceNews>,
     source_teller: mpsc::Sender<SourceNews>,
@@ -105,6 +115,8 @@ impl<'a> Call<'a> {
             played: BTreeMap::new(),
             remotes: HashMap::new(),
             messages: Messages::default(),
+            notes: Notes::default(),
+            token: CallToken::default(),
             levels: Levels::default(),
             source_news,
             source_teller,
@@ -137,7 +149,7 @@ impl<'a> Call<'a> {
                 }
                 LinkEnd::Lost(why) => why,
             };
-            let token = link.token();
+            let token = self.token.newest(link.token());
             link.close(false).await;
             match Box::pin(self.come_back(&why, token)).await {
                 Ok(next) => dialed = next,
@@ -162,6 +174,10 @@ impl<'a> Call<'a> {
         tracing::info!(session = self.session.0, room = %self.request.room, user = %me.id, sid = me.sid, "in the room");
         self.me = Some(me.clone());
         self.messages.new_link();
+        let token = self.token.newest(link.token());
+        self.token.watch(&token);
+        self.notes.forget();
+        self.notes.allow(participant.permission.as_ref(), &token);
         self.tell(RoomEvent::StateChanged { state: RoomState::Connected, reason, error: None, me: Some(me) }).await;
         let changes = self.roster.joined(&participant.identity, &join.other_participants);
         self.roster_changed(link, changes).await?;
@@ -222,8 +238,11 @@ impl<'a> Call<'a> {
         if link.is_stuck() {
             return Err(LinkEnd::Lost("the server does not answer an offer".to_owned()));
         }
+        self.watch_token().await;
+        self.sync_notes(link).await;
         self.expire_requests(link).await?;
         self.adapt_rates(link);
+        self.adapt_sounds(link);
         self.refresh_snapshot(link).await;
         Ok(())
     }

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::rtp_transceiver::RtpTransceiver;
 
-use crate::client::link::{Link, LinkError, OwnedTask, is_audio_level};
+use crate::client::link::{Link, LinkError, MIME_TYPE_RED, OwnedTask, is_audio_level};
 use crate::client::publish::{Gate, SEND_QUEUE, Sink, SourceSwitch, hear_requests, send};
 use crate::model::{DeviceState, MediaKind, StreamId, StreamKind, TrackInfo, TrackSid};
 use crate::protocol::convert;
@@ -81,7 +81,7 @@ impl OwnTrack {
             source: source.into(),
             muted: self.muted,
             stream: stream.to_string(),
-            disable_red: true,
+            disable_red: self.media != MediaKind::Audio,
             ..Default::default()
         };
         match self.media {
@@ -133,6 +133,8 @@ impl OwnTrack {
         let mime = mime_type(self.media);
         let codec = parameters.codecs.iter().find(|codec| codec.rtp_codec.mime_type.eq_ignore_ascii_case(mime));
         let Some(codec) = codec else { return Err(LinkError::Nonsense("an answer without our codec")) };
+        let red = parameters.codecs.iter().find(|codec| codec.rtp_codec.mime_type.eq_ignore_ascii_case(MIME_TYPE_RED));
+        self.gate.sound.set_red(red.map(|codec| codec.payload_type));
         let level_extension = parameters
             .header_extensions
             .iter()

@@ -11,12 +11,14 @@ use super::{Call, Flow, LinkEnd};
 use crate::bridge::{PublishRequest, RoomEvent, VideoFeed};
 use crate::client::link::{Link, LinkError};
 use crate::client::publish::{self, Gate, SourceNews, SourceReport, SourceSlot, SourceSwitch, SourceWord};
+use crate::media::audio::Playout;
 use crate::media::{AudioSource, VideoSource};
 use crate::model::limits::MAX_PUBLISHED_STREAMS;
 use crate::model::{
     CallError, DeviceState, EndReason, ErrorCode, MediaKind, PublishState, StreamId, StreamInfo, StreamKind, UserId,
 };
 use crate::protocol::convert;
+use crate::protocol::stream_note::StreamNote;
 
 /// The server may take this long to take a track (LIVEKIT.md section 3).
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -29,6 +31,7 @@ const FLOOR_BPS: std::ops::RangeInclusive<u32> = 100_000..=300_000;
 pub(super) struct Publication {
     serial: u64,
     kind: StreamKind,
+    pub(super) extra_info: String,
     pub(super) tracks: Vec<OwnTrack>,
     preview: Option<VideoFeed>,
     preview_told: bool,
@@ -57,14 +60,25 @@ impl Publication {
             audio: track(MediaKind::Audio),
             video_state: self.device_state(MediaKind::Video),
             audio_state: self.device_state(MediaKind::Audio),
-            extra_info: String::new(),
+            extra_info: self.extra_info.clone(),
+        }
+    }
+
+    /// What stands beside the stream.
+    pub(super) fn note(&self) -> StreamNote {
+        let device = |media| self.tracks.iter().find(|track| track.media == media).map(|track| track.device);
+        StreamNote {
+            extra_info: self.extra_info.clone(),
+            video: device(MediaKind::Video),
+            audio: device(MediaKind::Audio),
         }
     }
 
     fn device_state(&self, media: MediaKind) -> DeviceState {
         match self.tracks.iter().find(|track| track.media == media) {
             None => DeviceState::Off,
-            Some(track) if track.muted => DeviceState::Muted,
+            // As the others see it: trouble goes before mute.
+            Some(track) if track.muted && track.device == DeviceState::On => DeviceState::Muted,
             Some(track) => track.device,
         }
     }
@@ -90,6 +104,8 @@ impl Call<'_> {
             Ok(publication) => {
                 self.own.insert(stream.clone(), publication);
                 self.publish_state(stream.clone(), PublishState::Requesting, None).await;
+                // First what stands beside it: whoever sees the stream finds that, too.
+                self.sync_notes(link).await;
                 self.ask(link, &stream).await;
             }
             Err(error) => {
@@ -117,6 +133,7 @@ impl Call<'_> {
                 format!("{MAX_PUBLISHED_STREAMS} streams are being published: stop one first"),
             ));
         }
+        self.notes.check(&request.extra_info)?;
         let claimed = self.me.as_ref().is_some_and(|me| self.roster.claim(stream, &me.id));
         if !claimed {
             return Err(CallError::new(
@@ -138,6 +155,7 @@ impl Call<'_> {
         let mut publication = Publication {
             serial,
             kind: request.kind,
+            extra_info: request.extra_info.clone(),
             tracks: Vec::with_capacity(2),
             preview: None,
             preview_told: false,
@@ -166,8 +184,10 @@ impl Call<'_> {
             let (gate, slot) = (Arc::new(Gate::default()), SourceSlot::default());
             let switch = SourceSwitch::Audio(slot.clone());
             publication.tracks.push(OwnTrack::new(MediaKind::Audio, Arc::clone(&gate), switch, 0, 0, 0));
-            publish::start_audio(&self.hub.name, source, options, gate, slot, report(MediaKind::Audio))
-                .map_err(failed)?;
+            let hears = options.processing.echo_cancellation;
+            let reference = self.hub.playout.as_ref().filter(|_| hears).map(Playout::echo_reference);
+            let report = report(MediaKind::Audio);
+            publish::start_audio(&self.hub.name, source, options, reference, gate, slot, report).map_err(failed)?;
         }
         Ok(publication)
     }
@@ -181,6 +201,7 @@ impl Call<'_> {
 
     /// Takes every own stream up on a fresh link.
     pub(super) async fn resume_publishing(&mut self, link: &mut Link) -> Flow {
+        self.sync_notes(link).await;
         let streams: Vec<StreamId> = self.own.keys().cloned().collect();
         for stream in streams {
             let claimed = self.me.as_ref().is_some_and(|me| self.roster.claim(&stream, &me.id));
@@ -436,7 +457,7 @@ impl Call<'_> {
         self.tell_own_updated(&stream).await;
     }
 
-    async fn tell_own_updated(&self, stream: &StreamId) {
+    pub(super) async fn tell_own_updated(&self, stream: &StreamId) {
         let (Some(publication), Some(me)) = (self.own.get(stream), &self.me) else { return };
         if publication.told {
             self.tell(RoomEvent::StreamUpdated(publication.info(stream, &me.id))).await;
@@ -460,6 +481,6 @@ impl Call<'_> {
     }
 }
 
-fn not_published(stream: &StreamId) -> CallError {
+pub(super) fn not_published(stream: &StreamId) -> CallError {
     CallError::new(ErrorCode::StreamNotFound, format!("{stream} is not being published, or has no such track"))
 }

@@ -35,6 +35,8 @@ impl Call<'_> {
         self.tell_interrupted().await;
         let mut last = CallError::new(ErrorCode::ConnectFailed, why.to_owned());
         for attempt in 0..ATTEMPTS {
+            // Renewed meanwhile, perhaps.
+            let token = self.token.newest(token.clone());
             let (hub, request) = (Arc::clone(&self.hub), self.request.clone());
             let dialing = async {
                 sleep(pause(attempt, rand::random())).await;
@@ -99,6 +101,8 @@ impl Call<'_> {
             Some(RoomCommand::StopPlaying(stream)) => {
                 self.stop_playing_unlinked(&stream).await;
             }
+            Some(RoomCommand::SetExtraInfo { stream, extra_info }) => self.set_extra_info(&stream, extra_info).await,
+            Some(RoomCommand::RenewToken(token)) => self.renew_token(token).await,
             Some(RoomCommand::PublishStream(request)) => {
                 self.publish_state(request.stream, PublishState::NoPublish, Some(reconnecting())).await;
             }

@@ -4,7 +4,7 @@
 //! driver task; time comes with the reports.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rtc::interceptor::{
@@ -31,19 +31,32 @@ const MAX_LEAD: f64 = 2.0;
 
 /// The newest estimate of what the way to the server carries.
 #[derive(Clone, Debug, Default)]
-pub(in crate::client) struct Bandwidth(Arc<AtomicU64>);
+pub(in crate::client) struct Bandwidth(Arc<Shown>);
+
+/// As the bits of floating point numbers.
+#[derive(Debug, Default)]
+struct Shown {
+    bps: AtomicU64,
+    loss: AtomicU32,
+}
 
 impl Bandwidth {
     /// In bit/s; `None` before the server's first feedback.
     pub(in crate::client) fn bps(&self) -> Option<f64> {
-        match self.0.load(Ordering::Relaxed) {
+        match self.0.bps.load(Ordering::Relaxed) {
             0 => None,
             bits => Some(f64::from_bits(bits)),
         }
     }
 
-    fn store(&self, bps: f64) {
-        self.0.store(bps.to_bits(), Ordering::Relaxed);
+    /// Share of packets that the server misses, 0..=1, over the last moments.
+    pub(in crate::client) fn loss(&self) -> f32 {
+        f32::from_bits(self.0.loss.load(Ordering::Relaxed))
+    }
+
+    fn store(&self, bps: f64, loss: f64) {
+        self.0.bps.store(bps.to_bits(), Ordering::Relaxed);
+        self.0.loss.store((loss as f32).to_bits(), Ordering::Relaxed);
     }
 }
 
@@ -104,7 +117,7 @@ impl BandwidthEstimator for Estimator {
         let by_delay = self.control.update(now, usage, sent, arrived);
         let by_loss = self.loss.update(now, lost, reports.len());
         self.target_bps = by_delay.min(by_loss).clamp(MIN_BPS, MAX_BPS);
-        self.shown.store(self.target_bps);
+        self.shown.store(self.target_bps, self.loss.average_loss().unwrap_or(0.0));
     }
 
     fn target_bitrate(&self) -> f64 {

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use webrtc::data_channel::{DataChannel, DataChannelEvent};
 use webrtc::peer_connection::PeerConnection;
 
+use super::peer::DATA_SEND_BUFFER_BYTES;
 use super::tasks::Tasks;
 use crate::model::limits::DATA_PACKET_MAX_BYTES;
 use crate::model::{CallError, ErrorCode, UserId};
@@ -82,6 +83,21 @@ impl Channels {
             }
             Ok(label) => tracing::debug!(label, "a data channel nobody reads"),
             Err(error) => tracing::debug!(%error, "a data channel closed at once"),
+        }
+    }
+
+    /// Whether packets of so many bytes together can be sent now, one after the other.
+    ///
+    /// # Errors
+    /// [`CallError`] when the channel is not open, or too much waits already.
+    pub(in crate::client) async fn check_room(&self, reliable: bool, bytes: usize) -> Result<(), CallError> {
+        let channel = if reliable { &self.reliable } else { &self.lossy };
+        if !channel.open.load(Ordering::Acquire) {
+            return Err(failed("the connection is still being set up: try again in a moment"));
+        }
+        match channel.channel.outstanding_bytes().await {
+            Ok(waiting) if waiting + bytes <= DATA_SEND_BUFFER_BYTES => Ok(()),
+            _ => Err(failed("too much waits to be sent: send less, or later")),
         }
     }
 

@@ -29,7 +29,7 @@ use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit,
 pub(super) use bandwidth::Bandwidth;
 pub(super) use channels::{Channels, Inbound};
 pub(super) use dial::{Dialed, dial};
-pub(super) use peer::{PeerEvent, is_audio_level};
+pub(super) use peer::{MIME_TYPE_RED, PeerEvent, RED_PAYLOAD_TYPE, is_audio_level};
 pub(super) use tasks::{OwnedTask, Tasks};
 
 /// Sections for received media offered at most: two per played stream and a few to spare.

@@ -33,7 +33,7 @@ use super::rtcp_tap::{RTCP_TAP_SLOT, RtcpTap};
 /// Events of the peer connection that may wait; candidates and tracks are few, so it never fills while we live.
 const PEER_EVENT_CAPACITY: usize = 1024;
 /// Bytes a data channel may hold unsent before sending is refused.
-const DATA_SEND_BUFFER_BYTES: usize = 1024 * 1024;
+pub(super) const DATA_SEND_BUFFER_BYTES: usize = 1024 * 1024;
 /// How often connectivity is checked until connected, and how often at most.
 const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 const ICE_MAX_CHECKS: u16 = 250;
@@ -51,6 +51,10 @@ const TRANSPORT_CC_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transp
 /// What we offer for VP8 and Opus; the answer's numbers count.
 const VP8_PAYLOAD_TYPE: u8 = 96;
 const OPUS_PAYLOAD_TYPE: u8 = 111;
+/// What we offer for Opus with copies; as we always offer, it is what comes, too.
+pub(in crate::client) const RED_PAYLOAD_TYPE: u8 = 63;
+/// Opus with copies.
+pub(in crate::client) const MIME_TYPE_RED: &str = "audio/red";
 
 /// Something the peer connection told.
 pub(in crate::client) enum PeerEvent {
@@ -128,6 +132,18 @@ fn media_engine() -> Result<MediaEngine> {
     )?;
     media.register_codec(
         RTCRtpCodecParameters { rtp_codec: opus, payload_type: OPUS_PAYLOAD_TYPE },
+        RtpCodecKind::Audio,
+    )?;
+    // Opus with copies of earlier packets (RFC 2198), as LiveKit's servers prefer it.
+    let red = RTCRtpCodec {
+        mime_type: MIME_TYPE_RED.to_owned(),
+        clock_rate: 48_000,
+        channels: 2,
+        sdp_fmtp_line: format!("{OPUS_PAYLOAD_TYPE}/{OPUS_PAYLOAD_TYPE}"),
+        rtcp_feedback: vec![feedback("transport-cc", "")],
+    };
+    media.register_codec(
+        RTCRtpCodecParameters { rtp_codec: red, payload_type: RED_PAYLOAD_TYPE },
         RtpCodecKind::Audio,
     )?;
     for (uri, kind) in [

@@ -1,5 +1,5 @@
-//! The capture and encode thread of one published sound: joins 10 ms blocks to 20 ms, encodes Opus with in-band FEC,
-//! and stamps the level for the server's speaker detection (RFC 6464).
+//! The capture and encode thread of one published sound: cleans the blocks of 10 ms, joins them to 20 ms, encodes Opus
+//! with in-band FEC or sends copies along (RFC 2198), and stamps the level for the server's speaker detection (RFC 6464).
 
 use std::sync::Arc;
 
@@ -7,8 +7,10 @@ use bytes::Bytes;
 use rtc::rtp;
 
 use super::gate::{Gate, Sink};
+use super::sound_plan::{Plan, plan};
 use super::{SourceReport, SourceSlot, SourceWord};
 use crate::bridge::AudioOptions;
+use crate::media::audio::{EchoReference, RedCopy, SoundProcessor, pack_red};
 use crate::media::codec::opus::OpusEncoder;
 use crate::media::frame::{SAMPLES_10MS, rms};
 use crate::media::{AudioBlock, AudioSource, CaptureError};
@@ -16,15 +18,26 @@ use crate::model::{CallError, DeviceState, ErrorCode};
 
 /// Samples per channel in one packet: 20 ms.
 const PACKET_SAMPLES: usize = 2 * SAMPLES_10MS;
-/// Level above which a packet counts as voice, root mean square.
-const VOICE_LEVEL: f32 = 0.01;
 /// Quietest level the header extension can say, in -dBov.
 const SILENCE_DBOV: u8 = 127;
+/// Packets that still go out after muting, with what was said before and then silence: without them receivers would make
+/// up the rest of the last sound.
+const TAIL_PACKETS: u32 = 3;
+/// What is left of the last sample, sample by sample, when muting cuts the sound off: 2 ms to fade.
+const CUT_DECAY: f32 = 0.95;
+/// Frames over which sound comes back after muting: 5 ms.
+const FADE_IN_FRAMES: usize = SAMPLES_10MS / 2;
+/// Opus packets up to this size only say that nothing is being said (RFC 7587 section 3.1.3).
+const DTX_BYTES: usize = 2;
+/// Packets remembered to be sent again.
+const COPIES: usize = 2;
 
 /// What a capture thread works with.
 pub(super) struct AudioThread {
     pub(super) source: Box<dyn AudioSource>,
     pub(super) options: AudioOptions,
+    /// What the loudspeaker plays.
+    pub(super) reference: Option<EchoReference>,
     pub(super) gate: Arc<Gate>,
     pub(super) slot: SourceSlot<dyn AudioSource>,
     pub(super) report: SourceReport,
@@ -33,7 +46,7 @@ pub(super) struct AudioThread {
 impl AudioThread {
     /// Runs until the source ends or the gate stops it.
     pub(super) fn run(mut self) {
-        let mut encoding = Encoding::new(self.options);
+        let mut encoding = Encoding::new(self.options, self.reference.take());
         let mut state = DeviceState::On;
         let end = loop {
             if self.gate.is_stopped() {
@@ -48,7 +61,7 @@ impl AudioThread {
                         state = DeviceState::On;
                         self.report.say(SourceWord::State(state));
                     }
-                    if let Err(error) = encoding.take(&block, &self.gate) {
+                    if let Err(error) = encoding.take(block, &self.gate) {
                         break Some(SourceWord::Failed(error));
                     }
                 }
@@ -72,51 +85,72 @@ impl AudioThread {
     }
 }
 
-/// The encoder with what runs on from packet to packet.
+/// The processing and the encoder with what runs on from packet to packet.
 struct Encoding {
     options: AudioOptions,
-    encoder: Option<(u8, OpusEncoder)>,
+    processor: SoundProcessor,
+    encoder: Option<Encoder>,
     samples: Vec<f32>,
     encoded: Vec<u8>,
+    redundant: Vec<u8>,
+    /// Time stamps and payloads of the packets before, newest last.
+    sent: Vec<(u32, Vec<u8>)>,
     sequence: u16,
     timestamp: u32,
+    /// Somebody speaks.
+    voice: bool,
     /// The first packet after silence is marked (RFC 3551 section 4.1).
     talking: bool,
+    /// The newest packet said that nothing is being said.
+    quiet: bool,
+    muted: bool,
+    /// Packets that may still go out while muted.
+    tail: u32,
+    /// The last frame before muting: its first two channels.
+    last: [f32; 2],
+}
+
+struct Encoder {
+    channels: u8,
+    opus: OpusEncoder,
+    plan: Plan,
 }
 
 impl Encoding {
-    fn new(options: AudioOptions) -> Self {
+    fn new(options: AudioOptions, reference: Option<EchoReference>) -> Self {
         Self {
             options,
+            processor: SoundProcessor::new(options.processing, reference),
             encoder: None,
-            samples: Vec::with_capacity(2 * PACKET_SAMPLES),
+            samples: Vec::with_capacity(4 * PACKET_SAMPLES),
             encoded: Vec::new(),
+            redundant: Vec::new(),
+            sent: Vec::with_capacity(COPIES + 1),
             sequence: rand::random(),
             timestamp: rand::random(),
+            voice: false,
             talking: false,
+            quiet: false,
+            muted: false,
+            tail: 0,
+            last: [0.0; 2],
         }
     }
 
     /// Takes a block in and sends what is whole. Time runs on while nothing is sent.
-    fn take(&mut self, block: &AudioBlock, gate: &Gate) -> Result<(), CallError> {
-        let channels = block.channels;
-        if !matches!(channels, 1 | 2) {
+    fn take(&mut self, mut block: AudioBlock, gate: &Gate) -> Result<(), CallError> {
+        if !matches!(block.channels, 1 | 2) {
             return Err(CallError::new(
                 ErrorCode::CaptureFailed,
-                format!("the sound has {channels} channels: use mono or stereo"),
+                format!("the sound has {} channels: use mono or stereo", block.channels),
             ));
         }
-        if self.encoder.as_ref().is_none_or(|(present, _)| *present != channels) {
-            let encoder = OpusEncoder::new(
-                channels,
-                i32::try_from(self.options.max_bitrate_bps).unwrap_or(i32::MAX / 2) * i32::from(channels),
-            )
-            .map_err(|error| unusable(&error))?;
-            self.encoder = Some((channels, encoder));
-            self.samples.clear();
-        }
+        // Also while muted: the echo canceller and the gain stay where they are.
+        self.voice = self.processor.process(&mut block);
+        self.mute(&mut block, gate.is_muted());
+        self.prepare_encoder(block.channels, gate)?;
         self.samples.extend_from_slice(&block.samples);
-        let packet_len = PACKET_SAMPLES * usize::from(channels);
+        let packet_len = PACKET_SAMPLES * usize::from(block.channels);
         while self.samples.len() >= packet_len {
             self.send_packet(packet_len, gate)?;
             self.samples.drain(..packet_len);
@@ -125,39 +159,131 @@ impl Encoding {
         Ok(())
     }
 
+    /// Cuts the sound off without a click at the first block after muting, and lets it come back softly.
+    fn mute(&mut self, block: &mut AudioBlock, muted: bool) {
+        let channels = usize::from(block.channels);
+        let turned = std::mem::replace(&mut self.muted, muted) != muted;
+        if !muted {
+            if turned {
+                for (at, frame) in block.samples.chunks_exact_mut(channels).take(FADE_IN_FRAMES).enumerate() {
+                    let gain = (at + 1) as f32 / FADE_IN_FRAMES as f32;
+                    frame.iter_mut().for_each(|sample| *sample *= gain);
+                }
+            }
+            if let Some(frame) = block.samples.chunks_exact(channels).next_back() {
+                self.last = [frame[0], frame[channels - 1]];
+            }
+            return;
+        }
+        self.voice = false;
+        if !turned {
+            block.samples.fill(0.0);
+            return;
+        }
+        let mut left = self.last;
+        for frame in block.samples.chunks_exact_mut(channels) {
+            for (sample, left) in frame.iter_mut().zip(&mut left) {
+                *left *= CUT_DECAY;
+                *sample = *left;
+            }
+        }
+    }
+
+    /// Has an encoder for this many channels that does what the way wants now.
+    fn prepare_encoder(&mut self, channels: u8, gate: &Gate) -> Result<(), CallError> {
+        let red = gate.sound.red().is_some();
+        let wanted = plan(self.options, channels, gate.bitrate(), gate.sound.loss(), red);
+        match &mut self.encoder {
+            Some(encoder) if encoder.channels == channels => {
+                if encoder.plan != wanted {
+                    encoder.opus.adapt(wanted.bitrate_bps, wanted.fec_percent).map_err(|error| unusable(&error))?;
+                    encoder.plan = wanted;
+                }
+            }
+            _ => {
+                let mut opus = OpusEncoder::new(channels, wanted.bitrate_bps).map_err(|error| unusable(&error))?;
+                opus.set_dtx(self.options.dtx).map_err(|error| unusable(&error))?;
+                opus.adapt(wanted.bitrate_bps, wanted.fec_percent).map_err(|error| unusable(&error))?;
+                self.encoder = Some(Encoder { channels, opus, plan: wanted });
+                self.samples.clear();
+                self.sent.clear();
+            }
+        }
+        Ok(())
+    }
+
     fn send_packet(&mut self, packet_len: usize, gate: &Gate) -> Result<(), CallError> {
-        let samples = &self.samples[..packet_len];
-        let Some(sink) = gate.sink() else {
+        self.tail = if self.muted { self.tail.saturating_sub(1) } else { TAIL_PACKETS };
+        let Some(sink) = gate.line().filter(|_| self.tail > 0) else {
+            self.fall_silent();
             gate.set_level(0.0);
-            self.talking = false;
             return Ok(());
         };
+        let samples = &self.samples[..packet_len];
         let level = rms(samples);
-        gate.set_level(level);
+        gate.set_level(if self.muted { 0.0 } else { level });
         // A full queue means that the connection stalls: this sound would come too late. Left out before encoding, it
         // leaves no gap in the numbers. One producer: room that is there now is there after encoding.
         if sink.packets.capacity() == 0 {
             return Ok(());
         }
-        let Some((_, encoder)) = &mut self.encoder else { return Ok(()) };
-        encoder.encode(samples, &mut self.encoded).map_err(|error| unusable(&error))?;
+        let Some(encoder) = &mut self.encoder else { return Ok(()) };
+        encoder.opus.encode(samples, &mut self.encoded).map_err(|error| unusable(&error))?;
+        // The first packet that says so tells receivers that the pause is meant; more would say the same.
+        let quiet = self.options.dtx && self.encoded.len() <= DTX_BYTES;
+        if quiet && std::mem::replace(&mut self.quiet, true) {
+            self.fall_silent();
+            return Ok(());
+        }
+        self.quiet = quiet;
+        let copies = encoder.plan.copies;
         self.sequence = self.sequence.wrapping_add(1);
+        let (payload_type, payload) = self.payload(&sink, gate.sound.red().filter(|_| copies > 0), copies);
         let header = rtp::Header {
             version: 2,
             marker: !self.talking,
-            payload_type: sink.payload_type,
+            payload_type,
             sequence_number: self.sequence,
             timestamp: self.timestamp,
             ssrc: sink.ssrc,
             ..Default::default()
         };
         self.talking = true;
-        let mut packet = rtp::Packet { header, payload: Bytes::copy_from_slice(&self.encoded) };
-        stamp_level(&mut packet, &sink, level);
+        self.remember();
+        let bytes = payload.len();
+        let mut packet = rtp::Packet { header, payload };
+        stamp_level(&mut packet, &sink, level, self.voice);
         if sink.packets.try_send(vec![packet]).is_ok() {
-            gate.count_sent(self.encoded.len());
+            gate.count_sent(bytes);
         }
         Ok(())
+    }
+
+    /// The encoded packet, alone or with copies of those before it.
+    fn payload(&mut self, sink: &Sink, red: Option<u8>, copies: usize) -> (u8, Bytes) {
+        let Some(red) = red else { return (sink.payload_type, Bytes::copy_from_slice(&self.encoded)) };
+        let mut before = [RedCopy::default(); COPIES];
+        let first = self.sent.len().saturating_sub(copies);
+        let copies = self.sent[first..].iter().zip(&mut before).map(|((timestamp, payload), copy)| {
+            *copy = RedCopy { age: self.timestamp.wrapping_sub(*timestamp), payload };
+        });
+        let count = copies.count();
+        pack_red(sink.payload_type, &before[..count], &self.encoded, &mut self.redundant);
+        (red, Bytes::copy_from_slice(&self.redundant))
+    }
+
+    /// Keeps the packet to be sent again.
+    fn remember(&mut self) {
+        let mut slot = if self.sent.len() < COPIES { Vec::new() } else { self.sent.remove(0).1 };
+        slot.clear();
+        slot.extend_from_slice(&self.encoded);
+        self.sent.push((self.timestamp, slot));
+    }
+
+    /// What comes next begins anew: copies from before a pause would come too late.
+    fn fall_silent(&mut self) {
+        self.talking = false;
+        self.sent.clear();
     }
 }
 
@@ -165,78 +291,19 @@ fn unusable(error: &dyn std::fmt::Display) -> CallError {
     CallError::new(ErrorCode::CaptureFailed, format!("the sound cannot be encoded: {error}"))
 }
 
-fn stamp_level(packet: &mut rtp::Packet, sink: &Sink, level: f32) {
+fn stamp_level(packet: &mut rtp::Packet, sink: &Sink, level: f32, voice: bool) {
     let Some(id) = sink.level_extension else { return };
-    if let Err(error) = packet.header.set_extension(id, Bytes::copy_from_slice(&[level_byte(level)])) {
+    if let Err(error) = packet.header.set_extension(id, Bytes::copy_from_slice(&[level_byte(level, voice)])) {
         tracing::debug!(%error, "a packet goes without its level");
     }
 }
 
 /// RFC 6464: voice flag and level in -dBov.
-fn level_byte(level: f32) -> u8 {
+fn level_byte(level: f32, voice: bool) -> u8 {
     let dbov = if level > 0.0 { (-20.0 * level.log10()).clamp(0.0, f32::from(SILENCE_DBOV)) } else { 127.0 };
-    let voice = if level >= VOICE_LEVEL { 0x80 } else { 0 };
-    voice | dbov.round() as u8
+    (if voice { 0x80 } else { 0 }) | dbov.round() as u8
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::sync::mpsc;
-
-    use super::*;
-
-    #[test]
-    fn levels_are_in_dbov() {
-        assert_eq!(level_byte(1.0), 0x80);
-        assert_eq!(level_byte(0.1), 0x80 | 20);
-        assert_eq!(level_byte(0.001), 60, "too quiet for a voice");
-        assert_eq!(level_byte(0.0), 127);
-    }
-
-    #[test]
-    fn sound_that_is_left_out_leaves_no_gap() {
-        let gate = Gate::default();
-        let (packets, mut sent) = mpsc::channel(1);
-        gate.attach(Sink { packets, ssrc: 7, payload_type: 111, level_extension: None });
-        let mut encoding = Encoding::new(AudioOptions::PLAIN);
-        let block = AudioBlock { samples: vec![0.1; SAMPLES_10MS], channels: 1 };
-        let mut headers = Vec::new();
-        for _ in 0..2 {
-            for _ in 0..6 {
-                encoding.take(&block, &gate).unwrap();
-            }
-            headers.push(sent.try_recv().unwrap().remove(0).header);
-        }
-        assert_eq!(headers[1].sequence_number, headers[0].sequence_number.wrapping_add(1));
-        assert_eq!(headers[1].timestamp, headers[0].timestamp.wrapping_add(3 * PACKET_SAMPLES as u32));
-    }
-
-    #[test]
-    fn two_blocks_make_a_packet_and_time_runs_on_while_muted() {
-        let gate = Gate::default();
-        let (packets, mut sent) = mpsc::channel(8);
-        gate.attach(Sink { packets, ssrc: 7, payload_type: 111, level_extension: Some(3) });
-        let mut encoding = Encoding::new(AudioOptions::PLAIN);
-        let tone: Vec<f32> = (0..SAMPLES_10MS).map(|n| (n as f32 * 0.1).sin() * 0.5).collect();
-        let block = AudioBlock { samples: tone, channels: 1 };
-        encoding.take(&block, &gate).unwrap();
-        assert!(sent.try_recv().is_err(), "10 ms are not sent");
-        encoding.take(&block, &gate).unwrap();
-        let first = sent.try_recv().unwrap().remove(0);
-        assert_eq!((first.header.ssrc, first.header.payload_type, first.header.marker), (7, 111, true));
-        let level = first.header.get_extension(3).unwrap();
-        assert_eq!(level[0] & 0x80, 0x80, "a tone at -9 dBov is heard");
-        gate.set_muted(true);
-        for _ in 0..4 {
-            encoding.take(&block, &gate).unwrap();
-        }
-        assert!(sent.try_recv().is_err(), "muted");
-        gate.set_muted(false);
-        encoding.take(&block, &gate).unwrap();
-        encoding.take(&block, &gate).unwrap();
-        let next = sent.try_recv().unwrap().remove(0);
-        assert_eq!(next.header.timestamp.wrapping_sub(first.header.timestamp), 3 * PACKET_SAMPLES as u32);
-        assert_eq!(next.header.sequence_number.wrapping_sub(first.header.sequence_number), 1);
-        assert!(next.header.marker, "sound after silence is marked");
-    }
-}
+#[path = "audio_tests.rs"]
+mod tests;

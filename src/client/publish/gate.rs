@@ -7,6 +7,9 @@ use std::sync::{Mutex, PoisonError};
 use rtc::rtp;
 use tokio::sync::mpsc;
 
+use super::counters::PictureCounters;
+use super::sound_gate::SoundGate;
+
 /// Frames (or 20 ms of sound) that may wait for the connection. A capture thread that finds the queue full leaves
 /// the frame out before encoding it, so nothing that others build on is ever missing.
 pub(in crate::client) const SEND_QUEUE: usize = 8;
@@ -34,6 +37,10 @@ pub(in crate::client) struct Gate {
     level: AtomicU32,
     sent_bytes: AtomicU64,
     sink: Mutex<Option<Sink>>,
+    /// What only sound needs.
+    pub(in crate::client) sound: SoundGate,
+    /// What became of its pictures.
+    pub(in crate::client) pictures: PictureCounters,
 }
 
 impl Gate {
@@ -110,6 +117,16 @@ impl Gate {
     /// Sends nowhere from now on.
     pub(in crate::client) fn detach(&self) {
         *self.sink.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Whether nothing may be heard or seen.
+    pub(super) fn is_muted(&self) -> bool {
+        self.muted.load(Ordering::Acquire)
+    }
+
+    /// Where packets go, muted or not; `None` while unlinked or stopped.
+    pub(super) fn line(&self) -> Option<Sink> {
+        self.sink.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Where to send now; `None` while muted, unlinked or stopped.

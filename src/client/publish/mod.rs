@@ -1,8 +1,11 @@
 //! Own tracks: a named capture and encode thread each, and the tasks that send their packets.
 
 mod audio;
+mod counters;
 mod gate;
 mod pump;
+mod sound_gate;
+mod sound_plan;
 mod video;
 
 use std::io;
@@ -11,9 +14,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 
 use crate::bridge::{AudioOptions, VideoFeed, VideoOptions};
+use crate::media::audio::EchoReference;
 use crate::media::{AudioSource, VideoSource};
 use crate::model::{CallError, DeviceState, MediaKind, StreamId, StreamKind};
 
+pub(super) use counters::PictureCounts;
 pub(super) use gate::{Gate, SEND_QUEUE, Sink};
 pub(super) use pump::{hear_requests, send};
 
@@ -113,16 +118,17 @@ pub(super) fn start_video(
     Ok(preview)
 }
 
-/// Starts the capture thread of a sound.
+/// Starts the capture thread of a sound; `reference` is what the loudspeaker plays, for the echo canceller.
 pub(super) fn start_audio(
     engine: &str,
     source: Box<dyn AudioSource>,
     options: AudioOptions,
+    reference: Option<EchoReference>,
     gate: Arc<Gate>,
     slot: SourceSlot<dyn AudioSource>,
     report: SourceReport,
 ) -> io::Result<()> {
-    let thread = audio::AudioThread { source, options, gate, slot, report };
+    let thread = audio::AudioThread { source, options, reference, gate, slot, report };
     std::thread::Builder::new().name(format!("{engine}-mic")).spawn(move || thread.run())?;
     Ok(())
 }

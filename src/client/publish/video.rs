@@ -55,6 +55,7 @@ impl VideoThread {
                         state = DeviceState::On;
                         self.report.say(SourceWord::State(state));
                     }
+                    self.gate.pictures.captured();
                     let frame = Arc::new(frame);
                     self.preview.put(Arc::clone(&frame));
                     if let Err(error) = self.send(&mut encoding, &frame) {
@@ -100,7 +101,10 @@ impl VideoThread {
         }
         let bytes: usize = packets.iter().map(|packet| packet.payload.len()).sum();
         match sink.packets.try_send(packets) {
-            Ok(()) => self.gate.count_sent(bytes),
+            Ok(()) => {
+                self.gate.count_sent(bytes);
+                self.gate.pictures.sent(frame.width(), frame.height(), 1);
+            }
             // The link went away while encoding: the next one begins with a keyframe.
             Err(_) => self.gate.ask_keyframe(),
         }
@@ -172,6 +176,7 @@ impl Encoding {
             }
         };
         self.failures = 0;
+        gate.pictures.encoded();
         if encoded.keyframe {
             self.last_keyframe = Some(Instant::now());
             gate.keyframe_done();

@@ -9,6 +9,9 @@ use crate::media::frame::SAMPLE_RATE_HZ;
 const LARGEST_JUMP_SECS: f64 = 3.0;
 /// How far sequence numbers may jump.
 const LARGEST_STEP: i64 = 3_000;
+/// Copies in a packet, and how old they may be in samples: RFC 2198 section 3 has 14 bits for it.
+const MAX_COPIES: i64 = 8;
+const LARGEST_COPY_AGE: i64 = (1 << 14) - 1;
 /// Strange packets in a row that mean the sender started anew; one does when nothing is playing.
 const RESTART_PACKETS: u32 = 3;
 
@@ -72,6 +75,21 @@ impl Arrivals {
         self.seen |= bit;
         self.different += 1;
         Arrival::Packet(sequence, timestamp)
+    }
+
+    /// Takes the numbers of a copy that came along with a later packet: unwrapped when the packet itself is missing.
+    pub(super) fn note_copy(&mut self, sequence: u16, timestamp: u32, arrived: Instant) -> Option<(i64, i64)> {
+        let newest = self.newest?;
+        let step = i64::from(sequence.wrapping_sub(newest.sequence as u16) as i16);
+        let samples = i64::from(timestamp.wrapping_sub(newest.timestamp as u32) as i32);
+        // Copies are of packets just before the newest: others are of a stream that is over, or nonsense.
+        if step >= 0 || samples >= 0 || -step > MAX_COPIES || -samples > LARGEST_COPY_AGE {
+            return None;
+        }
+        match self.note(sequence, timestamp, arrived, false) {
+            Arrival::Packet(sequence, timestamp) => Some((sequence, timestamp)),
+            Arrival::Restart(..) | Arrival::Ignore => None,
+        }
     }
 
     /// The packet came early enough to be played.

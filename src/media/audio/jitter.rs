@@ -95,6 +95,8 @@ pub struct JitterBuffer {
     /// Gain of what is appended: 1, or on its way from or to silence.
     fade: f32,
     delay_ms: f32,
+    /// The delay is not brought below this.
+    minimum_ms: f32,
     since_correction: u32,
     tally: Tally,
     block: Box<[f32; MAX_PACKET_SAMPLES]>,
@@ -144,6 +146,7 @@ impl JitterBuffer {
             run: 0,
             fade: 0.0,
             delay_ms: 0.0,
+            minimum_ms: 0.0,
             since_correction: 0,
             tally: Tally::default(),
             block: Box::new([0.0; MAX_PACKET_SAMPLES]),
@@ -167,6 +170,23 @@ impl JitterBuffer {
             Arrival::Packet(sequence, timestamp) => (sequence, timestamp),
         };
         self.estimator.note(timestamp, arrived);
+        self.keep(sequence, timestamp, samples, payload);
+    }
+
+    /// Takes a copy of an earlier packet, which came along with a later one. It fills in when the packet itself is
+    /// missing, and says nothing about the way.
+    pub fn push_copy(&mut self, sequence: u16, timestamp: u32, payload: &[u8], arrived: Instant) {
+        if payload.len() > MAX_AUDIO_PAYLOAD_BYTES {
+            return;
+        }
+        let Some(samples) = packet_samples(payload) else { return };
+        if let Some((sequence, timestamp)) = self.arrivals.note_copy(sequence, timestamp, arrived) {
+            self.keep(sequence, timestamp, samples, payload);
+        }
+    }
+
+    /// Keeps a packet that is not too late.
+    fn keep(&mut self, sequence: i64, timestamp: i64, samples: usize, payload: &[u8]) {
         if self.next.is_some_and(|next| timestamp + samples as i64 <= next) {
             return;
         }
@@ -177,18 +197,31 @@ impl JitterBuffer {
         }
     }
 
-    /// Fills the next 10 ms. `now` should advance by 10 ms a call, on the clock of `push`'s arrivals.
-    pub fn pull(&mut self, now: Instant, out: &mut [f32; SAMPLES_10MS]) {
+    /// Holds sound back for at least this long after the fastest packets' way, in ms.
+    pub fn set_minimum_delay(&mut self, minimum_ms: f32) {
+        self.minimum_ms = minimum_ms;
+    }
+
+    /// The delay aimed at, in ms.
+    fn target_ms(&self) -> f32 {
+        self.estimator.target_ms().max(self.minimum_ms)
+    }
+
+    /// Fills the next 10 ms, and says which time stamp they begin with; `None` while the sender pauses. `now` should
+    /// advance by 10 ms a call, on the clock of `push`'s arrivals.
+    pub fn pull(&mut self, now: Instant, out: &mut [f32; SAMPLES_10MS]) -> Option<u32> {
         while self.pending() < SAMPLES_10MS {
             self.fill(now);
         }
         self.steer(now);
+        let playing = self.next.filter(|_| self.run == 0).map(|next| (next - self.pending() as i64) as u32);
         out.copy_from_slice(&self.sound[self.at..self.at + SAMPLES_10MS]);
         self.at += SAMPLES_10MS;
         if self.at > 2 * MAX_PACKET_SAMPLES {
             self.sound.drain(..self.at - HISTORY);
             self.at = HISTORY;
         }
+        playing
     }
 
     /// The figures.
@@ -199,7 +232,7 @@ impl JitterBuffer {
             played_samples: self.tally.played + self.tally.audible_pending,
             concealed_samples: self.tally.concealed + self.tally.audible_pending,
             delay_ms: self.delay_ms,
-            target_ms: self.estimator.target_ms(),
+            target_ms: self.target_ms(),
         }
     }
 
@@ -239,7 +272,7 @@ impl JitterBuffer {
     /// The first packet follows a pause, or an outage too long to bridge: plays it when it is due, which sets the delay afresh.
     fn wait_for(&mut self, timestamp: i64, now: Instant) {
         let delay_ms = self.estimator.delay_ms(timestamp, now);
-        if delay_ms < self.estimator.target_ms() - START_EARLY_MS {
+        if delay_ms < self.target_ms() - START_EARLY_MS {
             return self.conceal(SAMPLES_10MS);
         }
         match self.packets.first_key_value().zip(self.next) {
@@ -330,7 +363,7 @@ impl JitterBuffer {
         self.delay_ms += (measured_ms - self.delay_ms) * 0.1;
         self.since_correction = self.since_correction.saturating_add(1);
 
-        let target_ms = self.estimator.target_ms();
+        let target_ms = self.target_ms();
         let low_ms = target_ms - (target_ms * 0.25).min(20.0);
         let high_ms = target_ms.max(low_ms + 20.0);
         let far_off = self.delay_ms > target_ms + FAR_OFF_MS || self.delay_ms < low_ms - FAR_OFF_MS;
@@ -368,9 +401,10 @@ impl JitterBuffer {
 
     /// Throws away what is too old to catch up with by stretching, and fades over to what is due.
     fn skip_ahead(&mut self, now: Instant) {
+        let target_ms = self.target_ms();
         while let Some((&timestamp, _)) = self.packets.first_key_value()
             && self.packets.len() > 1
-            && self.estimator.delay_ms(timestamp, now) > self.estimator.target_ms()
+            && self.estimator.delay_ms(timestamp, now) > target_ms
         {
             self.packets.pop_first();
         }

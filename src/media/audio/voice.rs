@@ -9,11 +9,14 @@ use std::time::{Duration, Instant};
 use super::jitter::JitterBuffer;
 use super::meter::Meter;
 use super::mixer::Mixer;
+use super::red::RedPayload;
 use crate::media::frame::SAMPLES_10MS;
 use crate::model::quality::AudioStats;
 
 /// Highest gain a voice may be given: +12 dB.
 const MAX_GAIN: f32 = 4.0;
+/// Longest time sound is held back for a picture, in ms.
+pub const MAX_MINIMUM_DELAY_MS: f32 = 500.0;
 /// The rate is taken over eight of these: 2 s.
 const RATE_STEP: Duration = Duration::from_millis(250);
 const RATE_STEPS: usize = 8;
@@ -56,6 +59,42 @@ impl Voice {
         }
     }
 
+    /// Hands over the payload of an RTP packet with redundancy (RFC 2198): the packet's own Opus packet and copies of
+    /// those before it, which fill in for ones that did not come. Nonsense is ignored.
+    pub fn push_redundant(&self, sequence: u16, timestamp: u32, payload: &[u8], arrived: Instant) {
+        let mut state = self.shared.lock();
+        state.bytes += payload.len() as u64;
+        state.rate.add(payload.len(), arrived);
+        let (Some(jitter), Some(red)) = (&mut state.jitter, RedPayload::parse(payload)) else { return };
+        // The packet itself first: it says what is missing before it.
+        jitter.push(sequence, timestamp, red.primary(), arrived);
+        for (back, copy) in red.copies() {
+            jitter.push_copy(sequence.wrapping_sub(back), timestamp.wrapping_sub(copy.age), copy.payload, arrived);
+        }
+    }
+
+    /// Holds the sound back for at least this long after the fastest packets' way, in ms, 0 for as long as is needed
+    /// against jitter: keeps it together with a picture that takes longer. At most [`MAX_MINIMUM_DELAY_MS`].
+    pub fn set_minimum_delay(&self, minimum_ms: f32) {
+        let minimum_ms = if minimum_ms.is_finite() { minimum_ms.clamp(0.0, MAX_MINIMUM_DELAY_MS) } else { 0.0 };
+        if let Some(jitter) = &mut self.shared.lock().jitter {
+            jitter.set_minimum_delay(minimum_ms);
+        }
+    }
+
+    /// From a packet's arrival by the fastest way to its being heard, in ms: jitter buffer, what is kept ready for the
+    /// device, and the device.
+    pub fn playout_delay_ms(&self) -> f32 {
+        let state = self.shared.lock();
+        state.jitter.as_ref().map_or(0.0, |jitter| jitter.stats().delay_ms) + state.output_delay_ms
+    }
+
+    /// Which RTP time stamp is heard when: the newest pair known, both of the same moment. `None` until sound plays,
+    /// and while the sender pauses.
+    pub fn heard(&self) -> Option<(u32, Instant)> {
+        self.shared.lock().heard
+    }
+
     /// Sets how loud it is mixed: 1 is as sent, 0 silent, at most 4 (+12 dB). Takes effect over 10 ms, without a click.
     pub fn set_gain(&self, gain: f32) {
         let gain = if gain.is_finite() { gain.clamp(0.0, MAX_GAIN) } else { 1.0 };
@@ -76,6 +115,9 @@ struct State {
     rate: ByteRate,
     bytes: u64,
     mixed_gain: f32,
+    /// From mixing to hearing, in ms, when it was mixed last.
+    output_delay_ms: f32,
+    heard: Option<(u32, Instant)>,
 }
 
 impl VoiceShared {
@@ -87,17 +129,27 @@ impl VoiceShared {
                 None
             }
         };
-        let state = State { jitter, meter: Meter::default(), rate: ByteRate::default(), bytes: 0, mixed_gain: 1.0 };
+        let state = State {
+            jitter,
+            meter: Meter::default(),
+            rate: ByteRate::default(),
+            bytes: 0,
+            mixed_gain: 1.0,
+            output_delay_ms: 0.0,
+            heard: None,
+        };
         Self { state: Mutex::new(state), gain: AtomicU32::new(1f32.to_bits()) }
     }
 
-    /// Adds the next 10 ms to the mix. Playout thread only.
-    pub(super) fn mix(&self, now: Instant, mixer: &mut Mixer) {
+    /// Adds the next 10 ms to the mix, which will be heard in `delay_ms`. Playout thread only.
+    pub(super) fn mix(&self, now: Instant, delay_ms: f32, mixer: &mut Mixer) {
         let gain = f32::from_bits(self.gain.load(Ordering::Relaxed));
         let mut block = [0.0; SAMPLES_10MS];
         let mut state = self.lock();
         let Some(jitter) = &mut state.jitter else { return };
-        jitter.pull(now, &mut block);
+        let timestamp = jitter.pull(now, &mut block);
+        state.heard = timestamp.map(|timestamp| (timestamp, now + Duration::from_secs_f32(delay_ms.max(0.0) / 1e3)));
+        state.output_delay_ms = delay_ms;
         state.meter.add(&block);
         let from = std::mem::replace(&mut state.mixed_gain, gain);
         drop(state);

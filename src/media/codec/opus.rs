@@ -45,6 +45,25 @@ impl OpusEncoder {
         Ok(Self { encoder, channels: usize::from(channels) })
     }
 
+    /// Changes the target rate in bits per second, and the loss in percent that the in-band error correction prepares
+    /// for; 0 leaves it out.
+    ///
+    /// # Errors
+    /// [`CodecError::Setting`] when libopus refuses.
+    pub fn adapt(&mut self, bitrate_bps: i32, loss_percent: i32) -> Result<(), CodecError> {
+        self.encoder.set_bitrate(Bitrate::Bits(bitrate_bps)).map_err(setting_error)?;
+        self.encoder.set_inband_fec(loss_percent > 0).map_err(setting_error)?;
+        self.encoder.set_packet_loss_perc(loss_percent.clamp(0, 100)).map_err(setting_error)
+    }
+
+    /// Sends next to nothing while there is silence (RFC 7587 section 3.1.3), or not.
+    ///
+    /// # Errors
+    /// [`CodecError::Setting`] when libopus refuses.
+    pub fn set_dtx(&mut self, on: bool) -> Result<(), CodecError> {
+        self.encoder.set_dtx(on).map_err(setting_error)
+    }
+
     /// Encodes 20 ms of interleaved sound, nominally -1..=1, and puts the packet into `out` (replacing what is there;
     /// no allocation once `out` has grown).
     ///
@@ -119,6 +138,10 @@ impl OpusDecoder {
     pub fn conceal(&mut self, out: &mut [f32]) -> Result<usize, CodecError> {
         self.decoder.decode_float(&[], out, false).map_err(data_error)
     }
+}
+
+fn setting_error(error: opus::Error) -> CodecError {
+    CodecError::Setting { codec: OPUS, why: error.description().to_owned() }
 }
 
 fn data_error(error: opus::Error) -> CodecError {

@@ -7,4 +7,6 @@
 
 mod calls;
 mod faults;
+mod flow;
 pub mod kit;
+mod meddled;

@@ -1,0 +1,181 @@
+//! What a published sound puts on the way: numbers, time stamps, levels, pauses and copies.
+
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::media::audio::RedPayload;
+use crate::media::codec::opus::tests::speech;
+use crate::media::codec::opus::{MAX_PACKET_SAMPLES, OpusDecoder};
+
+type Sent = mpsc::Receiver<Vec<rtp::Packet>>;
+
+fn line(gate: &Gate, room: usize) -> Sent {
+    let (packets, sent) = mpsc::channel(room);
+    gate.attach(Sink { packets, ssrc: 7, payload_type: 111, level_extension: Some(3) });
+    sent
+}
+
+fn mono(samples: &[f32]) -> AudioBlock {
+    AudioBlock { samples: samples.to_vec(), channels: 1 }
+}
+
+fn packets(sent: &mut Sent) -> Vec<rtp::Packet> {
+    std::iter::from_fn(|| sent.try_recv().ok()).flatten().collect()
+}
+
+/// What a receiver hears of plain Opus packets.
+fn heard(packets: &[rtp::Packet]) -> Vec<f32> {
+    let mut decoder = OpusDecoder::new().unwrap();
+    let mut out = Vec::new();
+    let mut block = [0.0; MAX_PACKET_SAMPLES];
+    for packet in packets {
+        let samples = decoder.decode(&packet.payload, &mut block).unwrap();
+        out.extend_from_slice(&block[..samples]);
+    }
+    out
+}
+
+#[test]
+fn levels_are_in_dbov() {
+    assert_eq!(level_byte(1.0, true), 0x80);
+    assert_eq!(level_byte(0.1, true), 0x80 | 20);
+    assert_eq!(level_byte(0.001, false), 60);
+    assert_eq!(level_byte(0.0, false), 127);
+}
+
+#[test]
+fn sound_that_is_left_out_leaves_no_gap() {
+    let gate = Gate::default();
+    let mut sent = line(&gate, 1);
+    let mut encoding = Encoding::new(AudioOptions::PLAIN, None);
+    let mut headers = Vec::new();
+    for _ in 0..2 {
+        for _ in 0..6 {
+            encoding.take(mono(&[0.1; SAMPLES_10MS]), &gate).unwrap();
+        }
+        headers.push(sent.try_recv().unwrap().remove(0).header);
+    }
+    assert_eq!(headers[1].sequence_number, headers[0].sequence_number.wrapping_add(1));
+    assert_eq!(headers[1].timestamp, headers[0].timestamp.wrapping_add(3 * PACKET_SAMPLES as u32));
+}
+
+#[test]
+fn two_blocks_make_a_packet_and_time_runs_on_while_muted() {
+    let gate = Gate::default();
+    let mut sent = line(&gate, 64);
+    let mut encoding = Encoding::new(AudioOptions::PLAIN, None);
+    let tone: Vec<f32> = (0..SAMPLES_10MS).map(|n| (n as f32 * 0.1).sin() * 0.5).collect();
+    encoding.take(mono(&tone), &gate).unwrap();
+    assert!(sent.try_recv().is_err(), "10 ms are not sent");
+    encoding.take(mono(&tone), &gate).unwrap();
+    let first = sent.try_recv().unwrap().remove(0);
+    assert_eq!((first.header.ssrc, first.header.payload_type, first.header.marker), (7, 111, true));
+    let level = first.header.get_extension(3).unwrap();
+    assert_eq!(level[0] & 0x80, 0x80, "a tone at -9 dBov is heard");
+    gate.set_muted(true);
+    for _ in 0..20 {
+        encoding.take(mono(&tone), &gate).unwrap();
+    }
+    let tail = packets(&mut sent);
+    assert_eq!(tail.len(), TAIL_PACKETS as usize - 1, "the end of the sound, then nothing");
+    gate.set_muted(false);
+    encoding.take(mono(&tone), &gate).unwrap();
+    encoding.take(mono(&tone), &gate).unwrap();
+    let next = sent.try_recv().unwrap().remove(0);
+    assert_eq!(next.header.timestamp.wrapping_sub(first.header.timestamp), 11 * PACKET_SAMPLES as u32);
+    assert_eq!(next.header.sequence_number.wrapping_sub(first.header.sequence_number), tail.len() as u16 + 1);
+    assert!(next.header.marker, "sound after silence is marked");
+}
+
+#[test]
+fn muting_is_silent_at_once_and_does_not_click() {
+    let gate = Gate::default();
+    let mut sent = line(&gate, 256);
+    let options = AudioOptions { max_bitrate_bps: 128_000, ..AudioOptions::PLAIN };
+    let mut encoding = Encoding::new(options, None);
+    let tone = |block: usize| -> Vec<f32> {
+        (0..SAMPLES_10MS)
+            .map(|n| ((block * SAMPLES_10MS + n) as f32 * 300.0 / 48_000.0 * std::f32::consts::TAU).cos() * 0.5)
+            .collect()
+    };
+    for block in 0..200 {
+        // Muted in the middle of a packet, at the top of a wave, for a while.
+        gate.set_muted((101..140).contains(&block));
+        encoding.take(mono(&tone(block)), &gate).unwrap();
+    }
+    let packets = packets(&mut sent);
+    let first_back = packets.iter().rposition(|packet| packet.header.marker).unwrap();
+    let sound = heard(&packets[..first_back]);
+    // The decoder is some 6.5 ms behind; 20 ms after the mute nothing is left.
+    let muted_at = 101 * SAMPLES_10MS;
+    assert!(rms(&sound[muted_at - 2 * SAMPLES_10MS..muted_at]) > 0.3, "heard until then");
+    let after = &sound[muted_at + 2 * SAMPLES_10MS..];
+    assert!(!after.is_empty() && rms(after) < 0.003, "{} after muting", rms(after));
+    let all = heard(&packets);
+    let steepest = 0.5 * 300.0 / 48_000.0 * std::f32::consts::TAU;
+    let roughest = all[4_800..].windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max);
+    assert!(roughest < steepest * 3.0, "a step of {roughest}, the tone's own is {steepest}");
+}
+
+#[test]
+fn silence_costs_next_to_nothing_with_dtx() {
+    let gate = Gate::default();
+    let mut sent = line(&gate, 1024);
+    let mut encoding = Encoding::new(AudioOptions { dtx: true, red: false, ..AudioOptions::PLAIN }, None);
+    for block in speech(100 * SAMPLES_10MS).chunks(SAMPLES_10MS) {
+        encoding.take(mono(block), &gate).unwrap();
+    }
+    let spoken = packets(&mut sent).len();
+    assert_eq!(spoken, 50);
+    for _ in 0..500 {
+        encoding.take(mono(&[0.0; SAMPLES_10MS]), &gate).unwrap();
+    }
+    let silent = packets(&mut sent);
+    assert!(silent.len() < 40, "{} packets for five seconds of silence", silent.len());
+    assert!(silent.iter().skip(20).filter(|packet| packet.payload.len() <= DTX_BYTES).count() <= silent.len());
+    for block in speech(20 * SAMPLES_10MS).chunks(SAMPLES_10MS) {
+        encoding.take(mono(block), &gate).unwrap();
+    }
+    let again = packets(&mut sent);
+    assert!(again.len() >= 9 && again[0].header.marker, "the first packet after the pause is marked");
+}
+
+#[test]
+fn copies_go_along_when_the_server_takes_them() {
+    let gate = Gate::default();
+    let mut sent = line(&gate, 64);
+    let mut encoding = Encoding::new(AudioOptions::PLAIN, None);
+    let sound = speech(20 * SAMPLES_10MS);
+    gate.sound.set_red(Some(63));
+    for block in sound.chunks(SAMPLES_10MS) {
+        encoding.take(mono(block), &gate).unwrap();
+    }
+    let sent = packets(&mut sent);
+    assert_eq!(sent.len(), 10);
+    let mut before: Option<Vec<u8>> = None;
+    for packet in &sent {
+        assert_eq!(packet.header.payload_type, 63);
+        let red = RedPayload::parse(&packet.payload).unwrap();
+        let copies: Vec<_> = red.copies().collect();
+        match &before {
+            None => assert!(copies.is_empty()),
+            Some(before) => {
+                assert_eq!(copies, [(1, RedCopy { age: 960, payload: before })]);
+            }
+        }
+        before = Some(red.primary().to_vec());
+    }
+}
+
+#[test]
+fn channels_may_change_and_nonsense_is_refused() {
+    let gate = Gate::default();
+    let mut sent = line(&gate, 64);
+    let mut encoding = Encoding::new(AudioOptions::MICROPHONE, None);
+    for (samples, channels) in [(480, 1), (480, 1), (960, 2), (960, 2), (480, 1), (7, 1), (0, 2), (480, 1)] {
+        encoding.take(AudioBlock { samples: vec![0.1; samples], channels }, &gate).unwrap();
+    }
+    assert!(!packets(&mut sent).is_empty());
+    assert!(encoding.take(AudioBlock { samples: vec![0.1; 480], channels: 6 }, &gate).is_err());
+    assert!(encoding.take(AudioBlock { samples: vec![0.1; 480], channels: 0 }, &gate).is_err());
+}

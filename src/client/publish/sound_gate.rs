@@ -1,0 +1,35 @@
+//! What the actor tells the capture thread of a sound besides what every track is told: what is lost on the way, and
+//! whether the server takes redundant packets. Atomics; nobody waits.
+
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(in crate::client) struct SoundGate {
+    /// As the bits of an `f32`.
+    loss: AtomicU32,
+    /// 0 for none.
+    red_payload_type: AtomicU8,
+}
+
+impl SoundGate {
+    /// Sets the share of packets that the server misses, 0..=1.
+    pub(in crate::client) fn set_loss(&self, share: f32) {
+        self.loss.store(share.clamp(0.0, 1.0).to_bits(), Ordering::Relaxed);
+    }
+
+    /// The share of packets that the server misses, 0..=1.
+    pub(super) fn loss(&self) -> f32 {
+        f32::from_bits(self.loss.load(Ordering::Relaxed))
+    }
+
+    /// Sets under which payload type the server takes redundant packets (RFC 2198), if it does.
+    pub(in crate::client) fn set_red(&self, payload_type: Option<u8>) {
+        self.red_payload_type.store(payload_type.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// Under which payload type the server takes redundant packets, if it does.
+    pub(super) fn red(&self) -> Option<u8> {
+        Some(self.red_payload_type.load(Ordering::Relaxed)).filter(|payload_type| *payload_type > 0)
+    }
+}

@@ -1,0 +1,176 @@
+//! The sound systems of this machine and their devices. The connections to them are kept for the life of the process:
+//! each costs a thread and a socket that the library never gives back.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use cpal::traits::{DeviceTrait, HostTrait};
+
+use super::{DeviceName, Trouble};
+use crate::model::DeviceState;
+
+/// Between two attempts to reach a sound system that did not answer.
+const RECONNECT: Duration = Duration::from_secs(1);
+/// How PulseAudio and PipeWire name the source that carries what a loudspeaker plays.
+const MONITOR_SUFFIX: &str = ".monitor";
+
+/// A microphone or loudspeaker.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AudioDeviceInfo {
+    /// Names the device across program runs, as `SYSTEM:DEVICE`.
+    pub id: String,
+    /// What the sound system calls it.
+    pub name: String,
+    /// It is used when none is chosen.
+    pub is_default: bool,
+    /// It is no microphone, but hears what a loudspeaker plays: the sound of the system.
+    pub is_monitor: bool,
+}
+
+/// All microphones and loudspeakers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AudioDevices {
+    /// Microphones, and the monitors of loudspeakers.
+    pub inputs: Vec<AudioDeviceInfo>,
+    /// Loudspeakers.
+    pub outputs: Vec<AudioDeviceInfo>,
+}
+
+/// Which way the sound goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::media::audio) enum Direction {
+    /// A microphone.
+    Input,
+    /// A loudspeaker.
+    Output,
+}
+
+/// Asks the preferred sound system for its devices; none when there is no sound system. May block for two seconds when
+/// the sound server hangs.
+pub fn list_devices() -> AudioDevices {
+    try_list().unwrap_or_else(|trouble| {
+        tracing::debug!(why = trouble.why, "no audio devices can be listed");
+        AudioDevices::default()
+    })
+}
+
+/// As [`list_devices`], but says why there are none.
+pub(super) fn try_list() -> Result<AudioDevices, Trouble> {
+    let hosts = hosts();
+    let Some(host) = hosts.first() else { return Err(no_system()) };
+    let list = |direction| -> Result<Vec<AudioDeviceInfo>, Trouble> {
+        let default = default_device(host, direction).and_then(|device| device.id().ok());
+        let devices = devices(host, direction)?;
+        Ok(devices.iter().map(|device| describe(device, default.as_ref())).collect())
+    };
+    Ok(AudioDevices { inputs: list(Direction::Input)?, outputs: list(Direction::Output)? })
+}
+
+fn describe(device: &cpal::Device, default: Option<&cpal::DeviceId>) -> AudioDeviceInfo {
+    let DeviceName { id, name } = DeviceName::of(device);
+    let is_default = default.is_some() && device.id().ok().as_ref() == default;
+    AudioDeviceInfo { is_monitor: id.ends_with(MONITOR_SUFFIX), id, name, is_default }
+}
+
+/// The device of this id or name, or the default one. A monitor is no default microphone: nobody wants to be heard
+/// with the voices of everyone else.
+pub(super) fn find(direction: Direction, wanted: Option<&str>) -> Result<cpal::Device, Trouble> {
+    let hosts = hosts();
+    let mut trouble = None;
+    for host in hosts.iter() {
+        match find_on(host, direction, wanted) {
+            Ok(device) => return Ok(device),
+            Err(new) => trouble = trouble.or(Some(new)),
+        }
+    }
+    Err(trouble.unwrap_or_else(no_system))
+}
+
+fn find_on(host: &cpal::Host, direction: Direction, wanted: Option<&str>) -> Result<cpal::Device, Trouble> {
+    let kind = if direction == Direction::Input { "microphone" } else { "loudspeaker" };
+    let Some(wanted) = wanted else {
+        let device = default_device(host, direction);
+        return device
+            .filter(|device| direction == Direction::Output || !DeviceName::of(device).id.ends_with(MONITOR_SUFFIX))
+            .ok_or_else(|| Trouble::new(DeviceState::Unplugged, format!("there is no {kind}: plug one in")));
+    };
+    let devices = devices(host, direction)?;
+    let fits = |device: &&cpal::Device| {
+        let DeviceName { id, name } = DeviceName::of(device);
+        id == wanted || name == wanted || id.split_once(':').is_some_and(|(_, bare)| bare == wanted)
+    };
+    devices.iter().find(fits).cloned().ok_or_else(|| {
+        Trouble::new(DeviceState::Unplugged, format!("there is no {kind} {wanted}: `rotunda devices` lists them"))
+    })
+}
+
+fn devices(host: &cpal::Host, direction: Direction) -> Result<Vec<cpal::Device>, Trouble> {
+    let listed = match direction {
+        Direction::Input => host.input_devices().map(Iterator::collect),
+        Direction::Output => host.output_devices().map(Iterator::collect),
+    };
+    listed.map_err(|error| {
+        forget_hosts();
+        Trouble::from(error)
+    })
+}
+
+fn default_device(host: &cpal::Host, direction: Direction) -> Option<cpal::Device> {
+    match direction {
+        Direction::Input => host.default_input_device(),
+        Direction::Output => host.default_output_device(),
+    }
+}
+
+fn no_system() -> Trouble {
+    Trouble::new(
+        DeviceState::Unplugged,
+        "no sound system answers: start PulseAudio or PipeWire, or plug a sound card in",
+    )
+}
+
+struct Hosts {
+    connected: Option<Arc<Vec<cpal::Host>>>,
+    tried: Option<Instant>,
+}
+
+static HOSTS: Mutex<Hosts> = Mutex::new(Hosts { connected: None, tried: None });
+
+/// The sound systems that answer, the preferred one first (on Linux PulseAudio, then ALSA). Does not try again right
+/// after an attempt that failed.
+fn hosts() -> Arc<Vec<cpal::Host>> {
+    let mut hosts = HOSTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let preferred = cpal::available_hosts().into_iter().find(has_hardware);
+    let complete = |list: &Arc<Vec<cpal::Host>>| list.first().map(cpal::Host::id) == preferred;
+    let fresh = hosts.tried.is_some_and(|tried| tried.elapsed() < RECONNECT);
+    if let Some(list) = hosts.connected.as_ref().filter(|list| complete(list) || fresh) {
+        return Arc::clone(list);
+    }
+    let list = Arc::new(connect());
+    hosts.tried = Some(Instant::now());
+    hosts.connected = Some(Arc::clone(&list));
+    list
+}
+
+/// One of the sound systems is gone: asks all of them anew next time.
+fn forget_hosts() {
+    *HOSTS.lock().unwrap_or_else(PoisonError::into_inner) = Hosts { connected: None, tried: None };
+}
+
+fn connect() -> Vec<cpal::Host> {
+    let connect = |id| match cpal::host_from_id(id) {
+        Ok(host) => Some(host),
+        Err(error) => {
+            tracing::debug!(?id, %error, "a sound system does not answer");
+            None
+        }
+    };
+    cpal::available_hosts().into_iter().filter(has_hardware).filter_map(connect).collect()
+}
+
+/// Whether to ask a sound system at all: ALSA writes pages of complaints to standard error on a machine without a
+/// sound card.
+fn has_hardware(id: &cpal::HostId) -> bool {
+    !(cfg!(target_os = "linux") && id.name().eq_ignore_ascii_case("alsa")) || Path::new("/proc/asound/cards").exists()
+}

@@ -1,0 +1,255 @@
+//! An open loudspeaker: a stream whose callback copies out of a lock-free ring. The writing end stays on the playout
+//! thread; the callback runs on a thread of the sound system and neither locks nor allocates.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use cpal::traits::{DeviceTrait, StreamTrait};
+use cpal::{BufferSize, FromSample, OutputCallbackInfo, SampleFormat, SizedSample, StreamConfig};
+use rtrb::{Consumer, Producer, RingBuffer};
+
+use super::host::{Direction, find};
+use super::input::open_within;
+use super::{DeviceName, Stream, Trouble, is_harmless};
+use crate::media::audio::resample::Resampler;
+use crate::media::frame::{SAMPLE_RATE_HZ, SAMPLES_10MS};
+use crate::model::DeviceState;
+
+/// How long a sound system may take to open a stream.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(2);
+/// Room in the ring, in ms: more than is ever aimed for.
+const RING_MS: u32 = 250;
+/// What is left of a step in the sound, sample by sample, after the ring ran dry or filled again: 1 ms to fade.
+const STEP_DECAY: f32 = 0.96;
+
+/// See the module.
+pub(in crate::media::audio) struct OutputDevice {
+    name: DeviceName,
+    /// Dropped first: the callback ends before the ring goes.
+    _stream: Stream,
+    ring: Producer<f32>,
+    resampler: Option<Resampler>,
+    rate_hz: u32,
+    signals: Arc<Signals>,
+}
+
+/// What the callbacks report.
+#[derive(Default)]
+struct Signals {
+    /// Times the ring ran dry.
+    underruns: AtomicU32,
+    /// Times the device asked for sound.
+    pulses: AtomicU32,
+    /// From the callback to the ear, in microseconds, as the sound system says.
+    latency_us: AtomicU32,
+    /// The device is gone, and why.
+    failed: OnceLock<Trouble>,
+}
+
+impl OutputDevice {
+    /// Opens a loudspeaker by id or name, or the default one. Blocks for two seconds at most.
+    pub(in crate::media::audio) fn open(wanted: Option<&str>) -> Result<Self, Trouble> {
+        let device = find(Direction::Output, wanted)?;
+        let default = device.default_output_config()?;
+        // Sound servers convert anything; bare hardware may not know our rate.
+        let our_rate = device.supported_output_configs()?.find(|range| {
+            range.channels() == default.channels()
+                && range.sample_format() == SampleFormat::F32
+                && (range.min_sample_rate()..=range.max_sample_rate()).contains(&SAMPLE_RATE_HZ)
+        });
+        let (format, rate_hz) = match our_rate {
+            Some(range) => (range.sample_format(), SAMPLE_RATE_HZ),
+            None => (default.sample_format(), default.sample_rate()),
+        };
+        let config = StreamConfig {
+            channels: default.channels(),
+            sample_rate: rate_hz,
+            // Never the default, which can be seconds long.
+            buffer_size: BufferSize::Fixed(rate_hz / 100),
+        };
+        let resampler = match rate_hz {
+            SAMPLE_RATE_HZ => None,
+            _ => Some(
+                Resampler::new(SAMPLE_RATE_HZ, rate_hz, 1)
+                    .map_err(|error| Trouble::new(DeviceState::Failed, error.to_string()))?,
+            ),
+        };
+        let (ring, consumer) = RingBuffer::new((rate_hz * RING_MS / 1000) as usize);
+        let signals = Arc::new(Signals::default());
+        let feeder = Feeder {
+            ring: consumer,
+            channels: usize::from(default.channels().max(1)),
+            signals: Arc::clone(&signals),
+            dry: true,
+            last: 0.0,
+            step: 0.0,
+        };
+        let name = DeviceName::of(&device);
+        let stream = open_within(OPEN_TIMEOUT, move || {
+            let stream = match format {
+                SampleFormat::F32 => build::<f32>(&device, config, feeder),
+                SampleFormat::I16 => build::<i16>(&device, config, feeder),
+                SampleFormat::I32 => build::<i32>(&device, config, feeder),
+                SampleFormat::U8 => build::<u8>(&device, config, feeder),
+                other => {
+                    let why = format!("its sample format {other} is not supported");
+                    return Err(Trouble::new(DeviceState::Failed, why));
+                }
+            }?;
+            stream.play()?;
+            Ok(Stream(Some(stream)))
+        })?;
+        Ok(Self { name, _stream: stream, ring, resampler, rate_hz, signals })
+    }
+
+    /// What the sound system calls it.
+    pub(in crate::media::audio) fn name(&self) -> &DeviceName {
+        &self.name
+    }
+
+    /// Sound waiting in the ring, in ms.
+    pub(in crate::media::audio) fn queued_ms(&self) -> f32 {
+        let queued = self.ring.buffer().capacity() - self.ring.slots();
+        queued as f32 * 1e3 / self.rate_hz as f32
+    }
+
+    /// How often the ring ran dry so far.
+    pub(in crate::media::audio) fn underruns(&self) -> u32 {
+        self.signals.underruns.load(Ordering::Relaxed)
+    }
+
+    /// How often the device asked for sound so far: it stands still while this does.
+    pub(in crate::media::audio) fn pulses(&self) -> u32 {
+        self.signals.pulses.load(Ordering::Relaxed)
+    }
+
+    /// From the moment sound is written to the moment it is heard, in ms.
+    pub(in crate::media::audio) fn delay_ms(&self) -> f32 {
+        self.queued_ms() + self.signals.latency_us.load(Ordering::Relaxed) as f32 / 1e3
+    }
+
+    /// Why the device is gone; `None` while it plays.
+    pub(in crate::media::audio) fn failure(&self) -> Option<&Trouble> {
+        self.signals.failed.get()
+    }
+
+    /// Queues 10 ms; what does not fit is dropped, which the caller avoids by looking at [`Self::queued_ms`].
+    pub(in crate::media::audio) fn write(&mut self, block: &[f32; SAMPLES_10MS]) {
+        let samples = match &mut self.resampler {
+            None => block.as_slice(),
+            Some(resampler) => resampler.process(block),
+        };
+        let (_, dropped) = self.ring.push_partial_slice(samples);
+        if !dropped.is_empty() {
+            tracing::debug!(samples = dropped.len(), "the ring to the audio device is full");
+        }
+    }
+}
+
+fn build<T: SizedSample + FromSample<f32>>(
+    device: &cpal::Device,
+    config: StreamConfig,
+    mut feeder: Feeder,
+) -> Result<cpal::Stream, cpal::Error> {
+    let signals = Arc::clone(&feeder.signals);
+    device.build_output_stream(
+        config,
+        move |data: &mut [T], info: &OutputCallbackInfo| {
+            let times = info.timestamp();
+            let latency = times.playback.saturating_duration_since(times.callback);
+            feeder.render(data, u32::try_from(latency.as_micros()).unwrap_or(u32::MAX));
+        },
+        move |error| {
+            if is_harmless(&error) {
+                tracing::debug!(%error, "the loudspeaker goes on");
+            } else {
+                signals.failed.get_or_init(|| Trouble::from(error));
+            }
+        },
+        Some(OPEN_TIMEOUT),
+    )
+}
+
+/// The device's side of the ring.
+struct Feeder {
+    ring: Consumer<f32>,
+    channels: usize,
+    signals: Arc<Signals>,
+    /// The ring was empty at the last sample.
+    dry: bool,
+    last: f32,
+    /// What is left of the jump between sound and its absence.
+    step: f32,
+}
+
+impl Feeder {
+    /// Fills a buffer of the device, every channel alike. No allocation, no lock.
+    fn render<T: SizedSample + FromSample<f32>>(&mut self, data: &mut [T], latency_us: u32) {
+        self.signals.pulses.fetch_add(1, Ordering::Relaxed);
+        self.signals.latency_us.store(latency_us, Ordering::Relaxed);
+        for frame in data.chunks_mut(self.channels) {
+            frame.fill(T::from_sample(self.next()));
+        }
+    }
+
+    fn next(&mut self) -> f32 {
+        let popped = self.ring.pop().ok();
+        let wanted = popped.unwrap_or(0.0);
+        if popped.is_none() != self.dry {
+            self.dry = !self.dry;
+            self.step = self.last - wanted;
+            if self.dry {
+                self.signals.underruns.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        self.last = wanted + self.step;
+        self.step *= STEP_DECAY;
+        self.last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::audio::allocations::allocations_in;
+
+    #[test]
+    fn an_empty_ring_fades_instead_of_clicking() {
+        let (mut ring, consumer) = RingBuffer::new(1000);
+        let signals = Arc::new(Signals::default());
+        let mut feeder =
+            Feeder { ring: consumer, channels: 2, signals: Arc::clone(&signals), dry: true, last: 0.0, step: 0.0 };
+        let mut out = Vec::new();
+        let mut render = |samples: usize| {
+            let mut data = vec![9.0f32; samples * 2];
+            feeder.render(&mut data, 0);
+            assert!(data.chunks(2).all(|frame| frame[0] == frame[1]), "both channels alike");
+            out.extend(data.chunks(2).map(|frame| frame[0]));
+        };
+        render(100);
+        assert_eq!(signals.underruns.load(Ordering::Relaxed), 0, "nothing was playing yet");
+        ring.push_entire_slice(&[0.5; 500]).unwrap();
+        render(800);
+        ring.push_entire_slice(&[0.5; 500]).unwrap();
+        render(400);
+        assert_eq!(signals.underruns.load(Ordering::Relaxed), 1);
+        assert!((out[500] - 0.5).abs() < 1e-3 && out[899].abs() < 1e-3 && (out[1299] - 0.5).abs() < 1e-3);
+        let roughest = out.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max);
+        assert!(roughest < 0.03, "a click of {roughest}");
+    }
+
+    #[test]
+    fn callbacks_of_any_size_allocate_nothing() {
+        let (mut ring, consumer) = RingBuffer::new(10_000);
+        let signals = Arc::new(Signals::default());
+        let mut feeder =
+            Feeder { ring: consumer, channels: 2, signals: Arc::clone(&signals), dry: true, last: 0.0, step: 0.0 };
+        ring.push_entire_slice(&[0.5; 5_000]).unwrap();
+        let mut buffers = [vec![0i16; 2], vec![], vec![0; 1], vec![0; 3_840], vec![0; 20_000]];
+        let counted = allocations_in(|| buffers.iter_mut().for_each(|buffer| feeder.render(buffer, 7_000)));
+        assert_eq!(counted, 0);
+        assert_eq!(signals.pulses.load(Ordering::Relaxed), 5);
+        assert!(buffers[3][400..].iter().all(|sample| *sample > 10_000) && buffers[4][19_999] == 0);
+    }
+}
