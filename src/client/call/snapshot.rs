@@ -104,7 +104,7 @@ impl Call<'_> {
                 }
                 snapshot.tracks.insert(track.sid().clone(), (stream.clone(), stats));
             }
-            let timing = keep_in_step(&played.tracks, self.levels.rtt_ms, Instant::now());
+            let timing = keep_in_step(&played.tracks, self.levels.way.rtt_ms, now);
             if let Some(quality) = snapshot.playing.get_mut(stream) {
                 (quality.delay_ms, quality.av_offset_ms) = (timing.delay_ms, timing.av_offset_ms);
             }
