@@ -7,6 +7,7 @@ pub mod capture;
 pub mod codec;
 pub mod frame;
 mod pool;
+pub mod scale;
 pub mod source;
 
 pub use frame::{AudioBlock, ColourMatrix, ColourRange, ColourSpace, VideoFrame};

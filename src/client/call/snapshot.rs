@@ -159,7 +159,7 @@ impl Call<'_> {
                     }
                 }
                 if let PlayedTrack::Video(video) = track {
-                    totals.shown += video.feed().counts().taken;
+                    totals.shown += video.shown();
                 }
             }
             all.insert(stream.clone(), totals);

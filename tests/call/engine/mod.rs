@@ -11,3 +11,4 @@ mod flow;
 pub mod kit;
 mod meddled;
 mod receiving;
+mod reconnect;
