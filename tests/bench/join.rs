@@ -11,6 +11,8 @@ use crate::scene::{self, Replay, ServerProcess};
 use crate::table::{Row, Table, percentile};
 
 const JOINS: usize = 20;
+/// Keyframes are rationed to some three a second, and people seldom join at the same moment: each has one to itself.
+const APART: Duration = Duration::from_secs(1);
 
 pub fn measure(table: &mut Table) -> anyhow::Result<()> {
     let replay = Replay::paint()?;
@@ -18,6 +20,7 @@ pub fn measure(table: &mut Table) -> anyhow::Result<()> {
     let publisher = scene::publisher(&server.url, "join", &replay)?;
     let mut times = Vec::new();
     for number in 0..JOINS {
+        std::thread::sleep(APART);
         times.push(join(&server.url, &format!("viewer-{number}"))?.as_secs_f64() * 1000.0);
     }
     let mut beside = browser(&server.url)?;
@@ -42,6 +45,7 @@ fn browser(url: &str) -> anyhow::Result<Option<Vec<f64>>> {
         let who = format!("browser-{number}");
         // The page is there before the clock starts.
         browser.ask(&who, "state", json!({}));
+        std::thread::sleep(APART);
         let login = json!({ "url": url, "token": scene::token("join", &who)? });
         let took = browser.try_ask(&who, "join_and_see", login).map_err(anyhow::Error::msg)?;
         times.push(took["ms"].as_f64().context("no time")?);

@@ -86,7 +86,8 @@ impl AudioTrack {
     /// How far behind its sender it is heard, once the sender's clock is known, and what to take off for clocks that
     /// differ, both in ms.
     pub(super) fn lag(&self, round_trip_us: i64) -> Option<(Lag, f64)> {
-        let hold_ms = self.voice.as_ref()?.stats().jitter_buffer_ms;
+        let voice = self.voice.as_ref()?;
+        let hold_ms = voice.playout_delay_ms();
         let own_hold_ms = {
             let mut hold = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
             if hold.wanted_ms == 0.0 {
@@ -96,13 +97,22 @@ impl AudioTrack {
         };
         let clock = self.clock();
         let (transit_us, difference_us) = (clock.transit_us()?, clock.difference_us(round_trip_us)?);
-        let lag = Lag { whole_ms: transit_us as f64 / 1e3 + f64::from(hold_ms), own_hold_ms, hold_ms };
+        // What is heard now tells it exactly; while the sender pauses the delays on the way add up to it.
+        let heard = voice.heard().and_then(|(rtp, at)| Some(local_us(at) - clock.captured_us(rtp)?));
+        let whole_ms = heard.map_or(transit_us as f64 / 1e3 + f64::from(hold_ms), |us| us as f64 / 1e3);
+        let lag = Lag { whole_ms, own_hold_ms, hold_ms };
         Some((lag, difference_us as f64 / 1e3))
     }
 
     /// Is heard at least this long after the fastest packets' way.
     pub(super) fn set_hold_ms(&self, ms: f32) {
-        self.hold.lock().unwrap_or_else(PoisonError::into_inner).wanted_ms = ms;
+        let mut hold = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(voice) = self.voice.as_ref().filter(|_| hold.wanted_ms != ms) {
+            // The policy counts the way to the device, the voice its buffer only.
+            let device_ms = (voice.playout_delay_ms() - voice.stats().jitter_buffer_ms).max(0.0);
+            voice.set_minimum_delay((ms - device_ms).max(0.0));
+            hold.wanted_ms = ms;
+        }
     }
 
     fn report(&self, report: &SenderReport, now: Instant) {

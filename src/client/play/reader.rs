@@ -222,7 +222,8 @@ impl Reader {
     /// next packet: a track that sends nothing has none either.
     fn deadline(&self) -> Option<Instant> {
         let assembler = self.assembler.as_ref().and_then(FrameAssembler::deadline);
-        let waiting = self.waiting.front().map(|(due, _)| *due);
+        let lead = || self.track.decode_time();
+        let waiting = self.waiting.front().map(|(due, _)| due.checked_sub(lead()).unwrap_or(*due));
         match (assembler, waiting) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),

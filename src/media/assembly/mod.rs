@@ -86,4 +86,6 @@ impl Stored {
 }
 
 #[cfg(test)]
+mod h264_tests;
+#[cfg(test)]
 mod tests;
