@@ -10,3 +10,4 @@ mod faults;
 mod flow;
 pub mod kit;
 mod meddled;
+mod simulcast;
