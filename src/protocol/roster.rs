@@ -4,7 +4,7 @@
 //! Invariants: a stream id belongs to one owner; every stream has at least one track; a stream is told gone before
 //! its owner; a participant's state never goes back to an older version of the same session.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use livekit_protocol as proto;
 
@@ -81,6 +81,16 @@ impl Roster {
         let mut changes = Vec::new();
         for info in participants {
             self.apply(info, false, &mut changes);
+        }
+        changes
+    }
+
+    /// Only these are still here, by identity: what a client that was away for a while is told.
+    pub fn retain(&mut self, present: &BTreeSet<String>) -> Vec<RosterChange> {
+        let mut changes = Vec::new();
+        let gone: Vec<UserId> = self.people.keys().filter(|id| !present.contains(id.as_str())).cloned().collect();
+        for id in gone {
+            self.remove(&id, EndReason::Disconnected, &mut changes);
         }
         changes
     }

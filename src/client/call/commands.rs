@@ -1,5 +1,6 @@
 //! What the application asks for.
 
+use super::reconnect::reconnecting;
 use super::{Call, CallEnd, Flow, LinkEnd};
 use crate::bridge::RoomCommand;
 use crate::client::link::Link;
@@ -8,6 +9,10 @@ impl Call<'_> {
     /// Carries a command out, or says why not; `None` means that the application is gone.
     pub(super) async fn command(&mut self, link: &mut Link, command: Option<RoomCommand>) -> Flow {
         let Some(command) = command else { return Err(LinkEnd::Leave(CallEnd::Stopped)) };
+        if link.is_full() && !matches!(command, RoomCommand::Login(_) | RoomCommand::Logout) {
+            self.refuse(reconnecting()).await;
+            return Ok(());
+        }
         match command {
             RoomCommand::Login(request) => return Err(LinkEnd::Leave(CallEnd::Login(request))),
             RoomCommand::Logout => return Err(LinkEnd::Leave(CallEnd::Left)),

@@ -13,6 +13,7 @@ mod publishing;
 mod quality;
 mod rates;
 mod reconnect;
+mod recovery;
 mod signals;
 mod snapshot;
 mod sound_rates;
@@ -32,10 +33,12 @@ use self::messages::Messages;
 use self::notes::Notes;
 use self::playing::{Played, Remote};
 use self::publishing::Publication;
+use self::reconnect::{RollCall, Trouble};
+use self::recovery::Recovery;
 use self::snapshot::Levels;
 use self::token::CallToken;
 use super::MediaHub;
-use super::link::{Dialed, Inbound, Link, PeerEvent, Signal};
+use super::link::{Dialed, Inbound, Link, Network, PeerEvent, ReturnError, Signal, Upset};
 use super::publish::SourceNews;
 use super::reasons;
 use crate::bridge::{EnginePort, LoginRequest, RoomCommand, RoomEvent, SessionId};
@@ -90,6 +93,10 @@ pub(super) struct Call<'a> {
     source_news: mpsc::Receiver<SourceNews>,
     source_teller: mpsc::Sender<SourceNews>,
     next_serial: u64,
+    /// The link is being taken up again.
+    recovery: Option<Recovery>,
+    /// The link is back, and the server names who is here.
+    roll_call: Option<RollCall>,
     /// What the server takes of us; empty when it does not say.
     publish_codecs: Vec<VideoCodec>,
 }
@@ -100,6 +107,7 @@ enum Step {
     Peer(Option<PeerEvent>),
     Data(Option<Box<Inbound>>),
     Source(SourceNews),
+    Returned(Result<livekit_protocol::ReconnectResponse, ReturnError>),
     Tick,
 }
 
@@ -124,6 +132,8 @@ impl<'a> Call<'a> {
             source_news,
             source_teller,
             next_serial: 1,
+            recovery: None,
+            roll_call: None,
             publish_codecs: Vec::new(),
         }
     }
@@ -156,7 +166,10 @@ impl<'a> Call<'a> {
             let token = self.token.newest(link.token());
             link.close(false).await;
             match Box::pin(self.come_back(&why, token)).await {
-                Ok(next) => dialed = next,
+                Ok((next, commands)) => {
+                    dialed = next;
+                    waiting = commands;
+                }
                 Err(end) => return end,
             }
             reason = RoomStateReason::Reconnected;
@@ -199,6 +212,7 @@ impl<'a> Call<'a> {
     async fn serve(&mut self, link: &mut Link) -> LinkEnd {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut network = Network::new(link.is_local());
         loop {
             let step = tokio::select! {
                 command = self.port.commands.recv() => Step::Command(command),
@@ -206,17 +220,19 @@ impl<'a> Call<'a> {
                 event = link.peer_events.next() => Step::Peer(event),
                 data = link.inbound.recv() => Step::Data(data.map(Box::new)),
                 Some(news) = self.source_news.recv() => Step::Source(news),
+                result = link.returning.next() => Step::Returned(result),
                 _ = ticks.tick() => Step::Tick,
             };
             let flow = match step {
                 Step::Command(command) => self.command(link, command).await,
                 Step::Signal(Signal::Message(message)) => self.signal(link, *message).await,
-                Step::Signal(Signal::Closed(why)) => Err(LinkEnd::Lost(why)),
+                Step::Signal(Signal::Closed(why)) => self.trouble(link, Trouble::Signalling, &why).await,
                 Step::Peer(event) => self.peer_event(link, event).await,
                 Step::Data(Some(data)) => self.data(link, *data).await,
                 Step::Data(None) => Err(LinkEnd::Lost("the data channels closed".to_owned())),
                 Step::Source(news) => self.source_spoke(link, news).await,
-                Step::Tick => self.tick(link).await,
+                Step::Returned(result) => self.returned(link, result).await,
+                Step::Tick => self.tick(link, &mut network).await,
             };
             if let Err(end) = flow {
                 return end;
@@ -229,8 +245,9 @@ impl<'a> Call<'a> {
             Some(PeerEvent::Track { sid, track }) => self.remote_track(sid, track).await,
             Some(PeerEvent::Candidate(candidate)) => link.trickle(&candidate).await,
             Some(PeerEvent::Channel(channel)) => link.adopt_channel(channel).await,
-            Some(PeerEvent::State(RTCPeerConnectionState::Failed)) => {
-                return Err(LinkEnd::Lost("no media gets through".to_owned()));
+            Some(PeerEvent::State(state)) if link.is_mended(state) => self.mended(link).await?,
+            Some(PeerEvent::State(RTCPeerConnectionState::Failed | RTCPeerConnectionState::Disconnected)) => {
+                self.trouble(link, Trouble::Media, "no media gets through").await?;
             }
             Some(PeerEvent::State(RTCPeerConnectionState::Closed)) | None => {
                 return Err(LinkEnd::Lost("the peer connection closed".to_owned()));
@@ -240,13 +257,24 @@ impl<'a> Call<'a> {
         Ok(())
     }
 
-    async fn tick(&mut self, link: &mut Link) -> Flow {
+    async fn tick(&mut self, link: &mut Link, network: &mut Network) -> Flow {
+        match network.look() {
+            Some(Upset::Slept) => self.trouble(link, Trouble::Signalling, "this machine slept").await?,
+            Some(Upset::Moved) => self.trouble(link, Trouble::Media, "this machine has other addresses").await?,
+            None => {}
+        }
+        if link.pulse.is_gone(std::time::Instant::now(), self.recovery.is_none() && self.expects_media()) {
+            self.trouble(link, Trouble::Media, "nothing comes in any more").await?;
+        }
+        self.expire_recovery(link).await?;
         if link.is_stuck() {
             return Err(LinkEnd::Lost("the server does not answer an offer".to_owned()));
         }
         self.watch_token().await;
         self.sync_notes(link).await;
-        self.expire_requests(link).await?;
+        if self.recovery.is_none() {
+            self.expire_requests(link).await?;
+        }
         self.adapt_rates(link);
         self.adapt_sounds(link);
         self.refresh_snapshot(link).await;

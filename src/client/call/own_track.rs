@@ -231,6 +231,18 @@ impl OwnTrack {
         self.linked.as_ref().is_some_and(|linked| linked.tasks.is_some())
     }
 
+    /// The track as a returning client names it.
+    pub(super) fn published(&self) -> Option<proto::TrackPublishedResponse> {
+        let cid = self.linked.as_ref()?.cid.clone();
+        let sid = self.sid()?.to_string();
+        let kind = match self.media {
+            MediaKind::Audio => proto::TrackType::Audio,
+            MediaKind::Video => proto::TrackType::Video,
+        };
+        let track = proto::TrackInfo { sid, r#type: kind.into(), muted: self.muted, ..Default::default() };
+        Some(proto::TrackPublishedResponse { cid, track: Some(track) })
+    }
+
     /// When the server was asked for what it has not given yet.
     pub(super) fn waits_since(&self) -> Option<Instant> {
         self.linked.as_ref().filter(|linked| linked.tasks.is_none()).map(|linked| linked.asked)

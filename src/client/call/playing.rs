@@ -51,6 +51,12 @@ impl Played {
         })
     }
 
+    /// The picture that is not wanted now, by the server's id.
+    pub(super) fn disabled_sid(&self) -> Option<String> {
+        let unwanted = self.quality.is_some_and(|quality| !quality.enabled);
+        self.video().filter(|_| unwanted).map(|video| video.sid().to_string())
+    }
+
     fn track(&self, sid: &str) -> Option<&PlayedTrack> {
         self.tracks.iter().find(|track| track.sid().as_str() == sid)
     }

@@ -274,7 +274,9 @@ impl Call<'_> {
 
     /// Gives up on tracks that the server did not take in time.
     pub(super) async fn expire_requests(&mut self, link: &mut Link) -> Flow {
-        let late = |track: &OwnTrack| track.waits_since().is_some_and(|since| since.elapsed() > PUBLISH_TIMEOUT);
+        let whole = link.whole_since();
+        let late =
+            |track: &OwnTrack| track.waits_since().is_some_and(|since| since.max(whole).elapsed() > PUBLISH_TIMEOUT);
         let expired: Vec<StreamId> = self
             .own
             .iter()

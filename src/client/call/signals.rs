@@ -3,6 +3,7 @@
 use livekit_protocol as proto;
 use proto::signal_response::Message as Response;
 
+use super::reconnect::Trouble;
 use super::{Call, Flow, LinkEnd};
 use crate::bridge::RoomEvent;
 use crate::client::link::Link;
@@ -26,6 +27,7 @@ impl Call<'_> {
                 added.map_err(|error| LinkEnd::Lost(error.to_string()))?;
             }
             Response::Update(update) => {
+                self.call_roll(&update.participants);
                 self.update_me(&update.participants).await;
                 let changes = self.roster.update(&update.participants);
                 self.roster_changed(link, changes).await?;
@@ -52,6 +54,9 @@ impl Call<'_> {
                     }
                 };
                 self.track_not_given(&response.track_sid, code, why).await;
+            }
+            Response::Leave(leave) if leave.action() == proto::leave_request::Action::Resume => {
+                self.trouble(link, Trouble::Media, "the server asks to take the connection up again").await?;
             }
             Response::Leave(leave) => return Err(left(&leave)),
             other => tracing::trace!(?other, "a message that changes nothing here"),
@@ -161,7 +166,6 @@ mod tests {
         use proto::leave_request::Action;
         assert!(matches!(left(&leave(Action::Disconnect, false)), LinkEnd::Ended(_)));
         assert!(matches!(left(&leave(Action::Reconnect, false)), LinkEnd::Lost(_)));
-        assert!(matches!(left(&leave(Action::Resume, true)), LinkEnd::Lost(_)));
         let mut shutdown = leave(Action::Disconnect, false);
         shutdown.reason = proto::DisconnectReason::ServerShutdown.into();
         assert!(matches!(left(&shutdown), LinkEnd::Lost(_)), "the server may be restarting");

@@ -11,7 +11,7 @@ use super::playing::Played;
 use super::publishing::Publication;
 use super::quality::{PlayTotals, PublishTotals, Qualities, Way};
 use crate::client::link::Link;
-use crate::client::play::{PlayedTrack, Rate};
+use crate::client::play::{PlayedTrack, Rate, keep_in_step};
 use crate::model::quality::{EngineSnapshot, Grade, TrackStats};
 use crate::model::{MediaKind, StreamId, StreamInfo, StreamKind, UserId};
 use crate::protocol::convert;
@@ -104,6 +104,10 @@ impl Call<'_> {
                 }
                 snapshot.tracks.insert(track.sid().clone(), (stream.clone(), stats));
             }
+            let timing = keep_in_step(&played.tracks, self.levels.way.rtt_ms, now);
+            if let Some(quality) = snapshot.playing.get_mut(stream) {
+                (quality.delay_ms, quality.av_offset_ms) = (timing.delay_ms, timing.av_offset_ms);
+            }
         }
         // Our own meters are finer than the server's eighths.
         snapshot.levels.extend(heard);
@@ -155,7 +159,7 @@ impl Call<'_> {
                     }
                 }
                 if let PlayedTrack::Video(video) = track {
-                    totals.shown += video.feed().counts().taken;
+                    totals.shown += video.shown();
                 }
             }
             all.insert(stream.clone(), totals);

@@ -4,7 +4,9 @@
 //! again, so only primary codecs are offered and the replay window is widened; the pacer holds sound behind
 //! pictures, so video is paced where it is packetised; connectivity checks every 200 ms make joining slow.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use rtc::ice::mdns::MulticastDnsMode;
@@ -28,6 +30,7 @@ use webrtc::peer_connection::{
 use super::bandwidth::{Bandwidth, Estimator};
 use super::early_tap::{EARLY_TAP_SLOT, EarlyTap};
 use super::nack::Nacks;
+use super::network::local_addresses;
 use super::rtcp_tap::{RTCP_TAP_SLOT, RtcpTap};
 use crate::model::VideoCodec;
 
@@ -35,13 +38,14 @@ use crate::model::VideoCodec;
 const PEER_EVENT_CAPACITY: usize = 1024;
 /// Bytes a data channel may hold unsent before sending is refused.
 pub(super) const DATA_SEND_BUFFER_BYTES: usize = 1024 * 1024;
-/// How often connectivity is checked until connected, and how often at most.
+/// How often connectivity is checked until connected, and how often at most: for longer than the way is given, so that
+/// a way that opens late is found at once.
 const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(20);
-const ICE_MAX_CHECKS: u16 = 250;
+const ICE_MAX_CHECKS: u16 = 1000;
 /// Silence after which the way to the server counts as disturbed, and as gone.
-const ICE_DISCONNECTED: Duration = Duration::from_secs(5);
+const ICE_DISCONNECTED: Duration = Duration::from_secs(4);
 const ICE_FAILED: Duration = Duration::from_secs(10);
-const ICE_KEEPALIVE: Duration = Duration::from_secs(2);
+const ICE_KEEPALIVE: Duration = Duration::from_secs(1);
 /// SRTP packets that may come out of order (retransmissions do).
 const SRTP_REPLAY_WINDOW: usize = 4096;
 
@@ -77,23 +81,33 @@ pub(super) struct Peer {
     pub(super) connection: Arc<dyn PeerConnection>,
     pub(super) events: mpsc::Receiver<PeerEvent>,
     pub(super) bandwidth: Bandwidth,
+    /// Packets of media and reports that came in.
+    pub(super) arrived: Arc<AtomicU64>,
 }
 
 /// Builds a peer connection bound to every interface, and to the loopback when the server is there.
 pub(super) async fn build(loopback: bool) -> Result<Peer> {
     let media = media_engine()?;
     let (estimator, bandwidth) = Estimator::new();
-    let registry = interceptors(estimator);
+    let arrived = Arc::default();
+    let registry = interceptors(estimator, Arc::clone(&arrived));
     let (event_tx, events) = mpsc::channel(PEER_EVENT_CAPACITY);
     let mut settings = SettingEngineBuilder::new()
         .with_ice_connection_attempts(Some(ICE_CHECK_INTERVAL), Some(ICE_MAX_CHECKS))
         .with_ice_timeouts(Some(ICE_DISCONNECTED), Some(ICE_FAILED), Some(ICE_KEEPALIVE))
+        // A restart of ICE binds fresh sockets: the addresses may be others by then.
+        .with_discard_local_candidates_during_ice_restart(true)
         .with_multicast_dns_mode(MulticastDnsMode::Disabled)
         .with_srtp_replay_protection_window(SRTP_REPLAY_WINDOW);
-    let mut addresses = vec!["0.0.0.0:0"];
+    let (mut addresses, mut tcp) = (vec!["0.0.0.0:0"], vec!["0.0.0.0:0"]);
+    if local_addresses().iter().any(IpAddr::is_ipv6) {
+        addresses.push("[::]:0");
+        tcp.push("[::]:0");
+    }
     if loopback {
         settings = settings.with_include_loopback_candidate(true);
         addresses.push("127.0.0.1:0");
+        tcp.push("127.0.0.1:0");
     }
     let building = PeerConnectionBuilder::new()
         .with_configuration(RTCConfigurationBuilder::default().build())
@@ -103,9 +117,10 @@ pub(super) async fn build(loopback: bool) -> Result<Peer> {
         .with_handler(Arc::new(Handler { events: event_tx }))
         .with_data_channel_send_buffer_limit(DATA_SEND_BUFFER_BYTES)
         .with_udp_addrs(addresses)
+        .with_tcp_addrs(tcp)
         .build();
     let connection = Box::pin(building).await?;
-    Ok(Peer { connection: Arc::new(connection), events, bandwidth })
+    Ok(Peer { connection: Arc::new(connection), events, bandwidth, arrived })
 }
 
 /// A codec as it is offered.
@@ -176,7 +191,7 @@ fn media_engine() -> Result<MediaEngine> {
     Ok(media)
 }
 
-fn interceptors(estimator: Estimator) -> Registry {
+fn interceptors(estimator: Estimator, arrived: Arc<AtomicU64>) -> Registry {
     Registry::new()
         .with(Slot::from(EARLY_TAP_SLOT), EarlyTap::default())
         .with(Slot::CongestionControl, CongestionControlBuilder::new(estimator).build())
@@ -186,7 +201,7 @@ fn interceptors(estimator: Estimator) -> Registry {
         .with(Slot::TwccReceiver, TwccReceiverBuilder::new().build())
         .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build())
         .with(Slot::SenderReport, SenderReportBuilder::new().build())
-        .with(Slot::from(RTCP_TAP_SLOT), RtcpTap::default())
+        .with(Slot::from(RTCP_TAP_SLOT), RtcpTap::new(arrived))
 }
 
 /// Whether this header extension carries the sound level (RFC 6464).

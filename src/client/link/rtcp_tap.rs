@@ -1,7 +1,9 @@
-//! What lets keyframe requests and sender reports through the peer connection's packet chain to us. Runs inside the
-//! connection's driver task and never blocks.
+//! What lets keyframe requests and sender reports through the peer connection's packet chain to us, and counts what
+//! comes in. Runs inside the connection's driver task and never blocks.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use rtc::interceptor::{Attribute, AttributedPacket, Interceptor, Packet, StreamInfo, TaggedPacket};
@@ -16,10 +18,17 @@ pub(super) const RTCP_TAP_SLOT: usize = 14_000;
 
 /// Marks PLI, FIR and sender reports for the application: by itself the chain ends inbound RTCP. Each goes alone, because
 /// the connection looks at the first packet of a compound only to find the track it belongs to.
-#[derive(Default)]
 pub(super) struct RtcpTap {
+    arrived: Arc<AtomicU64>,
     inbound: VecDeque<TaggedPacket>,
     outbound: VecDeque<TaggedPacket>,
+}
+
+impl RtcpTap {
+    /// A tap that counts in `arrived` every packet of media and every report that comes in.
+    pub(super) fn new(arrived: Arc<AtomicU64>) -> Self {
+        Self { arrived, inbound: VecDeque::new(), outbound: VecDeque::new() }
+    }
 }
 
 /// What the application is told of this packet.
@@ -41,6 +50,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for RtcpTap {
     type Time = Instant;
 
     fn handle_read(&mut self, message: TaggedPacket) -> Result<(), Self::Error> {
+        self.arrived.fetch_add(1, Ordering::Relaxed);
         let Packet::Rtcp(packets) = message.message.packet else {
             self.inbound.push_back(message);
             return Ok(());
@@ -81,7 +91,7 @@ mod tests {
 
     #[test]
     fn requests_and_reports_come_through_one_by_one_and_nothing_else() {
-        let mut tap = RtcpTap::default();
+        let mut tap = RtcpTap::new(Arc::default());
         let report = SenderReport {
             ssrc: 7,
             ntp_time: 9,

@@ -178,8 +178,6 @@ impl Reader {
         let ticks = self.time.ticks(frame.timestamp);
         let due = self.timing.due(ticks, now, self.track.hold());
         self.track.whole(frame.timestamp, local_us(now), self.timing.held());
-        // Frames stay in order, whatever their time stamps say.
-        let due = self.waiting.back().map_or(due, |(before, _)| due.max(*before));
         let encoded = Encoded {
             track: Arc::clone(&self.track),
             codec: self.codec,

@@ -32,11 +32,12 @@ pub(super) struct FrameTiming {
     histogram: [f32; BINS],
     frames: u32,
     held: Duration,
+    last_due: Option<Instant>,
 }
 
 impl FrameTiming {
     pub(super) fn new() -> Self {
-        Self { fastest: Least::default(), histogram: [0.0; BINS], frames: 0, held: Duration::ZERO }
+        Self { fastest: Least::default(), histogram: [0.0; BINS], frames: 0, held: Duration::ZERO, last_due: None }
     }
 
     /// When to show the frame with this (unwrapped) time stamp, which became whole now, when it is to be shown at least
@@ -51,7 +52,11 @@ impl FrameTiming {
         let late_us = (transit_us - self.fastest.get().unwrap_or(transit_us)).max(0) as u64;
         self.note(late_us / 1000);
         let hold = self.held.max(extra);
-        now + hold.saturating_sub(Duration::from_micros(late_us))
+        let due = now + hold.saturating_sub(Duration::from_micros(late_us));
+        // Frames stay in order when the delay shrinks.
+        let due = self.last_due.map_or(due, |before| due.max(before));
+        self.last_due = Some(due);
+        due
     }
 
     /// How long after the fastest ones frames are shown to even their rhythm out.

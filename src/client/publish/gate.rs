@@ -65,7 +65,6 @@ impl Default for LayerGate {
 pub(in crate::client) struct Gate {
     stopped: AtomicBool,
     muted: AtomicBool,
-    bitrate_bps: AtomicU32,
     level: AtomicU32,
     sent_bytes: AtomicU64,
     /// What only sound needs.
@@ -171,16 +170,6 @@ impl Gate {
     /// Which layers are sent now.
     pub(in crate::client) fn active(&self) -> [bool; MAX_LAYERS] {
         std::array::from_fn(|layer| self.layers[layer].active.load(Ordering::Relaxed))
-    }
-
-    /// Sets how much sound may be sent, in bit/s.
-    pub(in crate::client) fn set_bitrate(&self, bps: u32) {
-        self.bitrate_bps.store(bps, Ordering::Relaxed);
-    }
-
-    /// How much sound may be sent, in bit/s.
-    pub(super) fn bitrate(&self) -> u32 {
-        self.bitrate_bps.load(Ordering::Relaxed)
     }
 
     /// The newest sound level, root mean square, 0..=1.

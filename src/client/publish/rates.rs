@@ -36,21 +36,19 @@ pub(in crate::client) fn share_out(budget_bps: f64, claims: &[Claim]) -> Vec<[u3
     }
     // A layer is started from the rest only when those under it run.
     let mut stopped = vec![false; claims.len()];
-    for layer in 1..MAX_LAYERS {
-        for &index in &order {
-            let claim = &claims[index];
-            let cap = claim.caps_bps[layer];
-            if cap == 0 || given[index][layer] > 0 || stopped[index] {
-                continue;
-            }
-            let least = f64::from(cap) * LEAST_SHARE;
-            let needed = if claim.sending[layer] { least } else { least * START_MARGIN };
-            if left >= needed {
-                given[index][layer] = least as u32;
-                left -= least;
-            } else {
-                stopped[index] = true;
-            }
+    for (layer, &index) in (1..MAX_LAYERS).flat_map(|layer| order.iter().map(move |index| (layer, index))) {
+        let (claim, own) = (&claims[index], &mut given[index]);
+        let cap = claim.caps_bps[layer];
+        if cap == 0 || own[layer] > 0 || stopped[index] {
+            continue;
+        }
+        let least = f64::from(cap) * LEAST_SHARE;
+        let needed = if claim.sending[layer] { least } else { least * START_MARGIN };
+        if left >= needed {
+            own[layer] = least as u32;
+            left -= least;
+        } else {
+            stopped[index] = true;
         }
     }
     fill(claims, &order, &mut given, left);

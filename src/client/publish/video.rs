@@ -178,7 +178,8 @@ impl Sending {
         };
         let plan = self.plan(frame, &picture, &rates, top);
         let due = (0..=top).any(|layer| rates[layer] > 0 && self.layers[layer].keyframe_due(layer, &self.gate));
-        if !self.limit.takes(at_us, plan.fps, self.source_fps) && !(due && self.screen) {
+        let taken = self.limit.takes(at_us, plan.fps, self.source_fps);
+        if !taken && (!due || !self.screen) {
             return Ok(());
         }
         // One producer: room that is there now is there after encoding.

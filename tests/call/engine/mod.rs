@@ -10,4 +10,5 @@ mod faults;
 mod flow;
 pub mod kit;
 mod meddled;
+mod reconnect;
 mod simulcast;
