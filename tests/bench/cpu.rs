@@ -64,7 +64,8 @@ pub fn has_argument(pid: u32, argument: &str) -> bool {
     line.split(|byte| matches!(byte, 0 | b' ')).any(|word| word == argument.as_bytes())
 }
 
-fn on_cpu(path: &Path) -> anyhow::Result<Duration> {
+/// What a `schedstat` file of the kernel says.
+pub fn on_cpu(path: &Path) -> anyhow::Result<Duration> {
     let text = std::fs::read_to_string(path)?;
     Ok(Duration::from_nanos(text.split_whitespace().next().context("empty schedstat")?.parse()?))
 }

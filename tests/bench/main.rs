@@ -22,6 +22,7 @@ mod pair;
 mod receive;
 mod recovery;
 mod scene;
+mod send;
 mod table;
 
 use std::path::Path;
@@ -31,9 +32,10 @@ use table::Table;
 type Measure = fn(&mut Table) -> anyhow::Result<()>;
 
 /// Every measure by its name.
-const MEASURES: [(&str, Measure); 11] = [
+const MEASURES: [(&str, Measure); 12] = [
     ("join", join::measure),
     ("receive", receive::measure),
+    ("send", send::measure),
     ("forward", forward::measure),
     ("delay", delay::measure),
     ("frames", frames::measure),

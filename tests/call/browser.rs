@@ -237,6 +237,38 @@ fn browsers_survive_every_failure_they_can_stage() {
     }
 }
 
+/// The guest sends three sizes; the browser is given the one it asks for.
+#[test]
+fn a_browser_chooses_among_the_sizes_of_a_guest() {
+    let _turn = one_at_a_time();
+    let Some(mut browser) = Browser::start() else { return };
+    let server = serve();
+    let room = room("sizes").to_string();
+    let mut mira = Bot::new("mira");
+    let token = token_for(&room, "mira");
+    mira.login(&[&server.url()], &rotunda::model::RoomId::new(&room).unwrap(), token);
+    mira.wait_state(RoomState::Connected, RoomStateReason::LoggedIn);
+    let format = VideoFormat { width: 960, height: 540, fps: 12.0 };
+    let options = VideoOptions { simulcast: true, ..VideoOptions::single(1_200_000) };
+    mira.send(RoomCommand::PublishStream(PublishRequest {
+        stream: stream("mira-camera"),
+        kind: StreamKind::Camera,
+        video: Some((Box::new(PortraitSource::new("mira", 3, format)), options)),
+        audio: None,
+        extra_info: String::new(),
+    }));
+    mira.wait_publishing("mira-camera");
+    let login = json!({ "url": server.url(), "token": token_for(&room, "ada"), "options": {} });
+    browser.ask("ada", "join", login);
+    for (quality, width) in [("high", 960), ("low", 240), ("medium", 480)] {
+        let limit = SOON * 2;
+        browser.wait_for("ada", "set_quality", json!({ "identity": "mira", "quality": quality }), limit, |_| Some(()));
+        browser.wait_for("ada", "video_stats", json!({ "identity": "mira" }), limit, |stats| {
+            (stats["width"].as_u64() == Some(width)).then_some(())
+        });
+    }
+}
+
 #[cfg(feature = "app")]
 #[test]
 fn the_room_shows_the_browsers_picture() {

@@ -1,5 +1,5 @@
 //! What the way carries, shared among own pictures and their layers, as WebRTC does: the lowest layer of each picture
-//! first, a higher one only when there is room for enough of it. Pure functions.
+//! first, a higher one only when there is room for enough of it. Screens are served before cameras. Pure functions.
 
 use super::layers::MAX_LAYERS;
 
@@ -34,49 +34,53 @@ pub(in crate::client) fn share_out(budget_bps: f64, claims: &[Claim]) -> Vec<[u3
             left -= f64::from(floor);
         }
     }
-    // A layer is started from the rest only when those under it run.
-    let mut stopped = vec![false; claims.len()];
-    for layer in 1..MAX_LAYERS {
-        for &index in &order {
-            let claim = &claims[index];
-            let cap = claim.caps_bps[layer];
-            if cap == 0 || given[index][layer] > 0 || stopped[index] {
-                continue;
-            }
-            let least = f64::from(cap) * LEAST_SHARE;
-            let needed = if claim.sending[layer] { least } else { least * START_MARGIN };
-            if left >= needed {
-                given[index][layer] = least as u32;
-                left -= least;
-            } else {
-                stopped[index] = true;
-            }
-        }
+    for first in [true, false] {
+        let group: Vec<usize> = order.iter().copied().filter(|index| claims[*index].first == first).collect();
+        left = start(claims, &group, &mut given, left);
+        left = fill(claims, &group, &mut given, left);
     }
-    fill(claims, &order, &mut given, left);
     given
 }
 
-/// Shares what is left: lower layers first, and among those of one rank screens first, then evenly by what they lack.
-fn fill(claims: &[Claim], order: &[usize], given: &mut [[u32; MAX_LAYERS]], mut left: f64) {
-    for layer in 0..MAX_LAYERS {
-        for first in [true, false] {
-            let same = || order.iter().copied().filter(|index| claims[*index].first == first);
-            let lacking = |given: &[[u32; MAX_LAYERS]], index: usize| match given[index][layer] {
-                0 => 0.0,
-                now => f64::from(claims[index].caps_bps[layer].saturating_sub(now)),
-            };
-            let all: f64 = same().map(|index| lacking(given, index)).sum();
-            if all <= 0.0 || left <= 0.0 {
-                continue;
-            }
-            let share = (left / all).min(1.0);
-            for index in same() {
-                given[index][layer] += (lacking(given, index) * share) as u32;
-            }
-            left -= all * share;
+/// Starts higher layers as long as there is enough for them and those under them run; gives what is left.
+fn start(claims: &[Claim], group: &[usize], given: &mut [[u32; MAX_LAYERS]], mut left: f64) -> f64 {
+    let mut stopped = vec![false; claims.len()];
+    for (layer, &index) in (1..MAX_LAYERS).flat_map(|layer| group.iter().map(move |index| (layer, index))) {
+        let (claim, own) = (&claims[index], &mut given[index]);
+        let cap = claim.caps_bps[layer];
+        if cap == 0 || own[layer] > 0 || stopped[index] {
+            continue;
+        }
+        let least = f64::from(cap) * LEAST_SHARE;
+        let needed = if claim.sending[layer] { least } else { least * START_MARGIN };
+        if left >= needed {
+            own[layer] = least as u32;
+            left -= least;
+        } else {
+            stopped[index] = true;
         }
     }
+    left
+}
+
+/// Shares what is left, lower layers first and evenly by what they lack; gives what remains.
+fn fill(claims: &[Claim], group: &[usize], given: &mut [[u32; MAX_LAYERS]], mut left: f64) -> f64 {
+    for layer in 0..MAX_LAYERS {
+        let lacking = |given: &[[u32; MAX_LAYERS]], index: usize| match given[index][layer] {
+            0 => 0.0,
+            now => f64::from(claims[index].caps_bps[layer].saturating_sub(now)),
+        };
+        let all: f64 = group.iter().map(|index| lacking(given, *index)).sum();
+        if all <= 0.0 || left <= 0.0 {
+            continue;
+        }
+        let share = (left / all).min(1.0);
+        for &index in group {
+            given[index][layer] += (lacking(given, index) * share) as u32;
+        }
+        left -= all * share;
+    }
+    left
 }
 
 fn wanted(claim: &Claim) -> impl Iterator<Item = (usize, u32)> {

@@ -20,10 +20,12 @@ use crate::model::{CallError, DeviceState, ErrorCode, StreamKind, VideoCodec};
 /// Frames per second that are encoded; a source that is faster is held to this, one that says nonsense to the second.
 const MAX_FPS: f32 = 60.0;
 const USUAL_FPS: f32 = 30.0;
-/// A shared page that stands still is sent anew until it is this sharp (of 63; WebRTC stops refining there, too), or
-/// this often where the encoder does not say, and once a second after that.
+/// A shared page that stands still is sent anew until it is this sharp (of 63; WebRTC stops refining there, too), and
+/// once a second after that. An encoder that does not say is taken to be that far after so many times; no page is
+/// refined more often than the last.
 const SHARP_QUANTIZER: u32 = 15;
-const REFINEMENTS: u32 = 10;
+const BLIND_REFINEMENTS: u32 = 10;
+const MAX_REFINEMENTS: u32 = 60;
 const STILL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What a capture thread works with.
@@ -104,10 +106,25 @@ struct Sending {
 /// How a shared page that does not change is doing.
 #[derive(Default)]
 struct Still {
+    /// The newest picture there is.
+    newest: Option<Arc<VideoFrame>>,
+    /// The newest that was encoded.
     last: Option<Arc<VideoFrame>>,
-    repeats: u32,
+    /// How often that was sent.
+    times: u32,
     sent: Option<Instant>,
     sharp: bool,
+}
+
+impl Still {
+    fn sent_once(&mut self, quantizer: Option<u32>) {
+        self.sent = Some(Instant::now());
+        self.times += 1;
+        self.sharp = match quantizer {
+            Some(quantizer) => quantizer <= SHARP_QUANTIZER || self.times > MAX_REFINEMENTS,
+            None => self.times > BLIND_REFINEMENTS,
+        };
+    }
 }
 
 impl Sending {
@@ -135,12 +152,15 @@ impl Sending {
         let says = source_fps.is_finite() && source_fps >= 1.0;
         self.source_fps = if says { source_fps.min(MAX_FPS) } else { USUAL_FPS };
         let at_us = self.timeline.place(frame.timestamp_us(), self.began.elapsed());
+        if self.screen {
+            self.still.newest = Some(Arc::clone(frame));
+        }
         self.send(frame, at_us)
     }
 
     /// The source has nothing new: who comes to a shared page late is shown what there is.
     fn repeat(&mut self) -> Result<(), CallError> {
-        let Some(frame) = self.still.last.clone() else { return Ok(()) };
+        let Some(frame) = self.still.newest.clone() else { return Ok(()) };
         let at_us = self.timeline.again(self.began.elapsed());
         self.send(&frame, at_us)
     }
@@ -158,7 +178,8 @@ impl Sending {
         };
         let plan = self.plan(frame, &picture, &rates, top);
         let due = (0..=top).any(|layer| rates[layer] > 0 && self.layers[layer].keyframe_due(layer, &self.gate));
-        if !self.limit.takes(at_us, plan.fps, self.source_fps) && !(due && self.screen) {
+        let taken = self.limit.takes(at_us, plan.fps, self.source_fps);
+        if !taken && (!due || !self.screen) {
             return Ok(());
         }
         // One producer: room that is there now is there after encoding.
@@ -204,18 +225,13 @@ impl Sending {
     /// Whether a page that stands still is sharp already, so that sending it again would be for nothing.
     fn is_settled(&mut self, frame: &Arc<VideoFrame>, keyframe_due: bool) -> bool {
         let same = self.still.last.as_ref().is_some_and(|last| Arc::ptr_eq(last, frame) || same_picture(last, frame));
-        self.still.last = Some(Arc::clone(frame));
-        if !same {
-            self.still = Still { last: self.still.last.take(), ..Still::default() };
+        if !same || keyframe_due {
+            let newest = self.still.newest.take();
+            self.still = Still { newest, last: Some(Arc::clone(frame)), ..Still::default() };
             return false;
         }
         let recent = self.still.sent.is_some_and(|at| at.elapsed() < STILL_INTERVAL);
-        if keyframe_due {
-            (self.still.repeats, self.still.sharp) = (0, false);
-            return false;
-        }
-        self.still.repeats += 1;
-        recent && (self.still.sharp || self.still.repeats > REFINEMENTS)
+        recent && self.still.sharp
     }
 
     /// Encodes and sends the layers from the highest down, each scaled from the one above it.
@@ -252,7 +268,7 @@ impl Sending {
             let Some(encoded) = coder.encode(picture_now, picture.codec, order, &self.gate)? else { continue };
             let packets = coder.packets(&encoded, order, self.timestamp_base, sink, picture);
             let bytes: usize = packets.iter().map(|packet| packet.payload.len()).sum();
-            let sharp = self.screen && coder.quantizer().is_some_and(|quantizer| quantizer <= SHARP_QUANTIZER);
+            let quantizer = if self.screen { coder.quantizer() } else { None };
             let is_largest = largest.is_none();
             if is_largest {
                 self.gate.pictures.encoded();
@@ -262,7 +278,7 @@ impl Sending {
                     largest.get_or_insert(size);
                     sent += 1;
                     self.gate.count_sent(bytes);
-                    (self.still.sent, self.still.sharp) = (Some(Instant::now()), sharp);
+                    self.still.sent_once(quantizer);
                 }
                 // The link went away while encoding: the next one begins with a keyframe.
                 Err(_) => self.gate.ask_keyframe(),
@@ -282,7 +298,7 @@ impl Sending {
         for (index, layer) in self.layers.iter_mut().enumerate() {
             layer.pause(index, &self.gate);
         }
-        self.still = Still::default();
+        self.still = Still { newest: self.still.newest.take(), ..Still::default() };
         self.gate.pictures.show(0, 0, 0);
     }
 }

@@ -12,3 +12,4 @@ pub mod kit;
 mod meddled;
 mod receiving;
 mod reconnect;
+mod simulcast;
