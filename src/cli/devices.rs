@@ -60,7 +60,11 @@ fn as_json(devices: &Devices) -> Value {
     let sound = |devices: &[AudioDeviceInfo]| -> Vec<Value> {
         devices
             .iter()
-            .map(|device| json!({ "id": device.name, "name": device.name, "default": device.is_default }))
+            .map(|device| {
+                json!({
+                    "id": device.id, "name": device.name, "default": device.is_default, "monitor": device.is_monitor,
+                })
+            })
             .collect()
     };
     let screen = |kind: ScreenKind| -> Vec<Value> {

@@ -1,8 +1,8 @@
 //! What a command line publishes: opens cameras, microphones, screens, files and generated sources by their names.
 
-use anyhow::bail;
 use rotunda::bridge::{AudioOptions, PublishRequest, VideoOptions};
 use rotunda::client::guest::camera_bitrate_bps;
+use rotunda::media::audio::{AudioInput, Microphone};
 use rotunda::media::capture::{
     Camera, PageSource, PortraitSource, Screens, SpeechSource, open_audio_file, open_video_file,
 };
@@ -78,7 +78,13 @@ fn microphone(wish: &SourceArg, identity: &UserId) -> anyhow::Result<Option<(Box
     Ok(match wish {
         SourceArg::Test => Some((Box::new(SpeechSource::new(seed_of(identity))), AudioOptions::PLAIN)),
         SourceArg::File(path) => Some((open_audio_file(path)?, AudioOptions::PLAIN)),
-        SourceArg::Device(_) => bail!("microphone capture is not in this version yet: use test, file:PATH or none"),
+        SourceArg::Device(id) => {
+            let input = id.clone().map_or(AudioInput::Default, AudioInput::Named);
+            let source = Microphone::open(input)?;
+            // The sound of the system is no voice: it stays as it is.
+            let options = if source.is_monitor() { AudioOptions::PLAIN } else { AudioOptions::MICROPHONE };
+            Some((Box::new(source), options))
+        }
         SourceArg::None => None,
     })
 }

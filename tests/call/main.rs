@@ -21,5 +21,6 @@ mod relay;
 mod room;
 mod screen;
 mod server;
+mod sound;
 
 use common::browser_driver;
