@@ -62,8 +62,17 @@ pub enum RoomCommand {
     },
     /// Send a data packet.
     SendData(DataMessage),
-    /// Write a chat message to everyone.
+    /// Write a chat message to everyone: reliable, 1 to 1024 bytes, two a second and ten a second in the whole room.
     SendChat(String),
+    /// Write a barrage message, a remark that floats by, to everyone: unreliable, 1 to 1024 bytes, 20 a second.
+    SendBarrage(String),
+    /// Send a command of the application's own: reliable, 1 to 1024 bytes; 200 a second to one user, 10 to many.
+    SendCustom {
+        /// To whom; everyone when empty.
+        to: Vec<UserId>,
+        /// What it says.
+        content: String,
+    },
 }
 
 /// All a login needs.

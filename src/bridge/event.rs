@@ -92,6 +92,20 @@ pub enum RoomEvent {
         /// Unix time of writing by the writer's clock, in ms.
         sent_at_ms: i64,
     },
+    /// A barrage message arrived.
+    BarrageReceived {
+        /// Who wrote it.
+        from: UserId,
+        /// The text, at most [`crate::model::limits::CHAT_MAX_BYTES`].
+        text: String,
+    },
+    /// A command of somebody's application arrived.
+    CustomReceived {
+        /// Who sent it.
+        from: UserId,
+        /// What it says, at most [`crate::model::limits::CHAT_MAX_BYTES`].
+        content: String,
+    },
     /// A data packet arrived.
     DataReceived {
         /// Who sent it; `None` when the server did.

@@ -48,6 +48,8 @@ pub struct JoinArgs {
     /// Screen to share: test, screen[:NAME], window:ID or none; `rotunda devices` lists them.
     #[arg(long, default_value = "none", value_parser = SourceArg::screen)]
     screen: SourceArg,
+    #[command(flatten)]
+    send: sources::SendArgs,
     /// Draw the room into a picture instead of a window.
     #[arg(long)]
     headless: bool,
@@ -72,7 +74,8 @@ pub fn run(args: JoinArgs) -> anyhow::Result<()> {
     }
     let token = token(&args, &room)?;
     let identity = UserId::new(token::peek(&token)?.identity())?;
-    let wishes = sources::Wishes { video: &args.video, audio: &args.audio, screen: &args.screen };
+    let wishes =
+        sources::Wishes { video: &args.video, audio: &args.audio, screen: &args.screen, look: args.send.clone() };
     let publications = sources::publications(&wishes, &args.name, &identity)?;
     if let Some(out) = &args.out {
         create_out(out)?;

@@ -1,6 +1,8 @@
 //! The command line: what each command takes, and its checks. The names and outputs here stay stable.
 
 mod args;
+#[cfg(feature = "client")]
+mod check;
 #[cfg(feature = "app")]
 mod demo;
 #[cfg(feature = "client")]
@@ -40,6 +42,9 @@ enum Command {
     /// Make an access token.
     #[cfg(any(feature = "client", feature = "server"))]
     Token(token::TokenArgs),
+    /// Try what calls need on this machine: devices, screen sharing, codecs, graphics.
+    #[cfg(feature = "client")]
+    Check(check::CheckArgs),
     /// List what this machine has for calls.
     #[cfg(feature = "client")]
     Devices(devices::DevicesArgs),
@@ -60,6 +65,8 @@ impl Cli {
             Command::Join(args) => join::run(args),
             #[cfg(any(feature = "client", feature = "server"))]
             Command::Token(args) => token::run(&args),
+            #[cfg(feature = "client")]
+            Command::Check(args) => check::run(&args),
             #[cfg(feature = "client")]
             Command::Devices(args) => devices::run(&args),
         }

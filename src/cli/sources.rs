@@ -1,13 +1,15 @@
 //! What a command line publishes: opens cameras, microphones, screens, files and generated sources by their names.
 
+use clap::{Args, ValueEnum};
 use rotunda::bridge::{AudioOptions, PublishRequest, VideoOptions};
 use rotunda::client::guest::camera_bitrate_bps;
+use rotunda::client::{CameraPreset, ScreenPreset};
 use rotunda::media::audio::{AudioInput, Microphone};
 use rotunda::media::capture::{
     Camera, PageSource, PortraitSource, Screens, SpeechSource, open_audio_file, open_video_file,
 };
 use rotunda::media::{AudioSource, VideoFormat, VideoSource};
-use rotunda::model::{StreamId, StreamKind, UserId, VideoPreset};
+use rotunda::model::{CallError, StreamId, StreamKind, UserId, VideoCodec, VideoPreset};
 
 use super::args::SourceArg;
 
@@ -15,10 +17,6 @@ use super::args::SourceArg;
 const TEST_CAMERA: VideoFormat = VideoFormat { width: 640, height: 360, fps: 15.0 };
 /// What `--screen test` publishes.
 const TEST_PAGE: VideoFormat = VideoFormat { width: 1280, height: 720, fps: 5.0 };
-/// What a camera is asked for.
-const CAMERA: VideoPreset = VideoPreset::CAMERA_STANDARD;
-/// What a screen is brought to.
-const SCREEN: VideoPreset = VideoPreset::SCREEN_BALANCED;
 
 /// What the user wants published.
 pub struct Wishes<'a> {
@@ -28,6 +26,87 @@ pub struct Wishes<'a> {
     pub audio: &'a SourceArg,
     /// A shared screen.
     pub screen: &'a SourceArg,
+    /// How they are sent.
+    pub look: SendArgs,
+}
+
+/// How pictures are sent.
+#[derive(Clone, Debug, Default, Args)]
+pub struct SendArgs {
+    /// How pictures are coded.
+    #[arg(long, value_enum, default_value_t = CodecArg::Vp8)]
+    pub codec: CodecArg,
+    /// The camera's picture: 1 (320x240, 15 fps, 300 kbit/s), 2 (640x480, 15 fps, 800 kbit/s), 3 (1280x720, 20 fps,
+    /// 1500 kbit/s), or your own, WIDTHxHEIGHT@FPS:KBPS [default: 2 for devices, the source's own otherwise].
+    #[arg(long, value_parser = PresetArg::camera)]
+    pub preset: Option<PresetArg>,
+    /// The shared screen: 1 (smooth), 2 (balanced), 3 (sharp), or your own, WIDTHxHEIGHT@FPS:KBPS [default: 2].
+    #[arg(long, value_parser = PresetArg::screen)]
+    pub screen_preset: Option<PresetArg>,
+    /// Send the camera in one size only.
+    #[arg(long)]
+    pub no_simulcast: bool,
+    /// A text beside the camera's stream for everyone, at most 1023 bytes.
+    #[arg(long, default_value = "")]
+    pub extra_info: String,
+}
+
+/// How pictures are coded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum CodecArg {
+    /// VP8.
+    #[default]
+    Vp8,
+    /// H.264.
+    H264,
+}
+
+impl From<CodecArg> for VideoCodec {
+    fn from(arg: CodecArg) -> Self {
+        match arg {
+            CodecArg::Vp8 => Self::Vp8,
+            CodecArg::H264 => Self::H264,
+        }
+    }
+}
+
+/// A preset by number or by its values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PresetArg(pub VideoPreset);
+
+impl PresetArg {
+    fn camera(text: &str) -> Result<Self, String> {
+        Self::read(text, |number, custom| CameraPreset::of_number(number, custom).map(CameraPreset::values))
+    }
+
+    fn screen(text: &str) -> Result<Self, String> {
+        Self::read(text, |number, custom| ScreenPreset::of_number(number, custom).map(ScreenPreset::values))
+    }
+
+    fn read(
+        text: &str,
+        preset: impl Fn(u8, Option<VideoPreset>) -> Result<VideoPreset, CallError>,
+    ) -> Result<Self, String> {
+        let found = match text.parse() {
+            Ok(number) => preset(number, None),
+            Err(_) => preset(4, custom(text)),
+        };
+        found.map(Self).map_err(|error| format!("{}; write a number, or WIDTHxHEIGHT@FPS:KBPS", error.message))
+    }
+}
+
+/// `WIDTHxHEIGHT@FPS:KBPS`.
+fn custom(text: &str) -> Option<VideoPreset> {
+    let (size, rates) = text.split_once('@')?;
+    let (width, height) = size.split_once('x')?;
+    let (fps, kbps) = rates.split_once(':')?;
+    let max_bitrate_bps = kbps.parse::<u32>().ok()?.checked_mul(1000)?;
+    Some(VideoPreset {
+        width: width.parse().ok()?,
+        height: height.parse().ok()?,
+        fps: fps.parse().ok()?,
+        max_bitrate_bps,
+    })
 }
 
 /// Opens everything wished for.
@@ -36,16 +115,21 @@ pub struct Wishes<'a> {
 /// Which source cannot be opened, why, and what to do.
 pub fn publications(wishes: &Wishes<'_>, name: &str, identity: &UserId) -> anyhow::Result<Vec<PublishRequest>> {
     let mut publications = Vec::new();
-    let (video, audio) = (camera(wishes.video, name, identity)?, microphone(wishes.audio, identity)?);
+    let look = &wishes.look;
+    let extra_info = look.extra_info.clone();
+    let (video, audio) = (camera(wishes.video, look, name, identity)?, microphone(wishes.audio, identity)?);
     if video.is_some() || audio.is_some() {
         let stream = StreamId::derived(identity, "camera");
-        publications.push(PublishRequest { stream, kind: StreamKind::Camera, video, audio, extra_info: String::new() });
+        publications.push(PublishRequest { stream, kind: StreamKind::Camera, video, audio, extra_info });
     }
-    if let Some(source) = screen(wishes.screen, name)? {
+    let screen_preset = look.screen_preset.map_or(VideoPreset::SCREEN_BALANCED, |preset| preset.0);
+    if let Some(source) = screen(wishes.screen, screen_preset, name)? {
+        let max_bitrate_bps = screen_preset.max_bitrate_bps;
+        let options = VideoOptions { codec: look.codec.into(), max_bitrate_bps, simulcast: false };
         publications.push(PublishRequest {
             stream: StreamId::derived(identity, "screen"),
             kind: StreamKind::Screen,
-            video: Some((source, VideoOptions::single(SCREEN.max_bitrate_bps))),
+            video: Some((source, options)),
             audio: None,
             extra_info: String::new(),
         });
@@ -55,23 +139,26 @@ pub fn publications(wishes: &Wishes<'_>, name: &str, identity: &UserId) -> anyho
 
 fn camera(
     wish: &SourceArg,
+    look: &SendArgs,
     name: &str,
     identity: &UserId,
 ) -> anyhow::Result<Option<(Box<dyn VideoSource>, VideoOptions)>> {
+    let preset = look.preset.map(|preset| preset.0);
+    let size = |preset: VideoPreset| VideoFormat { width: preset.width, height: preset.height, fps: preset.fps };
+    let device = preset.unwrap_or(VideoPreset::CAMERA_STANDARD);
     let source: Box<dyn VideoSource> = match wish {
-        SourceArg::Test => Box::new(PortraitSource::new(name, seed_of(identity), TEST_CAMERA)),
+        SourceArg::Test => Box::new(PortraitSource::new(name, seed_of(identity), preset.map_or(TEST_CAMERA, size))),
         SourceArg::File(path) => open_video_file(path)?,
-        SourceArg::Device(id) => {
-            let format = VideoFormat { width: CAMERA.width, height: CAMERA.height, fps: CAMERA.fps };
-            Box::new(Camera::open(id.as_deref(), format)?)
-        }
+        SourceArg::Device(id) => Box::new(Camera::open(id.as_deref(), size(device))?),
         SourceArg::None => return Ok(None),
     };
-    let bitrate_bps = match wish {
-        SourceArg::Device(_) => CAMERA.max_bitrate_bps,
+    let max_bitrate_bps = match (wish, preset) {
+        (_, Some(preset)) => preset.max_bitrate_bps,
+        (SourceArg::Device(_), None) => device.max_bitrate_bps,
         _ => camera_bitrate_bps(source.format()),
     };
-    Ok(Some((source, VideoOptions::single(bitrate_bps))))
+    let options = VideoOptions { codec: look.codec.into(), max_bitrate_bps, simulcast: !look.no_simulcast };
+    Ok(Some((source, options)))
 }
 
 fn microphone(wish: &SourceArg, identity: &UserId) -> anyhow::Result<Option<(Box<dyn AudioSource>, AudioOptions)>> {
@@ -89,11 +176,11 @@ fn microphone(wish: &SourceArg, identity: &UserId) -> anyhow::Result<Option<(Box
     })
 }
 
-fn screen(wish: &SourceArg, name: &str) -> anyhow::Result<Option<Box<dyn VideoSource>>> {
+fn screen(wish: &SourceArg, preset: VideoPreset, name: &str) -> anyhow::Result<Option<Box<dyn VideoSource>>> {
     Ok(match wish {
         SourceArg::Test => Some(Box::new(PageSource::new(&format!("{name}’s page"), TEST_PAGE))),
         SourceArg::Device(id) => {
-            let limit = VideoFormat { width: SCREEN.width, height: SCREEN.height, fps: SCREEN.fps };
+            let limit = VideoFormat { width: preset.width, height: preset.height, fps: preset.fps };
             Some(Screens::of_this_session().open(id.as_deref().unwrap_or("screen"), limit)?)
         }
         SourceArg::File(_) | SourceArg::None => None,

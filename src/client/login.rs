@@ -17,13 +17,19 @@ const URL_MAX_BYTES: usize = 2048;
 /// # Errors
 /// [`CallError`] that says what is wrong with the request and what to do.
 pub(super) fn check(request: &LoginRequest, now_unix_secs: u64) -> Result<(), CallError> {
-    if request.servers.is_empty() || request.servers.len() > MAX_SERVERS {
+    check_servers(&request.servers)?;
+    check_token(request, now_unix_secs)
+}
+
+/// Checks server addresses.
+///
+/// # Errors
+/// [`CallError`] when there are none or too many, or one is no address.
+pub(super) fn check_servers(servers: &[String]) -> Result<(), CallError> {
+    if servers.is_empty() || servers.len() > MAX_SERVERS {
         return Err(CallError::new(ErrorCode::ConnectFailed, format!("give 1 to {MAX_SERVERS} server addresses")));
     }
-    for server in &request.servers {
-        check_url(server)?;
-    }
-    check_token(request, now_unix_secs)
+    servers.iter().try_for_each(|server| check_url(server))
 }
 
 fn check_url(text: &str) -> Result<(), CallError> {

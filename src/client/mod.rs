@@ -1,6 +1,7 @@
 //! The call engine: an actor on its own named thread and tokio runtime that logs in, publishes, plays, writes and
 //! comes back, and speaks [`crate::bridge`] to the application.
 //!
+//! - [`Engine`]: the call flow for developers, checked and typed, over the bridge; [`requirements`]: what works here.
 //! - `engine`: between calls: waits for a login, dials, refuses what needs a room.
 //! - `login`: what can be said about a login before dialing: token, URLs.
 //! - `link`: one connection to a server: signalling, the peer connection, the data channels.
@@ -15,6 +16,7 @@
 
 mod call;
 mod engine;
+mod facade;
 pub mod guest;
 pub mod headless;
 mod link;
@@ -23,6 +25,8 @@ mod play;
 mod publish;
 mod reasons;
 pub mod report;
+pub mod requirements;
+mod stream;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +35,9 @@ use tokio::sync::watch;
 
 use crate::bridge::{EngineHandle, engine_channels};
 use crate::media::audio::{AudioError, AudioOutput, Playout};
+
+pub use facade::{Engine, RoomConfig, User};
+pub use stream::{CameraPreset, PublishOptions, ScreenPreset, Stream};
 
 /// How long the runtime may take to end what still runs when the engine stops.
 const RUNTIME_SHUTDOWN: Duration = Duration::from_millis(500);
@@ -48,6 +55,13 @@ pub struct EngineConfig {
     pub decode: bool,
     /// Whether sound is decoded and played.
     pub play_audio: bool,
+}
+
+impl EngineConfig {
+    /// An engine that decodes, and plays received sound into nothing: for bots and tests.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { audio_output: AudioOutput::Null, name: name.into(), decode: true, play_audio: true }
+    }
 }
 
 /// Why an engine could not start.

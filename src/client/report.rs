@@ -216,7 +216,9 @@ impl Recorder {
             RoomEvent::PlayStateChanged { error, .. } => self.note_error(error.as_ref()),
             RoomEvent::CommandFailed(error) => self.note_error(Some(error)),
             RoomEvent::ChatReceived { .. } => self.chat_messages += 1,
-            RoomEvent::DataReceived { .. } => self.data_packets += 1,
+            RoomEvent::DataReceived { .. } | RoomEvent::BarrageReceived { .. } | RoomEvent::CustomReceived { .. } => {
+                self.data_packets += 1;
+            }
             RoomEvent::UserLeft { .. } | RoomEvent::VideoFeedOpened { .. } | RoomEvent::TokenExpiring { .. } => {}
         }
     }

@@ -1,5 +1,6 @@
 //! The two things that flow through the house: a picture and a block of sound.
 
+use super::pool::FramePool;
 use crate::model::limits::MAX_PICTURE_SIDE_PX;
 
 /// Sound everywhere inside is 48 000 Hz.
@@ -44,8 +45,37 @@ pub struct VideoFrame {
     height: u32,
     colour: ColourSpace,
     timestamp_us: u64,
-    data: Vec<u8>,
+    data: Planes,
 }
+
+/// The bytes of a picture; they go back to where they came from.
+#[derive(Debug)]
+struct Planes {
+    bytes: Vec<u8>,
+    home: Option<FramePool>,
+}
+
+impl Drop for Planes {
+    fn drop(&mut self) {
+        if let Some(home) = self.home.take() {
+            home.give_back(std::mem::take(&mut self.bytes));
+        }
+    }
+}
+
+impl Clone for Planes {
+    fn clone(&self) -> Self {
+        Self { bytes: self.bytes.clone(), home: None }
+    }
+}
+
+impl PartialEq for Planes {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for Planes {}
 
 /// A buffer does not fit the size it is said to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,7 +111,14 @@ impl VideoFrame {
         if !fits || data.len() != needed {
             return Err(FrameSizeError { width, height, needed, given: data.len() });
         }
-        Ok(Self { width, height, colour, timestamp_us, data })
+        Ok(Self { width, height, colour, timestamp_us, data: Planes { bytes: data, home: None } })
+    }
+
+    /// The same picture, whose buffer goes to `pool` when it is dropped.
+    #[must_use]
+    pub fn with_home(mut self, pool: &FramePool) -> Self {
+        self.data.home = Some(pool.clone());
+        self
     }
 
     /// Luma width in pixels.
@@ -111,31 +148,32 @@ impl VideoFrame {
 
     /// The Y plane, `width` x `height` bytes.
     pub fn y(&self) -> &[u8] {
-        &self.data[..self.luma_len()]
+        &self.data.bytes[..self.luma_len()]
     }
 
     /// The U plane.
     pub fn u(&self) -> &[u8] {
         let start = self.luma_len();
-        &self.data[start..start + self.chroma_len()]
+        &self.data.bytes[start..start + self.chroma_len()]
     }
 
     /// The V plane.
     pub fn v(&self) -> &[u8] {
-        &self.data[self.luma_len() + self.chroma_len()..]
+        &self.data.bytes[self.luma_len() + self.chroma_len()..]
     }
 
     /// All three planes for writing, in order Y, U, V.
     pub fn planes_mut(&mut self) -> (&mut [u8], &mut [u8], &mut [u8]) {
         let (luma, chroma) = (self.luma_len(), self.chroma_len());
-        let (y, rest) = self.data.split_at_mut(luma);
+        let (y, rest) = self.data.bytes.split_at_mut(luma);
         let (u, v) = rest.split_at_mut(chroma);
         (y, u, v)
     }
 
-    /// Gives the buffer back, for reuse.
-    pub fn into_data(self) -> Vec<u8> {
-        self.data
+    /// Gives the buffer out, for reuse.
+    pub fn into_data(mut self) -> Vec<u8> {
+        self.data.home = None;
+        std::mem::take(&mut self.data.bytes)
     }
 
     fn luma_len(&self) -> usize {

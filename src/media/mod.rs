@@ -6,7 +6,10 @@ pub mod audio;
 pub mod capture;
 pub mod codec;
 pub mod frame;
+mod pool;
+pub mod scale;
 pub mod source;
 
 pub use frame::{AudioBlock, ColourMatrix, ColourRange, ColourSpace, VideoFrame};
+pub use pool::FramePool;
 pub use source::{AudioSource, CaptureError, VideoFormat, VideoSource};

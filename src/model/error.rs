@@ -6,6 +6,8 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorCode {
+    /// The engine could not be started.
+    NotStarted,
     /// More rooms than one engine, or the server, holds.
     TooManyRooms,
     /// The user id is empty.
@@ -86,6 +88,7 @@ impl ErrorCode {
     /// The number shown to users and written to logs.
     pub const fn number(self) -> u32 {
         match self {
+            Self::NotStarted => 1_000_001,
             Self::WrongState => 1_000_002,
             Self::TooManyRooms => 1_002_001,
             Self::UserIdEmpty => 1_002_005,

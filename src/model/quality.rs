@@ -85,6 +85,52 @@ pub enum Grade {
     Lost,
 }
 
+/// What a grade is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct GradeInput {
+    /// Share of packets that never arrived, 0..=1.
+    pub loss: f32,
+    /// Round trip, in ms, once known.
+    pub rtt_ms: Option<f32>,
+    /// Share of the pictures that came out at the end of those that went in, 0..=1, where there are pictures.
+    pub delivered: Option<f32>,
+    /// Nothing at all got through although something should have.
+    pub silent: bool,
+}
+
+impl Grade {
+    /// The worst of what each figure says:
+    ///
+    /// | | excellent | good | medium | poor |
+    /// |---|---|---|---|---|
+    /// | loss | up to 2% | 5% | 10% | more |
+    /// | round trip | up to 150 ms | 300 ms | 600 ms | more |
+    /// | pictures delivered | from 90% | 70% | 40% | fewer |
+    ///
+    /// Delay follows ITU-T G.114 (150 ms one way are fine, 400 ms are the limit), half of it each way; loss follows what
+    /// Opus with in-band FEC conceals unheard (2%) and intelligibly (10%).
+    pub fn of(input: GradeInput) -> Self {
+        if input.silent {
+            return Self::Lost;
+        }
+        let rising = |value: f32, steps: [f32; 3]| match steps.iter().position(|step| value <= *step) {
+            Some(0) => Self::Excellent,
+            Some(1) => Self::Good,
+            Some(_) => Self::Medium,
+            None => Self::Poor,
+        };
+        let loss = rising(input.loss, [0.02, 0.05, 0.10]);
+        let delay = input.rtt_ms.map_or(Self::Excellent, |rtt| rising(rtt, [150.0, 300.0, 600.0]));
+        let pictures = input.delivered.map_or(Self::Excellent, |share| rising(1.0 - share, [0.1, 0.3, 0.6]));
+        loss.max(delay).max(pictures)
+    }
+
+    /// 0 (excellent) to 4 (lost), the scale of FEATURES section 1.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+}
+
 /// What became of an own stream in the last three seconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct PublishQuality {
@@ -139,6 +185,11 @@ pub struct PlayedQuality {
     pub grade: Grade,
 }
 
+/// A level of 0..=1 on the scale of FEATURES section 1, 0 to 100.
+pub fn level_percent(level: f32) -> u8 {
+    (level.clamp(0.0, 1.0) * 100.0).round() as u8
+}
+
 /// The newest figures of the whole engine: replaced, never queued.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EngineSnapshot {
@@ -146,7 +197,8 @@ pub struct EngineSnapshot {
     pub rtt_ms: Option<f32>,
     /// Every played track.
     pub tracks: BTreeMap<TrackSid, (StreamId, TrackStats)>,
-    /// Sound level per user, 0..=1, as the server or our own meter reports it.
+    /// Sound level per user, root mean square, 0..=1, as our own meter or the server reports it; refreshed every 100 ms.
+    /// [`EngineSnapshot::level_of`] gives it from 0 to 100.
     pub levels: BTreeMap<UserId, f32>,
     /// Payload published over the last two seconds, in kbit/s.
     pub sent_kbps: f32,
@@ -162,4 +214,40 @@ pub struct EngineSnapshot {
     pub publishing: BTreeMap<StreamId, PublishQuality>,
     /// Played streams over the last three seconds.
     pub playing: BTreeMap<StreamId, PlayedQuality>,
+}
+
+impl EngineSnapshot {
+    /// The sound level of a user, 0 to 100; 0 for one who is silent or not there.
+    pub fn level_of(&self, user: &UserId) -> u8 {
+        self.levels.get(user).copied().map_or(0, level_percent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grade_is_the_worst_of_its_parts() {
+        let fine = GradeInput { loss: 0.0, rtt_ms: Some(20.0), delivered: Some(1.0), silent: false };
+        assert_eq!(Grade::of(fine), Grade::Excellent);
+        assert_eq!(Grade::of(GradeInput { loss: 0.03, ..fine }), Grade::Good);
+        assert_eq!(Grade::of(GradeInput { loss: 0.08, ..fine }), Grade::Medium);
+        assert_eq!(Grade::of(GradeInput { loss: 0.3, ..fine }), Grade::Poor);
+        assert_eq!(Grade::of(GradeInput { rtt_ms: Some(400.0), ..fine }), Grade::Medium);
+        assert_eq!(Grade::of(GradeInput { rtt_ms: Some(900.0), loss: 0.03, ..fine }), Grade::Poor);
+        assert_eq!(Grade::of(GradeInput { delivered: Some(0.5), ..fine }), Grade::Medium);
+        assert_eq!(Grade::of(GradeInput { delivered: Some(0.1), ..fine }), Grade::Poor);
+        assert_eq!(Grade::of(GradeInput { silent: true, ..fine }), Grade::Lost);
+        assert_eq!(Grade::of(GradeInput { rtt_ms: None, delivered: None, ..fine }), Grade::Excellent);
+        assert_eq!([Grade::Excellent, Grade::Lost].map(Grade::number), [0, 4]);
+    }
+
+    #[test]
+    fn levels_are_told_from_0_to_100() {
+        assert_eq!([0.0, 0.213, 1.0, 7.0, -1.0, f32::NAN].map(level_percent), [0, 21, 100, 100, 0, 0]);
+        let ann = UserId::new("ann").unwrap();
+        let snapshot = EngineSnapshot { levels: BTreeMap::from([(ann.clone(), 0.5)]), ..Default::default() };
+        assert_eq!((snapshot.level_of(&ann), snapshot.level_of(&UserId::new("bob").unwrap())), (50, 0));
+    }
 }

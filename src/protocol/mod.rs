@@ -1,6 +1,7 @@
 //! The LiveKit protocol without I/O or clocks.
 
 pub mod convert;
+pub mod rates;
 pub mod roster;
 pub mod sdp;
 pub mod stream_note;

@@ -4,7 +4,7 @@
 //! Invariants: a stream id belongs to one owner; every stream has at least one track; a stream is told gone before
 //! its owner; a participant's state never goes back to an older version of the same session.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use livekit_protocol as proto;
 
@@ -85,6 +85,16 @@ impl Roster {
         changes
     }
 
+    /// Only these are still here, by identity: what a client that was away for a while is told.
+    pub fn retain(&mut self, present: &BTreeSet<String>) -> Vec<RosterChange> {
+        let mut changes = Vec::new();
+        let gone: Vec<UserId> = self.people.keys().filter(|id| !present.contains(id.as_str())).cloned().collect();
+        for id in gone {
+            self.remove(&id, EndReason::Disconnected, &mut changes);
+        }
+        changes
+    }
+
     /// Forgets everyone: what a client that is no longer in the room tells.
     pub fn clear(&mut self, reason: EndReason) -> Vec<RosterChange> {
         let mut changes = Vec::new();
@@ -128,6 +138,16 @@ impl Roster {
     /// Every stream of the others.
     pub fn streams(&self) -> impl Iterator<Item = &StreamInfo> {
         self.people.values().flat_map(|person| person.streams.values())
+    }
+
+    /// How many others are in the room.
+    pub fn len(&self) -> usize {
+        self.people.len()
+    }
+
+    /// Whether nobody else is in the room.
+    pub fn is_empty(&self) -> bool {
+        self.people.is_empty()
     }
 
     /// Who has this participant session id (`PA_…`).

@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 
+use crate::model::media::VideoCodec;
+
 /// Longest session description that is looked at, in bytes.
 pub const SDP_MAX_BYTES: usize = 1024 * 1024;
 /// Most sections a description may have.
@@ -131,6 +133,13 @@ pub enum Edit {
         dtx: bool,
         /// Two channels at music quality.
         stereo: bool,
+        /// May come redundantly (RFC 2198).
+        red: bool,
+    },
+    /// We receive a picture: the sender uses the codec that stands first.
+    ReceiveVideo {
+        /// The codec that was announced.
+        codec: VideoCodec,
     },
 }
 
@@ -148,11 +157,16 @@ pub fn rewrite(sdp: &str, edit: impl Fn(&str) -> Edit) -> String {
         let mid = lines().find_map(|line| line.strip_prefix("a=mid:")).unwrap_or_default();
         let is_application = block.starts_with("m=application");
         let edit = if is_application { Edit::Keep } else { edit(mid) };
+        let formats = Formats::of(block, &edit);
         for line in lines() {
             if index == 0 && line.starts_with("a=candidate:") {
                 candidates.push(line);
             }
-            write_line(&mut out, line, &edit);
+            if let Some(first) = line.strip_prefix("m=").filter(|_| formats.matter()) {
+                formats.write_media_line(&mut out, first);
+            } else if !formats.drops(line) {
+                write_line(&mut out, line, &edit);
+            }
         }
         if is_application && index > 0 {
             for line in &candidates {
@@ -177,10 +191,12 @@ fn write_line(out: &mut String, line: &str, edit: &Edit) {
         Edit::Idle => push_line(out, line),
         Edit::Send { stream, track } => write_sending(out, line, stream, track),
         Edit::Receive { .. } if is_stream_line => {}
-        Edit::Receive { dtx, stereo } => {
+        Edit::ReceiveVideo { .. } if is_stream_line => {}
+        Edit::ReceiveVideo { .. } => push_line(out, line),
+        Edit::Receive { dtx, stereo, .. } => {
             out.push_str(line);
-            // Opus is the only sound we accept, so every format line is its own.
-            if line.starts_with("a=fmtp:") {
+            // Opus is the only sound we accept: every format line is its own, but for RED's, which lists payload types.
+            if line.strip_prefix("a=fmtp:").is_some_and(|rest| rest.contains('=')) {
                 if *dtx {
                     out.push_str(";usedtx=1");
                 }
@@ -205,6 +221,59 @@ fn write_sending(out: &mut String, line: &str, stream: &str, track: &str) {
         write!(out, "{line}\r\n")
     };
     debug_assert!(written.is_ok());
+}
+
+/// The payload types of a section whose order or number we change.
+#[derive(Default)]
+struct Formats<'a> {
+    /// These stand first.
+    first: Vec<&'a str>,
+    /// These are left out.
+    dropped: Vec<&'a str>,
+}
+
+impl<'a> Formats<'a> {
+    fn of(block: &'a str, edit: &Edit) -> Self {
+        let codec = match edit {
+            Edit::Receive { red: false, .. } => "red",
+            Edit::ReceiveVideo { codec } => codec.mime_type().trim_start_matches("video/"),
+            _ => return Self::default(),
+        };
+        let attributes = |name: &'static str| {
+            block.lines().filter_map(move |line| line.trim_end().strip_prefix(name)?.split_once(' '))
+        };
+        let named = |map: &str| map.split('/').next().is_some_and(|name| name.eq_ignore_ascii_case(codec));
+        let types: Vec<&str> = attributes("a=rtpmap:").filter(|(_, map)| named(map)).map(|(pt, _)| pt).collect();
+        if matches!(edit, Edit::Receive { .. }) {
+            return Self { first: Vec::new(), dropped: types };
+        }
+        // Each with the payload type of its retransmissions (RFC 4588 section 8.1).
+        let resent = |pt: &str| {
+            let apt = attributes("a=fmtp:").find(|(_, format)| format.strip_prefix("apt=") == Some(pt));
+            apt.map(|(resent, _)| resent)
+        };
+        Self { first: types.iter().flat_map(|pt| [Some(*pt), resent(pt)]).flatten().collect(), dropped: Vec::new() }
+    }
+
+    fn matter(&self) -> bool {
+        !self.first.is_empty() || !self.dropped.is_empty()
+    }
+
+    /// Whether an attribute line speaks of a payload type that is left out.
+    fn drops(&self, line: &str) -> bool {
+        let about = ["a=rtpmap:", "a=fmtp:", "a=rtcp-fb:"].iter().find_map(|name| line.strip_prefix(name));
+        about.and_then(|rest| rest.split(' ').next()).is_some_and(|pt| self.dropped.contains(&pt))
+    }
+
+    /// Writes the section's first line, without its `m=`: kind, port and protocol, then the payload types.
+    fn write_media_line(&self, out: &mut String, line: &str) {
+        out.push_str("m=");
+        let (head, types): (Vec<_>, Vec<_>) = line.split(' ').enumerate().partition(|(index, _)| *index < 3);
+        let rest = types.iter().map(|(_, pt)| *pt).filter(|pt| !self.first.contains(pt) && !self.dropped.contains(pt));
+        let words: Vec<&str> =
+            head.iter().map(|(_, word)| *word).chain(self.first.iter().copied()).chain(rest).collect();
+        push_line(out, &words.join(" "));
+    }
 }
 
 fn push_line(out: &mut String, line: &str) {
@@ -268,7 +337,7 @@ mod tests {
     fn a_bound_section_names_its_track_and_an_idle_one_nothing() {
         let text = rewrite(ANSWER, |mid| match mid {
             "0" => Edit::Send { stream: "PA_a|camera".into(), track: "TR_b".into() },
-            _ => Edit::Receive { dtx: true, stereo: false },
+            _ => Edit::Receive { dtx: true, stereo: false, red: true },
         });
         assert!(text.contains("a=msid:PA_a|camera TR_b\r\n") && text.contains("a=ssrc:5 msid:PA_a|camera TR_b\r\n"));
         assert!(text.contains("a=ssrc-group:FID 5 6\r\n"));
@@ -285,6 +354,22 @@ mod tests {
     fn keeping_changes_nothing_but_the_repeated_candidate() {
         let text = rewrite(ANSWER, |_| Edit::Keep);
         assert_eq!(text.replacen("a=candidate:1 1 udp 1 127.0.0.1 7882 typ host\r\n", "", 1).len(), ANSWER.len());
+    }
+
+    #[test]
+    fn the_announced_codec_stands_first_and_redundancy_can_be_left_out() {
+        let video = "m=video 9 UDP/TLS/RTP/SAVPF 96 97 108 109\r\na=mid:0\r\na=rtpmap:96 VP8/90000\r\n\
+            a=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\na=rtpmap:108 H264/90000\r\na=rtpmap:109 rtx/90000\r\n\
+            a=fmtp:109 apt=108\r\n";
+        let first = |codec| rewrite(&format!("v=0\r\n{video}"), |_| Edit::ReceiveVideo { codec });
+        assert!(first(VideoCodec::H264).contains("SAVPF 108 109 96 97\r\n"));
+        assert!(first(VideoCodec::Vp8).contains("SAVPF 96 97 108 109\r\n"));
+        let sound = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 63 111\r\na=mid:0\r\na=rtpmap:63 red/48000/2\r\n\
+            a=fmtp:63 111/111\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10\r\n";
+        let with = |red| rewrite(sound, |_| Edit::Receive { dtx: true, stereo: false, red });
+        assert!(with(true).contains("SAVPF 63 111\r\n") && with(true).contains("a=fmtp:63 111/111\r\n"));
+        assert!(with(false).contains("SAVPF 111\r\n") && !with(false).contains(":63 "), "{}", with(false));
+        assert!(with(false).contains("minptime=10;usedtx=1\r\n"));
     }
 
     #[test]

@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn hostile_attributes_are_left_out() {
-        for value in ["", "[", "[]", "7", r#"{"extra":7}"#, r#"{"video":{}}"#, "null"] {
+        for value in ["", "[", "[7]", "7", r#"{"extra":7}"#, r#"{"video":{}}"#, "null"] {
             assert_eq!(StreamNote::read(value), None, "{value}");
         }
         assert_eq!(StreamNote::read(&format!("{{\"extra\":\"{}\"}}", "x".repeat(1024))), None, "too long");

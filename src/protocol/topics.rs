@@ -16,6 +16,10 @@ use crate::model::{CallError, ErrorCode};
 pub const TOPIC_PREFIX: &str = "rotunda.";
 /// Where people stand and look; lossy, 10 to 20 times a second while they move.
 pub const TOPIC_POSE: &str = "rotunda.pose";
+/// Remarks that float by; lossy.
+pub const TOPIC_BARRAGE: &str = "rotunda.barrage";
+/// Commands of applications; reliable.
+pub const TOPIC_CUSTOM: &str = "rotunda.command";
 /// Text streams of LiveKit's components carry chat on this topic.
 pub const TOPIC_CHAT_STREAM: &str = "lk.chat";
 /// Older components send chat as JSON in a data packet on this topic.
@@ -39,16 +43,35 @@ pub struct Chat {
 /// # Errors
 /// [`CallError`] with the code for messages that are too long, or that say nothing.
 pub fn check_chat(text: &str) -> Result<(), CallError> {
-    if text.len() > CHAT_MAX_BYTES {
-        return Err(CallError::new(
-            ErrorCode::MessageTooLong,
-            format!("the message has {} bytes: shorten it to at most {CHAT_MAX_BYTES}", text.len()),
-        ));
-    }
+    check_length(text)?;
     if text.trim().is_empty() {
         return Err(CallError::new(ErrorCode::SendFailed, "the message is empty: write something first"));
     }
     Ok(())
+}
+
+/// Checks what a barrage message or a custom command says before it is sent.
+///
+/// # Errors
+/// [`CallError`] with the code for messages that are too long, or that say nothing.
+pub fn check_content(content: &str) -> Result<(), CallError> {
+    if content.is_empty() {
+        return Err(CallError::new(ErrorCode::SendFailed, "the message is empty: write something first"));
+    }
+    check_length(content)
+}
+
+fn check_length(text: &str) -> Result<(), CallError> {
+    if text.len() <= CHAT_MAX_BYTES {
+        return Ok(());
+    }
+    let message = format!("the message has {} bytes: shorten it to at most {CHAT_MAX_BYTES}", text.len());
+    Err(CallError::new(ErrorCode::MessageTooLong, message))
+}
+
+/// Reads a barrage message or a custom command; `None` for what nobody could have sent by the rules.
+pub fn content_of(payload: Vec<u8>) -> Option<String> {
+    String::from_utf8(payload).ok().filter(|content| check_content(content).is_ok())
 }
 
 /// The packets that carry a chat message, in order.
@@ -137,6 +160,15 @@ mod tests {
         assert!(check_chat("  ").is_err());
         let long = proto::ChatMessage { message: "x".repeat(CHAT_MAX_BYTES + 1), ..Default::default() };
         assert!(chat_from_message(&long).is_none());
+    }
+
+    #[test]
+    fn content_has_one_to_1024_bytes() {
+        assert!(check_content("!").is_ok() && check_content(&"x".repeat(CHAT_MAX_BYTES)).is_ok());
+        assert_eq!(check_content("").unwrap_err().code.number(), 1_009_010);
+        assert_eq!(check_content(&"x".repeat(CHAT_MAX_BYTES + 1)).unwrap_err().code.number(), 1_009_013);
+        assert_eq!(content_of(vec![0xff]), None);
+        assert_eq!(content_of(b"hi".to_vec()).as_deref(), Some("hi"));
     }
 
     #[test]

@@ -16,8 +16,6 @@ use crate::protocol::token::{self, Claims, TokenError};
 
 /// Largest join request once unpacked, in bytes.
 const JOIN_REQUEST_MAX_BYTES: u64 = 1024 * 1024;
-/// How long a fresh token is valid at least, in seconds.
-const RENEWED_FOR_SECS: u64 = 600;
 /// Capabilities of a client that are kept.
 const CAPABILITIES_MAX: usize = 32;
 
@@ -37,29 +35,6 @@ pub(crate) struct Admission {
     pub(crate) client: ClientInfo,
     /// What it asks for at once (v1).
     pub(crate) request: JoinRequest,
-    /// What its fresh tokens are made of.
-    pub(crate) renewal: Renewal,
-}
-
-/// What a participant's fresh tokens are made of: they let it come back when the first has expired.
-pub(crate) struct Renewal {
-    claims: Claims,
-    secret: String,
-}
-
-impl Renewal {
-    /// A token that says what the first one said, valid for some time yet (LIVEKIT.md section 2).
-    pub(crate) fn issue(&self, now_unix_secs: u64) -> Result<String, TokenError> {
-        let exp = self.claims.exp.max(now_unix_secs.saturating_add(RENEWED_FOR_SECS));
-        token::sign(&Claims { nbf: now_unix_secs, exp, ..self.claims.clone() }, &self.secret)
-    }
-}
-
-impl std::fmt::Debug for Renewal {
-    /// A secret is never printed.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Renewal").field("identity", &self.claims.identity()).finish_non_exhaustive()
-    }
 }
 
 /// Why a client is not let in.
@@ -75,6 +50,8 @@ pub(crate) enum Refusal {
     Full(&'static str),
     #[error("the server holds no more rooms")]
     TooManyRooms,
+    #[error("the token is revoked: its bearer was removed from the room")]
+    Revoked,
     #[error("the server is stopping")]
     Stopping,
 }
@@ -83,7 +60,7 @@ impl Refusal {
     /// The HTTP status official clients understand: they give up on 401 and 403 and retry others.
     pub(crate) fn status(&self) -> u16 {
         match self {
-            Self::Token(_) | Self::MetadataNotGranted => 401,
+            Self::Token(_) | Self::MetadataNotGranted | Self::Revoked => 401,
             Self::BadRequest(_) => 400,
             Self::Full(_) => 403,
             Self::TooManyRooms => 429,
@@ -117,20 +94,18 @@ impl Dial<'_> {
         }
         let single = self.v1 || self.query.contains_key("join_request");
         let request = if single { self.join_request()? } else { self.query_request()? };
-        let secret = secret_of(&claims.iss).unwrap_or_default();
-        self.complete(Renewal { claims, secret }, room, identity, single, request, limits)
+        self.complete(claims, room, identity, single, request, limits)
     }
 
     fn complete(
         self,
-        renewal: Renewal,
+        claims: Claims,
         room: String,
         identity: String,
         single: bool,
         request: JoinRequest,
         limits: &ServerLimits,
     ) -> Result<Admission, Refusal> {
-        let claims = renewal.claims.clone();
         let own = !request.metadata.is_empty() || !request.participant_attributes.is_empty();
         if own && !claims.video.may_update_own_metadata() {
             return Err(Refusal::MetadataNotGranted);
@@ -164,7 +139,6 @@ impl Dial<'_> {
             client,
             claims,
             request,
-            renewal,
         })
     }
 

@@ -10,6 +10,16 @@ pub struct ServerStats {
     pub rooms: u64,
     /// Participants now.
     pub participants: u64,
+    /// Published tracks now.
+    pub tracks: u64,
+    /// Tracks on their way to a receiver now.
+    pub subscriptions: u64,
+    /// Mean loss of the participants' connections, in millionths.
+    pub loss_ppm: u64,
+    /// Mean round trip of the participants' connections, in microseconds.
+    pub rtt_us: u64,
+    /// Time the media thread worked, in microseconds.
+    pub media_busy_us: u64,
     /// Logins that were refused.
     pub refused: u64,
     /// Signalling messages that could not be read, or came too fast.
@@ -60,6 +70,11 @@ macro_rules! counters {
 counters!(
     rooms,
     participants,
+    tracks,
+    subscriptions,
+    loss_ppm,
+    rtt_us,
+    media_busy_us,
     refused,
     bad_signals,
     bad_descriptions,

@@ -1,5 +1,6 @@
-//! What the server answers over HTTP: health, the two signalling endpoints and their checks. CORS is open: every answer
-//! either is public or needs a token.
+//! What the server answers over HTTP: health, metrics, administration, the two signalling endpoints and their checks.
+//! CORS is open: every answer either is public or needs a token. One request a connection: with the deadline for its
+//! head (`listener`), nobody holds a place by sending slowly.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,7 +9,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::Router;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Query, State, WebSocketUpgrade};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::sync::{mpsc, oneshot};
@@ -20,6 +22,8 @@ use super::counters::Counters;
 use super::hub::{HubMessage, JoinAsk};
 use super::outbox::Outbox;
 use super::websocket::Pump;
+use super::{admin, metrics};
+use crate::protocol::token::{self, Claims, TokenError};
 
 /// What handlers share.
 #[derive(Clone)]
@@ -41,14 +45,22 @@ impl Http {
             .route("/rtc/v1", get(|s: State<Self>, q: Params, h: HeaderMap, u: Upgrade| signal(s, q, h, u, true)))
             .route("/rtc/validate", get(|s: State<Self>, q: Params, h: HeaderMap| validate(s, q, h, false)))
             .route("/rtc/v1/validate", get(|s: State<Self>, q: Params, h: HeaderMap| validate(s, q, h, true)))
+            .route("/metrics", get(|State(http): State<Self>| async move { metrics::answer(&http.counters) }))
+            .merge(admin::routes())
+            .layer(map_response(close_after))
             .layer(CorsLayer::permissive())
             .with_state(self)
     }
 
     fn admit(&self, query: HashMap<String, String>, headers: &HeaderMap, v1: bool) -> Result<Admission, Refusal> {
         let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Dial { authorization, query, v1 }.admit(&self.config.keys, &self.config.limits, now)
+        Dial { authorization, query, v1 }.admit(&self.config.keys, &self.config.limits, now_secs())
+    }
+
+    /// What a token says, when one of our keys signed it and its time is now.
+    pub(crate) fn verify(&self, text: &str) -> Result<Claims, TokenError> {
+        let secret_of = |name: &str| self.config.keys.iter().find(|key| key.key == name).map(|key| key.secret.clone());
+        token::verify(text, secret_of, now_secs())
     }
 
     fn refuse(&self, refusal: &Refusal) -> Response {
@@ -57,6 +69,18 @@ impl Http {
         let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         (status, refusal.to_string()).into_response()
     }
+}
+
+fn now_secs() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// Ends the connection after an answer, unless it becomes a WebSocket.
+async fn close_after(mut response: Response) -> Response {
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// Says whether the same login would be let in: clients ask after a failed upgrade, which hides the reason from them.

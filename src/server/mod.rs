@@ -9,6 +9,7 @@
 //! Invariant: nothing a client sends stops the server or grows it without limit; whatever fails, fails for that client.
 //! Every queue has a bound: media is dropped and counted, a client that does not read its signalling is let go.
 
+mod admin;
 mod admission;
 mod config;
 mod counters;
@@ -16,6 +17,7 @@ mod http;
 mod hub;
 mod listener;
 mod media;
+mod metrics;
 mod outbox;
 mod rate;
 mod websocket;
@@ -101,7 +103,7 @@ impl Server {
             counters: counters.clone(),
             events: event_sender,
         })?;
-        let hub = Hub::new(config.limits, counters.clone(), media);
+        let hub = Hub::new(config.limits, config.keys.clone(), counters.clone(), media);
         let (messages, inbox) = mpsc::channel(hub::MESSAGES_TO_HUB);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (done_sender, done) = std::sync::mpsc::sync_channel(1);

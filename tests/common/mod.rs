@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails loudly, a measure too")]
 
 pub mod browser_driver;
+pub mod meddler;
 pub mod pulse;
 pub mod relay;
 pub mod servers;

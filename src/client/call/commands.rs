@@ -1,14 +1,18 @@
 //! What the application asks for.
 
+use super::reconnect::reconnecting;
 use super::{Call, CallEnd, Flow, LinkEnd};
 use crate::bridge::RoomCommand;
 use crate::client::link::Link;
-use crate::model::{CallError, ErrorCode};
 
 impl Call<'_> {
     /// Carries a command out, or says why not; `None` means that the application is gone.
     pub(super) async fn command(&mut self, link: &mut Link, command: Option<RoomCommand>) -> Flow {
         let Some(command) = command else { return Err(LinkEnd::Leave(CallEnd::Stopped)) };
+        if link.is_full() && !matches!(command, RoomCommand::Login(_) | RoomCommand::Logout) {
+            self.refuse(reconnecting()).await;
+            return Ok(());
+        }
         match command {
             RoomCommand::Login(request) => return Err(LinkEnd::Leave(CallEnd::Login(request))),
             RoomCommand::Logout => return Err(LinkEnd::Leave(CallEnd::Left)),
@@ -22,9 +26,13 @@ impl Call<'_> {
             RoomCommand::SendChat(text) => self.send_chat(link, text).await,
             RoomCommand::SwitchVideo { stream, source } => self.switch_video(&stream, source).await,
             RoomCommand::SwitchAudio { stream, source } => self.switch_audio(&stream, source).await,
-            RoomCommand::SetExtraInfo { .. } | RoomCommand::RenewToken(_) => {
-                self.refuse(CallError::new(ErrorCode::WrongState, "not carried out yet")).await;
+            RoomCommand::SendBarrage(text) => self.send_barrage(link, text).await,
+            RoomCommand::SendCustom { to, content } => self.send_custom(link, &to, content).await,
+            RoomCommand::SetExtraInfo { stream, extra_info } => {
+                self.set_extra_info(&stream, extra_info).await;
+                self.sync_notes(link).await;
             }
+            RoomCommand::RenewToken(token) => self.renew_token(token).await,
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Data packets and chat, both ways.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use livekit_protocol as proto;
 use proto::data_packet::Value;
@@ -12,13 +12,15 @@ use crate::client::engine::unix_now;
 use crate::client::link::{Inbound, Link};
 use crate::model::limits::DATA_PACKET_MAX_BYTES;
 use crate::model::{CallError, ErrorCode, UserId};
+use crate::protocol::rates::MessageRates;
 use crate::protocol::text_stream::{Text, TextStreams};
 use crate::protocol::topics::{
-    self, Chat, TOPIC_CHAT_LEGACY, TOPIC_CHAT_STREAM, TOPIC_MAX_BYTES, chat_from_legacy, chat_from_message,
+    self, Chat, TOPIC_BARRAGE, TOPIC_CHAT_LEGACY, TOPIC_CHAT_STREAM, TOPIC_CUSTOM, TOPIC_MAX_BYTES, chat_from_legacy,
+    chat_from_message,
 };
 
-/// Chat messages a user may write in a second (FEATURES.md section 3).
-const CHAT_PER_SECOND: usize = 2;
+/// What a packet of a chat message needs beside its text, in bytes.
+const CHAT_PACKET_BYTES: usize = 256;
 /// Chat ids that are remembered, so that a message that comes in two forms is told once.
 const REMEMBERED_CHATS: usize = 256;
 
@@ -27,7 +29,7 @@ const REMEMBERED_CHATS: usize = 256;
 pub(super) struct Messages {
     texts: TextStreams,
     seen: VecDeque<(UserId, String)>,
-    written: VecDeque<Instant>,
+    rates: MessageRates,
 }
 
 impl Messages {
@@ -55,18 +57,6 @@ impl Messages {
         self.seen.push_back((from.clone(), id.to_owned()));
         true
     }
-
-    /// Whether one more chat message may be written now.
-    fn may_write(&mut self, now: Instant) -> bool {
-        while self.written.front().is_some_and(|at| now.saturating_duration_since(*at) >= Duration::from_secs(1)) {
-            self.written.pop_front();
-        }
-        let may = self.written.len() < CHAT_PER_SECOND;
-        if may {
-            self.written.push_back(now);
-        }
-        may
-    }
 }
 
 impl Call<'_> {
@@ -88,25 +78,60 @@ impl Call<'_> {
 
     /// Writes a chat message to everyone.
     pub(super) async fn send_chat(&mut self, link: &mut Link, text: String) {
-        let allowed = topics::check_chat(&text).and_then(|()| {
-            if self.messages.may_write(Instant::now()) {
-                Ok(())
-            } else {
-                let advice = format!("write at most {CHAT_PER_SECOND} messages a second");
-                Err(CallError::new(ErrorCode::MessageTooFast, advice))
-            }
-        });
-        if let Err(error) = allowed {
-            self.refuse(error).await;
-            return;
-        }
         let id = format!("{:016x}", rand::random::<u64>());
         let sent_at_ms = i64::try_from(unix_now().as_millis()).unwrap_or(i64::MAX);
-        for value in topics::chat_packets(&Chat { id, text, sent_at_ms }) {
-            if let Err(error) = link.channels.send(value, true, &[]).await {
-                self.refuse(error).await;
-                return;
+        if let Err(error) = self.try_chat(link, Chat { id, text, sent_at_ms }).await {
+            self.refuse(error).await;
+        }
+    }
+
+    async fn try_chat(&mut self, link: &mut Link, chat: Chat) -> Result<(), CallError> {
+        topics::check_chat(&chat.text)?;
+        let values = topics::chat_packets(&chat);
+        // In two forms and several packets, but never half of it.
+        let bytes = values.iter().map(|_| CHAT_PACKET_BYTES + chat.text.len()).sum();
+        link.channels.check_room(true, bytes).await?;
+        self.messages.rates.chat(Instant::now())?;
+        for value in values {
+            link.channels.send(value, true, &[]).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes a barrage message to everyone.
+    pub(super) async fn send_barrage(&mut self, link: &mut Link, text: String) {
+        let allowed = topics::check_content(&text).and_then(|()| self.messages.rates.barrage(Instant::now()));
+        self.send_content(link, allowed, TOPIC_BARRAGE, text, &[]).await;
+    }
+
+    /// Sends a custom command to these users.
+    pub(super) async fn send_custom(&mut self, link: &mut Link, to: &[UserId], content: String) {
+        let rates = &mut self.messages.rates;
+        let allowed = topics::check_content(&content).and_then(|()| rates.custom(to.len(), Instant::now()));
+        self.send_content(link, allowed, TOPIC_CUSTOM, content, to).await;
+    }
+
+    async fn send_content(
+        &mut self,
+        link: &mut Link,
+        allowed: Result<(), CallError>,
+        topic: &str,
+        content: String,
+        to: &[UserId],
+    ) {
+        let sent = match allowed {
+            Ok(()) => {
+                let packet = proto::UserPacket {
+                    payload: content.into_bytes(),
+                    topic: Some(topic.into()),
+                    ..Default::default()
+                };
+                link.channels.send(Value::User(packet), topic != TOPIC_BARRAGE, to).await
             }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = sent {
+            self.refuse(error).await;
         }
     }
 
@@ -144,12 +169,22 @@ impl Call<'_> {
             self.chat(from, chat_from_legacy(&user.payload)).await;
             return;
         }
+        if matches!(topic.as_str(), TOPIC_BARRAGE | TOPIC_CUSTOM) {
+            let (Some(from), Some(content)) = (from, topics::content_of(user.payload)) else { return };
+            let event = match topic.as_str() {
+                TOPIC_BARRAGE => RoomEvent::BarrageReceived { from, text: content },
+                _ => RoomEvent::CustomReceived { from, content },
+            };
+            self.tell(event).await;
+            return;
+        }
         self.tell(RoomEvent::DataReceived { from, topic, payload: user.payload, reliable }).await;
     }
 
     async fn chat(&mut self, from: Option<UserId>, chat: Option<Chat>) {
         let (Some(from), Some(chat)) = (from, chat) else { return };
         if self.messages.is_new(&from, &chat.id) {
+            self.messages.rates.heard_chat(Instant::now());
             self.tell(RoomEvent::ChatReceived { from, text: chat.text, sent_at_ms: chat.sent_at_ms }).await;
         }
     }
@@ -175,14 +210,5 @@ mod tests {
             messages.is_new(&ann, &format!("x{n}"));
         }
         assert_eq!(messages.seen.len(), REMEMBERED_CHATS);
-    }
-
-    #[test]
-    fn two_messages_a_second_may_be_written() {
-        let mut messages = Messages::default();
-        let now = Instant::now();
-        assert!(messages.may_write(now) && messages.may_write(now));
-        assert!(!messages.may_write(now + Duration::from_millis(900)));
-        assert!(messages.may_write(now + Duration::from_millis(1000)));
     }
 }

@@ -6,13 +6,20 @@
 
 mod commands;
 mod messages;
+mod notes;
 mod own_track;
 mod playing;
 mod publishing;
+mod quality;
+mod rates;
 mod reconnect;
+mod recovery;
 mod signals;
 mod snapshot;
 mod sound_rates;
+mod token;
+
+pub(super) use self::notes::check_extra_info;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -23,20 +30,24 @@ use tokio::time::{MissedTickBehavior, interval};
 use webrtc::peer_connection::RTCPeerConnectionState;
 
 use self::messages::Messages;
+use self::notes::Notes;
 use self::playing::{Played, Remote};
 use self::publishing::Publication;
+use self::reconnect::{RollCall, Trouble};
+use self::recovery::Recovery;
 use self::snapshot::Levels;
+use self::token::CallToken;
 use super::MediaHub;
-use super::link::{Dialed, Inbound, Link, PeerEvent, Signal};
+use super::link::{Dialed, Inbound, Link, Network, PeerEvent, ReturnError, Signal, Upset};
 use super::publish::SourceNews;
 use super::reasons;
 use crate::bridge::{EnginePort, LoginRequest, RoomCommand, RoomEvent, SessionId};
-use crate::model::{CallError, RoomState, RoomStateReason, StreamId, UserInfo};
+use crate::model::{CallError, RoomState, RoomStateReason, StreamId, UserInfo, VideoCodec};
 use crate::protocol::convert;
 use crate::protocol::roster::Roster;
 
-/// How often figures are refreshed, rates adapted and deadlines looked at.
-const TICK: Duration = Duration::from_millis(200);
+/// How often figures are refreshed, rates adapted and deadlines looked at: sound levels are told every 100 ms.
+const TICK: Duration = Duration::from_millis(100);
 /// News of sources that wait to be noticed; their threads wait with them.
 const SOURCE_NEWS_CAPACITY: usize = 16;
 
@@ -76,10 +87,18 @@ pub(super) struct Call<'a> {
     /// Remote tracks of the present link, by the server's id.
     remotes: HashMap<String, Remote>,
     messages: Messages,
+    notes: Notes,
+    token: CallToken,
     levels: Levels,
     source_news: mpsc::Receiver<SourceNews>,
     source_teller: mpsc::Sender<SourceNews>,
     next_serial: u64,
+    /// The link is being taken up again.
+    recovery: Option<Recovery>,
+    /// The link is back, and the server names who is here.
+    roll_call: Option<RollCall>,
+    /// What the server takes of us; empty when it does not say.
+    publish_codecs: Vec<VideoCodec>,
 }
 
 enum Step {
@@ -88,6 +107,7 @@ enum Step {
     Peer(Option<PeerEvent>),
     Data(Option<Box<Inbound>>),
     Source(SourceNews),
+    Returned(Result<livekit_protocol::ReconnectResponse, ReturnError>),
     Tick,
 }
 
@@ -106,10 +126,15 @@ impl<'a> Call<'a> {
             played: BTreeMap::new(),
             remotes: HashMap::new(),
             messages: Messages::default(),
+            notes: Notes::default(),
+            token: CallToken::default(),
             levels: Levels::default(),
             source_news,
             source_teller,
             next_serial: 1,
+            recovery: None,
+            roll_call: None,
+            publish_codecs: Vec::new(),
         }
     }
 
@@ -138,10 +163,13 @@ impl<'a> Call<'a> {
                 }
                 LinkEnd::Lost(why) => why,
             };
-            let token = link.token();
+            let token = self.token.newest(link.token());
             link.close(false).await;
             match Box::pin(self.come_back(&why, token)).await {
-                Ok(next) => dialed = next,
+                Ok((next, commands)) => {
+                    dialed = next;
+                    waiting = commands;
+                }
                 Err(end) => return end,
             }
             reason = RoomStateReason::Reconnected;
@@ -156,6 +184,8 @@ impl<'a> Call<'a> {
         reason: RoomStateReason,
         waiting: VecDeque<RoomCommand>,
     ) -> Flow {
+        let takes = |codec: &livekit_protocol::Codec| VideoCodec::of_mime_type(&codec.mime);
+        self.publish_codecs = join.enabled_publish_codecs.iter().filter_map(takes).collect();
         let participant = join.participant.unwrap_or_default();
         let me = convert::user_info(&participant).map_err(|error| {
             LinkEnd::Ended(CallError::new(crate::model::ErrorCode::TokenMalformed, error.to_string()))
@@ -163,6 +193,10 @@ impl<'a> Call<'a> {
         tracing::info!(session = self.session.0, room = %self.request.room, user = %me.id, sid = me.sid, "in the room");
         self.me = Some(me.clone());
         self.messages.new_link();
+        let token = self.token.newest(link.token());
+        self.token.watch(&token);
+        self.notes.forget();
+        self.notes.allow(participant.permission.as_ref(), &token);
         self.tell(RoomEvent::StateChanged { state: RoomState::Connected, reason, error: None, me: Some(me) }).await;
         let changes = self.roster.joined(&participant.identity, &join.other_participants);
         self.roster_changed(link, changes).await?;
@@ -178,6 +212,7 @@ impl<'a> Call<'a> {
     async fn serve(&mut self, link: &mut Link) -> LinkEnd {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut network = Network::new(link.is_local());
         loop {
             let step = tokio::select! {
                 command = self.port.commands.recv() => Step::Command(command),
@@ -185,17 +220,19 @@ impl<'a> Call<'a> {
                 event = link.peer_events.next() => Step::Peer(event),
                 data = link.inbound.recv() => Step::Data(data.map(Box::new)),
                 Some(news) = self.source_news.recv() => Step::Source(news),
+                result = link.returning.next() => Step::Returned(result),
                 _ = ticks.tick() => Step::Tick,
             };
             let flow = match step {
                 Step::Command(command) => self.command(link, command).await,
                 Step::Signal(Signal::Message(message)) => self.signal(link, *message).await,
-                Step::Signal(Signal::Closed(why)) => Err(LinkEnd::Lost(why)),
+                Step::Signal(Signal::Closed(why)) => self.trouble(link, Trouble::Signalling, &why).await,
                 Step::Peer(event) => self.peer_event(link, event).await,
                 Step::Data(Some(data)) => self.data(link, *data).await,
                 Step::Data(None) => Err(LinkEnd::Lost("the data channels closed".to_owned())),
                 Step::Source(news) => self.source_spoke(link, news).await,
-                Step::Tick => self.tick(link).await,
+                Step::Returned(result) => self.returned(link, result).await,
+                Step::Tick => self.tick(link, &mut network).await,
             };
             if let Err(end) = flow {
                 return end;
@@ -208,8 +245,9 @@ impl<'a> Call<'a> {
             Some(PeerEvent::Track { sid, track }) => self.remote_track(sid, track).await,
             Some(PeerEvent::Candidate(candidate)) => link.trickle(&candidate).await,
             Some(PeerEvent::Channel(channel)) => link.adopt_channel(channel).await,
-            Some(PeerEvent::State(RTCPeerConnectionState::Failed)) => {
-                return Err(LinkEnd::Lost("no media gets through".to_owned()));
+            Some(PeerEvent::State(state)) if link.is_mended(state) => self.mended(link).await?,
+            Some(PeerEvent::State(RTCPeerConnectionState::Failed | RTCPeerConnectionState::Disconnected)) => {
+                self.trouble(link, Trouble::Media, "no media gets through").await?;
             }
             Some(PeerEvent::State(RTCPeerConnectionState::Closed)) | None => {
                 return Err(LinkEnd::Lost("the peer connection closed".to_owned()));
@@ -219,11 +257,24 @@ impl<'a> Call<'a> {
         Ok(())
     }
 
-    async fn tick(&mut self, link: &mut Link) -> Flow {
+    async fn tick(&mut self, link: &mut Link, network: &mut Network) -> Flow {
+        match network.look() {
+            Some(Upset::Slept) => self.trouble(link, Trouble::Signalling, "this machine slept").await?,
+            Some(Upset::Moved) => self.trouble(link, Trouble::Media, "this machine has other addresses").await?,
+            None => {}
+        }
+        if link.pulse.is_gone(std::time::Instant::now(), self.recovery.is_none() && self.expects_media()) {
+            self.trouble(link, Trouble::Media, "nothing comes in any more").await?;
+        }
+        self.expire_recovery(link).await?;
         if link.is_stuck() {
             return Err(LinkEnd::Lost("the server does not answer an offer".to_owned()));
         }
-        self.expire_requests(link).await?;
+        self.watch_token().await;
+        self.sync_notes(link).await;
+        if self.recovery.is_none() {
+            self.expire_requests(link).await?;
+        }
         self.adapt_rates(link);
         self.adapt_sounds(link);
         self.refresh_snapshot(link).await;

@@ -4,18 +4,25 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use livekit_protocol as proto;
 use proto::signal_request::Message as Request;
 use rtc::media_stream::MediaStreamTrack;
-use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_OPUS, MIME_TYPE_VP8};
-use rtc::rtp_transceiver::rtp_sender::{RTCRtpCodec, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind};
+use rtc::peer_connection::configuration::media_engine::MIME_TYPE_OPUS;
+use rtc::rtp_transceiver::rtp_sender::{
+    RTCRtpCodec, RTCRtpCodingParameters, RTCRtpEncodingParameters, RTCRtpHeaderExtensionParameters, RtpCodecKind,
+};
 use tokio::sync::mpsc;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::rtp_transceiver::RtpTransceiver;
 
-use crate::client::link::{Link, LinkError, MIME_TYPE_RED, OwnedTask, is_audio_level};
-use crate::client::publish::{Gate, SEND_QUEUE, Sink, SourceSwitch, hear_requests, send};
-use crate::model::{DeviceState, MediaKind, StreamId, StreamKind, TrackInfo, TrackSid};
+use crate::bridge::VideoOptions;
+use crate::client::link::{Link, LinkError, MID_URI, MIME_TYPE_RED, OwnedTask, RID_URI, is_audio_level, video_codec};
+use crate::client::publish::{
+    Gate, Layers, MAX_LAYERS, PictureSink, SEND_QUEUE, Sink, SourceSwitch, hear_requests, send,
+};
+use crate::media::VideoFormat;
+use crate::model::{DeviceState, MediaKind, StreamId, StreamKind, TrackInfo, TrackSid, VideoCodec};
 use crate::protocol::convert;
 
 /// One own track.
@@ -27,19 +34,29 @@ pub(super) struct OwnTrack {
     pub(super) muted: bool,
     /// How the device behind it is doing.
     pub(super) device: DeviceState,
-    /// Size and rate announced; zeros for sound.
-    pub(super) width: u32,
-    pub(super) height: u32,
-    pub(super) max_bitrate_bps: u32,
+    /// What is offered of a picture.
+    pub(super) picture: Option<OwnPicture>,
     /// As the server named it last, be it on an earlier link.
     named: Option<TrackInfo>,
     linked: Option<Linked>,
 }
 
+/// What is offered of a picture.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OwnPicture {
+    /// Size announced, in pixels.
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) options: VideoOptions,
+    pub(super) layers: Layers,
+}
+
 struct Linked {
     cid: String,
     asked: Instant,
-    ssrc: u32,
+    /// One for each layer, lowest first; sound has one.
+    ssrcs: Vec<u32>,
+    codec: VideoCodec,
     local: Arc<TrackLocalStaticRTP>,
     /// Named by the server, on this link.
     taken: bool,
@@ -49,31 +66,61 @@ struct Linked {
 }
 
 impl OwnTrack {
-    /// A track that is on no link yet.
-    pub(super) fn new(
-        media: MediaKind,
-        gate: Arc<Gate>,
-        switch: SourceSwitch,
-        width: u32,
-        height: u32,
-        max_bitrate_bps: u32,
-    ) -> Self {
-        let device = DeviceState::On;
-        Self { media, gate, switch, muted: false, device, width, height, max_bitrate_bps, named: None, linked: None }
+    /// A picture that is on no link yet.
+    pub(super) fn picture(gate: Arc<Gate>, switch: SourceSwitch, format: VideoFormat, options: VideoOptions) -> Self {
+        let layers = Layers::of(format.width, format.height, options.simulcast);
+        let picture = OwnPicture { width: format.width, height: format.height, options, layers };
+        let mut track = Self::sound(gate, switch);
+        (track.media, track.picture) = (MediaKind::Video, Some(picture));
+        track
     }
 
-    /// Asks the server to take the track.
-    pub(super) async fn ask(&mut self, link: &Link, stream: &StreamId, kind: StreamKind) {
-        let ssrc: u32 = rand::random();
-        let cid = format!("{}-{ssrc:08x}", if self.media == MediaKind::Video { "v" } else { "a" });
-        let local = Arc::new(TrackLocalStaticRTP::new(media_track(stream, &cid, ssrc, self.media)));
-        let request = self.add_track_request(stream, kind, &cid);
-        self.linked =
-            Some(Linked { cid, asked: Instant::now(), ssrc, local, taken: false, transceiver: None, tasks: None });
+    /// A sound that is on no link yet.
+    pub(super) fn sound(gate: Arc<Gate>, switch: SourceSwitch) -> Self {
+        Self {
+            media: MediaKind::Audio,
+            gate,
+            switch,
+            muted: false,
+            device: DeviceState::On,
+            picture: None,
+            named: None,
+            linked: None,
+        }
+    }
+
+    /// Asks the server to take the track; `codecs` are those it lets us publish.
+    pub(super) async fn ask(&mut self, link: &Link, stream: &StreamId, kind: StreamKind, codecs: &[VideoCodec]) {
+        let layers = self.picture.map_or(1, |picture| picture.layers.count());
+        let ssrcs: Vec<u32> = (0..layers).map(|_| rand::random()).collect();
+        let mut codec = self.picture.map(|picture| picture.options.codec).unwrap_or_default();
+        if self.picture.is_some() && !codecs.is_empty() && !codecs.contains(&codec) {
+            tracing::warn!(%stream, ?codec, "the server takes no such pictures: VP8 is sent instead");
+            codec = VideoCodec::Vp8;
+        }
+        let cid = format!("{}-{:08x}", if self.media == MediaKind::Video { "v" } else { "a" }, rand::random::<u32>());
+        let local = Arc::new(TrackLocalStaticRTP::new(self.media_track(stream, &cid, &ssrcs, codec)));
+        let request = self.add_track_request(stream, kind, &cid, codec);
+        self.linked = Some(Linked {
+            cid,
+            asked: Instant::now(),
+            ssrcs,
+            codec,
+            local,
+            taken: false,
+            transceiver: None,
+            tasks: None,
+        });
         link.request(Request::AddTrack(request)).await;
     }
 
-    fn add_track_request(&self, stream: &StreamId, kind: StreamKind, cid: &str) -> proto::AddTrackRequest {
+    fn add_track_request(
+        &self,
+        stream: &StreamId,
+        kind: StreamKind,
+        cid: &str,
+        codec: VideoCodec,
+    ) -> proto::AddTrackRequest {
         let source = convert::source_of(kind, self.media);
         let mut request = proto::AddTrackRequest {
             cid: cid.to_owned(),
@@ -82,26 +129,43 @@ impl OwnTrack {
             muted: self.muted,
             stream: stream.to_string(),
             disable_red: self.media != MediaKind::Audio,
+            r#type: proto::TrackType::Audio.into(),
             ..Default::default()
         };
-        match self.media {
-            MediaKind::Audio => request.r#type = proto::TrackType::Audio.into(),
-            MediaKind::Video => {
-                request.r#type = proto::TrackType::Video.into();
-                request.width = self.width;
-                request.height = self.height;
-                request.layers = vec![proto::VideoLayer {
-                    quality: proto::VideoQuality::High.into(),
-                    width: self.width,
-                    height: self.height,
-                    bitrate: self.max_bitrate_bps,
-                    ..Default::default()
-                }];
-                request.simulcast_codecs =
-                    vec![proto::SimulcastCodec { codec: "vp8".to_owned(), cid: cid.to_owned(), ..Default::default() }];
-            }
+        if let Some(picture) = self.picture {
+            request.r#type = proto::TrackType::Video.into();
+            request.width = picture.width;
+            request.height = picture.height;
+            request.layers = picture.video_layers();
+            request.simulcast_codecs = vec![proto::SimulcastCodec {
+                codec: codec_name(codec).to_owned(),
+                cid: cid.to_owned(),
+                layers: picture.video_layers(),
+                ..Default::default()
+            }];
         }
         request
+    }
+
+    fn media_track(&self, stream: &StreamId, cid: &str, ssrcs: &[u32], codec: VideoCodec) -> MediaStreamTrack {
+        let (kind, codec) = match self.picture {
+            Some(_) => (RtpCodecKind::Video, video_codec(codec)),
+            None => {
+                let mime_type = MIME_TYPE_OPUS.to_owned();
+                (RtpCodecKind::Audio, RTCRtpCodec { mime_type, clock_rate: 48_000, channels: 2, ..Default::default() })
+            }
+        };
+        let rid = |layer| self.picture.and_then(|picture| picture.layers.rid(layer)).unwrap_or_default();
+        let encodings = ssrcs.iter().enumerate().map(|(layer, ssrc)| RTCRtpEncodingParameters {
+            rtp_coding_parameters: RTCRtpCodingParameters {
+                rid: rid(layer).into(),
+                ssrc: Some(*ssrc),
+                ..Default::default()
+            },
+            codec: codec.clone(),
+            ..Default::default()
+        });
+        MediaStreamTrack::new(stream.to_string(), cid.to_owned(), cid.to_owned(), kind, encodings.collect())
     }
 
     /// Whether the server is asked under this id.
@@ -130,28 +194,53 @@ impl OwnTrack {
         }
         let Some(sender) = transceiver.sender().await? else { return Ok(()) };
         let parameters = sender.get_parameters().await?.rtp_parameters;
-        let mime = mime_type(self.media);
+        let mime = if self.picture.is_some() { linked.codec.mime_type() } else { MIME_TYPE_OPUS };
         let codec = parameters.codecs.iter().find(|codec| codec.rtp_codec.mime_type.eq_ignore_ascii_case(mime));
         let Some(codec) = codec else { return Err(LinkError::Nonsense("an answer without our codec")) };
+        let extensions = &parameters.header_extensions;
+        let picture = match self.picture {
+            Some(picture) => {
+                let mid = transceiver.mid().await?.unwrap_or_default();
+                Some(Arc::new(PictureSink {
+                    codec: linked.codec,
+                    layers: picture.layers,
+                    ssrcs: linked.ssrcs.clone(),
+                    names: names(extensions, &mid, picture.layers),
+                }))
+            }
+            None => None,
+        };
         let red = parameters.codecs.iter().find(|codec| codec.rtp_codec.mime_type.eq_ignore_ascii_case(MIME_TYPE_RED));
         self.gate.sound.set_red(red.map(|codec| codec.payload_type));
-        let level_extension = parameters
-            .header_extensions
+        let (packets, receiver) = mpsc::channel(SEND_QUEUE * linked.ssrcs.len().max(1));
+        linked.tasks = Some([
+            OwnedTask::spawn(send(Arc::clone(&linked.local), Arc::clone(&self.gate), receiver)),
+            OwnedTask::spawn(hear_requests(Arc::clone(&linked.local), Arc::clone(&self.gate))),
+        ]);
+        let level_extension = extensions
             .iter()
             .find(|extension| is_audio_level(&extension.uri))
             .and_then(|extension| u8::try_from(extension.id).ok());
-        let (packets, receiver) = mpsc::channel(SEND_QUEUE);
-        linked.tasks = Some([
-            OwnedTask::spawn(send(Arc::clone(&linked.local), receiver)),
-            OwnedTask::spawn(hear_requests(Arc::clone(&linked.local), Arc::clone(&self.gate))),
-        ]);
-        self.gate.attach(Sink { packets, ssrc: linked.ssrc, payload_type: codec.payload_type, level_extension });
+        let ssrc = linked.ssrcs.first().copied().unwrap_or_default();
+        self.gate.attach(Sink { packets, ssrc, payload_type: codec.payload_type, level_extension, picture });
         Ok(())
     }
 
     /// Whether packets go out, or would if it were not muted.
     pub(super) fn flows(&self) -> bool {
         self.linked.as_ref().is_some_and(|linked| linked.tasks.is_some())
+    }
+
+    /// The track as a returning client names it.
+    pub(super) fn published(&self) -> Option<proto::TrackPublishedResponse> {
+        let cid = self.linked.as_ref()?.cid.clone();
+        let sid = self.sid()?.to_string();
+        let kind = match self.media {
+            MediaKind::Audio => proto::TrackType::Audio,
+            MediaKind::Video => proto::TrackType::Video,
+        };
+        let track = proto::TrackInfo { sid, r#type: kind.into(), muted: self.muted, ..Default::default() };
+        Some(proto::TrackPublishedResponse { cid, track: Some(track) })
     }
 
     /// When the server was asked for what it has not given yet.
@@ -164,6 +253,11 @@ impl OwnTrack {
         self.named.clone().map(|info| TrackInfo { muted: self.muted, ..info })
     }
 
+    /// The codec it is sent in on the present link, as LiveKit names it.
+    pub(super) fn codec_name(&self) -> Option<&'static str> {
+        self.linked.as_ref().map(|linked| codec_name(linked.codec))
+    }
+
     /// The server's id of the track on the present link.
     pub(super) fn sid(&self) -> Option<&TrackSid> {
         let taken = self.linked.as_ref().is_some_and(|linked| linked.taken);
@@ -173,6 +267,8 @@ impl OwnTrack {
     /// The link is gone.
     pub(super) fn unlink(&mut self) {
         self.gate.detach();
+        // The next server knows nothing of who watches yet.
+        self.gate.set_watched([true; MAX_LAYERS]);
         self.linked = None;
     }
 
@@ -195,22 +291,43 @@ impl Drop for OwnTrack {
     }
 }
 
-fn mime_type(media: MediaKind) -> &'static str {
-    match media {
-        MediaKind::Video => MIME_TYPE_VP8,
-        MediaKind::Audio => MIME_TYPE_OPUS,
+impl OwnPicture {
+    /// The layers as they are announced, lowest first.
+    fn video_layers(&self) -> Vec<proto::VideoLayer> {
+        const QUALITIES: [proto::VideoQuality; 3] =
+            [proto::VideoQuality::Low, proto::VideoQuality::Medium, proto::VideoQuality::High];
+        let layer = |layer| {
+            let (width, height) = self.layers.size(layer, self.width, self.height);
+            proto::VideoLayer {
+                quality: QUALITIES[self.layers.rank(layer)].into(),
+                width,
+                height,
+                bitrate: self.layers.cap_bps(layer, self.options.max_bitrate_bps),
+                ..Default::default()
+            }
+        };
+        (0..self.layers.count()).map(layer).collect()
     }
 }
 
-fn media_track(stream: &StreamId, cid: &str, ssrc: u32, media: MediaKind) -> MediaStreamTrack {
-    let (kind, clock_rate, channels) = match media {
-        MediaKind::Video => (RtpCodecKind::Video, 90_000, 0),
-        MediaKind::Audio => (RtpCodecKind::Audio, 48_000, 2),
+fn codec_name(codec: VideoCodec) -> &'static str {
+    match codec {
+        VideoCodec::Vp8 => "vp8",
+        VideoCodec::H264 => "h264",
+    }
+}
+
+/// What every packet of a layer says: its section and its layer. `webrtc` stamps neither, and several layers of one
+/// section can be told apart in no other way. A lone layer needs none.
+fn names(extensions: &[RTCRtpHeaderExtensionParameters], mid: &str, layers: Layers) -> Vec<Vec<(u8, Bytes)>> {
+    let id_of = |uri: &str| {
+        let extension = extensions.iter().find(|extension| extension.uri == uri);
+        extension.and_then(|extension| u8::try_from(extension.id).ok())
     };
-    let encoding = RTCRtpEncodingParameters {
-        rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(ssrc), ..Default::default() },
-        codec: RTCRtpCodec { mime_type: mime_type(media).to_owned(), clock_rate, channels, ..Default::default() },
-        ..Default::default()
+    let names = |layer: usize| {
+        let rid = layers.rid(layer)?;
+        let name = |uri, text: &str| Some((id_of(uri)?, Bytes::copy_from_slice(text.as_bytes())));
+        Some([name(MID_URI, mid), name(RID_URI, rid)].into_iter().flatten().collect())
     };
-    MediaStreamTrack::new(stream.to_string(), cid.to_owned(), cid.to_owned(), kind, vec![encoding])
+    (0..layers.count()).map(|layer| names(layer).unwrap_or_default()).collect()
 }

@@ -1,5 +1,6 @@
 //! Streams of the others: subscribing, playing, stopping, and wishes about size.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use livekit_protocol as proto;
@@ -12,7 +13,7 @@ use crate::client::MediaHub;
 use crate::client::link::{Link, OwnedTask};
 use crate::client::play::{AudioTrack, PlayedTrack, VideoTrack, drain};
 use crate::model::limits::MAX_PLAYED_STREAMS;
-use crate::model::{CallError, ErrorCode, MediaKind, PlayState, StreamId, StreamInfo, TrackInfo, TrackSid};
+use crate::model::{CallError, ErrorCode, MediaKind, PlayState, StreamId, StreamInfo, TrackInfo, TrackSid, VideoCodec};
 
 /// Remote tracks of one link that are looked after.
 const MAX_REMOTES: usize = 1024;
@@ -22,11 +23,13 @@ pub(super) struct Played {
     pub(super) tracks: Vec<PlayedTrack>,
     state: PlayState,
     quality: Option<PlayQuality>,
+    /// Tracks that are left out, as nothing here decodes them.
+    left_out: BTreeSet<TrackSid>,
 }
 
 impl Played {
     fn new() -> Self {
-        Self { tracks: Vec::with_capacity(2), state: PlayState::Requesting, quality: None }
+        Self { tracks: Vec::with_capacity(2), state: PlayState::Requesting, quality: None, left_out: BTreeSet::new() }
     }
 
     /// Ends its tracks and closes their feeds.
@@ -36,11 +39,22 @@ impl Played {
         }
     }
 
+    /// Whether its picture was not turned off.
+    pub(super) fn wants_picture(&self) -> bool {
+        self.quality.is_none_or(|quality| quality.enabled)
+    }
+
     fn video(&self) -> Option<&VideoTrack> {
         self.tracks.iter().find_map(|track| match track {
             PlayedTrack::Video(video) => Some(video.as_ref()),
             PlayedTrack::Audio(_) => None,
         })
+    }
+
+    /// The picture that is not wanted now, by the server's id.
+    pub(super) fn disabled_sid(&self) -> Option<String> {
+        let unwanted = self.quality.is_some_and(|quality| !quality.enabled);
+        self.video().filter(|_| unwanted).map(|video| video.sid().to_string())
     }
 
     fn track(&self, sid: &str) -> Option<&PlayedTrack> {
@@ -190,10 +204,10 @@ impl Call<'_> {
     }
 
     /// The server cannot give us a track.
-    pub(super) async fn track_not_given(&mut self, sid: &str, why: &str) {
+    pub(super) async fn track_not_given(&mut self, sid: &str, code: ErrorCode, why: &str) {
         let Some(stream) = self.roster.stream_of_track(sid).map(|info| info.id.clone()) else { return };
         if self.played.contains_key(&stream) {
-            let error = CallError::new(ErrorCode::StreamNotFound, format!("{stream} cannot be played: {why}"));
+            let error = CallError::new(code, format!("{stream} cannot be played: {why}"));
             self.play_state(stream, PlayState::Requesting, Some(error)).await;
         }
     }
@@ -208,6 +222,7 @@ impl Call<'_> {
     async fn sync_tracks(&mut self, info: &StreamInfo) {
         let hub = Arc::clone(&self.hub);
         let Some(played) = self.played.get_mut(&info.id) else { return };
+        played.left_out.retain(|sid| info.tracks().any(|present| present.sid == *sid));
         played.tracks.retain(|track| {
             let stays = info.tracks().any(|present| present.sid == *track.sid());
             if !stays {
@@ -215,13 +230,27 @@ impl Call<'_> {
             }
             stays
         });
-        let mut fresh = Vec::new();
+        let (mut fresh, mut unknown) = (Vec::new(), Vec::new());
         for track in info.tracks() {
-            if played.track(track.sid.as_str()).is_none() {
+            if !is_decoded_here(track) {
+                if played.left_out.insert(track.sid.clone()) {
+                    unknown.push(track.mime_type.clone());
+                }
+            } else if played.track(track.sid.as_str()).is_none() {
                 let new = open(track, &hub);
                 fresh.push((track.sid.to_string(), new.clone()));
                 played.tracks.push(new);
             }
+        }
+        // Nothing of it can be played: told as such, so that nobody waits. What joins it later may still be.
+        let state = if played.tracks.is_empty() { PlayState::NoPlay } else { played.state };
+        if !unknown.is_empty() {
+            played.state = state;
+        }
+        for mime_type in unknown {
+            let message = format!("{} cannot be shown: {mime_type} is not decoded here; ask for VP8 or H.264", info.id);
+            let error = CallError::new(ErrorCode::CodecUnsupported, message);
+            self.play_state(info.id.clone(), state, Some(error)).await;
         }
         for (sid, track) in fresh {
             if let PlayedTrack::Video(video) = &track {
@@ -237,9 +266,8 @@ impl Call<'_> {
     fn sync_pause(&self, stream: &StreamId) {
         let Some(played) = self.played.get(stream) else { return };
         let muted = self.roster.stream(stream).and_then(|info| info.video.as_ref()).is_some_and(|video| video.muted);
-        let unwanted = played.quality.is_some_and(|quality| !quality.enabled);
         if let Some(video) = played.video() {
-            video.set_paused(muted || unwanted);
+            video.set_paused(muted || !played.wants_picture());
         }
     }
 
@@ -292,7 +320,18 @@ fn open(track: &TrackInfo, hub: &MediaHub) -> PlayedTrack {
 }
 
 fn new_tracks(played: &Played, info: &StreamInfo) -> Vec<TrackSid> {
-    info.tracks().map(|track| track.sid.clone()).filter(|sid| played.track(sid.as_str()).is_none()).collect()
+    let known = |sid: &TrackSid| played.track(sid.as_str()).is_some() || played.left_out.contains(sid);
+    info.tracks().map(|track| track.sid.clone()).filter(|sid| !known(sid)).collect()
+}
+
+/// Whether a track's codec is known here. One that does not tell is tried.
+fn is_decoded_here(track: &TrackInfo) -> bool {
+    let sound = |mime: &str| ["audio/opus", "audio/red"].iter().any(|known| known.eq_ignore_ascii_case(mime));
+    match track.kind {
+        _ if track.mime_type.is_empty() => true,
+        MediaKind::Video => VideoCodec::of_mime_type(&track.mime_type).is_some(),
+        MediaKind::Audio => sound(&track.mime_type),
+    }
 }
 
 fn too_many() -> CallError {

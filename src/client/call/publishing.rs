@@ -18,18 +18,15 @@ use crate::model::{
     CallError, DeviceState, EndReason, ErrorCode, MediaKind, PublishState, StreamId, StreamInfo, StreamKind, UserId,
 };
 use crate::protocol::convert;
+use crate::protocol::stream_note::StreamNote;
 
 /// The server may take this long to take a track (LIVEKIT.md section 3).
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
-/// What sound and control need of the way, in bit/s, before pictures share the rest.
-const AUDIO_SHARE_BPS: f64 = 70_000.0;
-/// However bad the estimate, a picture keeps a quarter of its wish, within these bounds, in bit/s.
-const FLOOR_BPS: std::ops::RangeInclusive<u32> = 100_000..=300_000;
-
 /// An own stream.
 pub(super) struct Publication {
     serial: u64,
     kind: StreamKind,
+    pub(super) extra_info: String,
     pub(super) tracks: Vec<OwnTrack>,
     preview: Option<VideoFeed>,
     preview_told: bool,
@@ -58,16 +55,32 @@ impl Publication {
             audio: track(MediaKind::Audio),
             video_state: self.device_state(MediaKind::Video),
             audio_state: self.device_state(MediaKind::Audio),
-            extra_info: String::new(),
+            extra_info: self.extra_info.clone(),
+        }
+    }
+
+    /// What stands beside the stream.
+    pub(super) fn note(&self) -> StreamNote {
+        let device = |media| self.tracks.iter().find(|track| track.media == media).map(|track| track.device);
+        StreamNote {
+            extra_info: self.extra_info.clone(),
+            video: device(MediaKind::Video),
+            audio: device(MediaKind::Audio),
         }
     }
 
     fn device_state(&self, media: MediaKind) -> DeviceState {
         match self.tracks.iter().find(|track| track.media == media) {
             None => DeviceState::Off,
-            Some(track) if track.muted => DeviceState::Muted,
+            // As the others see it: trouble goes before mute.
+            Some(track) if track.muted && track.device == DeviceState::On => DeviceState::Muted,
             Some(track) => track.device,
         }
+    }
+
+    /// What it shows.
+    pub(super) fn kind(&self) -> StreamKind {
+        self.kind
     }
 
     fn track(&mut self, media: MediaKind) -> Option<&mut OwnTrack> {
@@ -91,6 +104,8 @@ impl Call<'_> {
             Ok(publication) => {
                 self.own.insert(stream.clone(), publication);
                 self.publish_state(stream.clone(), PublishState::Requesting, None).await;
+                // First what stands beside it: whoever sees the stream finds that, too.
+                self.sync_notes(link).await;
                 self.ask(link, &stream).await;
             }
             Err(error) => {
@@ -118,6 +133,7 @@ impl Call<'_> {
                 format!("{MAX_PUBLISHED_STREAMS} streams are being published: stop one first"),
             ));
         }
+        self.notes.check(&request.extra_info)?;
         let claimed = self.me.as_ref().is_some_and(|me| self.roster.claim(stream, &me.id));
         if !claimed {
             return Err(CallError::new(
@@ -139,6 +155,7 @@ impl Call<'_> {
         let mut publication = Publication {
             serial,
             kind: request.kind,
+            extra_info: request.extra_info.clone(),
             tracks: Vec::with_capacity(2),
             preview: None,
             preview_told: false,
@@ -147,15 +164,8 @@ impl Call<'_> {
         };
         if let Some((source, options)) = request.video {
             let (gate, slot) = (Arc::new(Gate::default()), SourceSlot::default());
-            let format = source.format();
-            let track = OwnTrack::new(
-                MediaKind::Video,
-                Arc::clone(&gate),
-                SourceSwitch::Video(slot.clone()),
-                format.width,
-                format.height,
-                options.max_bitrate_bps,
-            );
+            let switch = SourceSwitch::Video(slot.clone());
+            let track = OwnTrack::picture(Arc::clone(&gate), switch, source.format(), options);
             let report = report(MediaKind::Video);
             publication.tracks.push(track);
             publication.preview = Some(
@@ -166,7 +176,7 @@ impl Call<'_> {
         if let Some((source, options)) = request.audio {
             let (gate, slot) = (Arc::new(Gate::default()), SourceSlot::default());
             let switch = SourceSwitch::Audio(slot.clone());
-            publication.tracks.push(OwnTrack::new(MediaKind::Audio, Arc::clone(&gate), switch, 0, 0, 0));
+            publication.tracks.push(OwnTrack::sound(Arc::clone(&gate), switch));
             let hears = options.processing.echo_cancellation;
             let reference = self.hub.playout.as_ref().filter(|_| hears).map(Playout::echo_reference);
             let report = report(MediaKind::Audio);
@@ -178,12 +188,13 @@ impl Call<'_> {
     async fn ask(&mut self, link: &Link, stream: &StreamId) {
         let Some(publication) = self.own.get_mut(stream) else { return };
         for track in &mut publication.tracks {
-            track.ask(link, stream, publication.kind).await;
+            track.ask(link, stream, publication.kind, &self.publish_codecs).await;
         }
     }
 
     /// Takes every own stream up on a fresh link.
     pub(super) async fn resume_publishing(&mut self, link: &mut Link) -> Flow {
+        self.sync_notes(link).await;
         let streams: Vec<StreamId> = self.own.keys().cloned().collect();
         for stream in streams {
             let claimed = self.me.as_ref().is_some_and(|me| self.roster.claim(&stream, &me.id));
@@ -263,7 +274,9 @@ impl Call<'_> {
 
     /// Gives up on tracks that the server did not take in time.
     pub(super) async fn expire_requests(&mut self, link: &mut Link) -> Flow {
-        let late = |track: &OwnTrack| track.waits_since().is_some_and(|since| since.elapsed() > PUBLISH_TIMEOUT);
+        let whole = link.whole_since();
+        let late =
+            |track: &OwnTrack| track.waits_since().is_some_and(|since| since.max(whole).elapsed() > PUBLISH_TIMEOUT);
         let expired: Vec<StreamId> = self
             .own
             .iter()
@@ -278,24 +291,6 @@ impl Call<'_> {
             self.end_own(link, &stream, EndReason::TimedOut, Some(error)).await?;
         }
         Ok(())
-    }
-
-    /// Shares what the way carries among own pictures, by their wishes.
-    pub(super) fn adapt_rates(&self, link: &Link) {
-        let Some(estimate) = link.bandwidth.bps() else { return };
-        let videos = || {
-            self.own
-                .values()
-                .flat_map(|publication| &publication.tracks)
-                .filter(|track| track.media == MediaKind::Video && !track.muted)
-        };
-        let wished: f64 = videos().map(|track| f64::from(track.max_bitrate_bps)).sum();
-        let share = ((estimate - AUDIO_SHARE_BPS).max(0.0) / wished.max(1.0)).min(1.0);
-        for track in videos() {
-            let floor = (track.max_bitrate_bps / 4).clamp(*FLOOR_BPS.start(), *FLOOR_BPS.end());
-            let bps = (f64::from(track.max_bitrate_bps) * share) as u32;
-            track.gate.set_bitrate(bps.max(floor.min(track.max_bitrate_bps)));
-        }
     }
 
     /// Stops publishing a stream.
@@ -439,7 +434,7 @@ impl Call<'_> {
         self.tell_own_updated(&stream).await;
     }
 
-    async fn tell_own_updated(&self, stream: &StreamId) {
+    pub(super) async fn tell_own_updated(&self, stream: &StreamId) {
         let (Some(publication), Some(me)) = (self.own.get(stream), &self.me) else { return };
         if publication.told {
             self.tell(RoomEvent::StreamUpdated(publication.info(stream, &me.id))).await;
@@ -463,6 +458,6 @@ impl Call<'_> {
     }
 }
 
-fn not_published(stream: &StreamId) -> CallError {
+pub(super) fn not_published(stream: &StreamId) -> CallError {
     CallError::new(ErrorCode::StreamNotFound, format!("{stream} is not being published, or has no such track"))
 }

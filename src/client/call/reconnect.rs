@@ -1,51 +1,207 @@
-//! Coming back after the link broke: a fresh login with growing pauses, and a clear end when nothing helps. What was
-//! published and played is taken up again by `Call::begin`.
+//! Coming back after the connection broke. First the link is taken up again while the call goes on over it; where that
+//! fails, a fresh login with growing pauses, and a clear end when nothing helps. What was published and played is taken
+//! up again by `Call::begin` then.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use livekit_protocol as proto;
 use tokio::time::sleep;
 
-use super::{Call, CallEnd};
-use crate::bridge::{RoomCommand, RoomEvent};
+use super::recovery::{Next, Recovery, Relogin, Setback};
+use super::{Call, CallEnd, Flow, LinkEnd};
+use crate::bridge::{COMMAND_CAPACITY, RoomCommand, RoomEvent};
 use crate::client::engine::dial_any;
-use crate::client::link::Dialed;
+use crate::client::link::{Dialed, Link, ReturnError, reachable};
 use crate::client::reasons;
 use crate::model::{CallError, ErrorCode, PlayState, PublishState, RoomState, RoomStateReason};
 
-/// Attempts before giving up.
-const ATTEMPTS: u32 = 10;
-/// The n-th pause is n² times this, up to the longest (as LiveKit's clients do).
-const PAUSE_STEP: Duration = Duration::from_millis(300);
-const LONGEST_PAUSE: Duration = Duration::from_secs(7);
-/// Up to this much is added, so that a room does not come back all at once.
-const JITTER: Duration = Duration::from_millis(500);
+/// The others are told by the server within this after the link is back; who is not named by then has left meanwhile.
+const ROLL_CALL: Duration = Duration::from_secs(3);
+
+/// Who was named since the link is back.
+#[derive(Debug)]
+pub(super) struct RollCall {
+    until: Instant,
+    named: std::collections::BTreeSet<String>,
+}
+
+/// What broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// The WebSocket, or everything.
+    Signalling,
+    /// The way of the media.
+    Media,
+}
 
 impl Call<'_> {
-    /// Dials until a link stands. `Err` when the user leaves meanwhile, or nothing helped.
-    pub(super) async fn come_back(&mut self, why: &str, token: String) -> Result<Dialed, CallEnd> {
+    /// The link broke, or may have: takes it up again. Trouble on a way that is being mended already is part of that.
+    pub(super) async fn trouble(&mut self, link: &mut Link, what: Trouble, why: &str) -> Flow {
+        let now = Instant::now();
+        match &mut self.recovery {
+            None => {
+                self.tell_reconnecting(why).await;
+                let (recovery, next) = Recovery::begin(now, self.request.servers.len() > 1);
+                self.recovery = Some(recovery);
+                self.go_on(link, next, what, why)
+            }
+            Some(recovery) if recovery.awaits_media() => {
+                let next = recovery.failed(Setback::Broke, now, rand::random());
+                self.go_on(link, next, what, why)
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn go_on(&mut self, link: &mut Link, next: Next, what: Trouble, why: &str) -> Flow {
+        match next {
+            Next::Resume { after, patience } => {
+                tracing::info!(session = self.session.0, why, ?after, "taking the connection up again");
+                link.resume(after, patience, what == Trouble::Media);
+                Ok(())
+            }
+            Next::Login => Err(LinkEnd::Lost(why.to_owned())),
+        }
+    }
+
+    /// An attempt to take the link up again ended.
+    pub(super) async fn returned(
+        &mut self,
+        link: &mut Link,
+        result: Result<proto::ReconnectResponse, ReturnError>,
+    ) -> Flow {
+        let Some(recovery) = &mut self.recovery else { return Ok(()) };
+        let (setback, why) = match result {
+            Ok(answer) => {
+                recovery.signalling_back(Instant::now());
+                let until = Instant::now() + ROLL_CALL;
+                self.roll_call = Some(RollCall { until, named: std::collections::BTreeSet::new() });
+                let state = self.sync_state();
+                return link.mend(&answer, state).await.map_err(|error| LinkEnd::Lost(error.to_string()));
+            }
+            Err(ReturnError::Ended(error)) => return Err(LinkEnd::Ended(error)),
+            Err(ReturnError::Unreachable) => (Setback::Unreachable, "the server cannot be reached".to_owned()),
+            Err(ReturnError::Failed(why)) => (Setback::Broke, why),
+            Err(ReturnError::Forgotten(why)) => (Setback::Forgotten, why),
+        };
+        let next = recovery.failed(setback, Instant::now(), rand::random());
+        self.go_on(link, next, Trouble::Signalling, &why)
+    }
+
+    /// The media path may be back, too: then the link is whole.
+    pub(super) async fn mended(&mut self, link: &mut Link) -> Flow {
+        if link.is_broken() {
+            return Err(LinkEnd::Lost("the data channels did not survive".to_owned()));
+        }
+        let took = self.recovery.take().map(|recovery| recovery.began().elapsed());
+        tracing::info!(session = self.session.0, ?took, "the connection is back");
+        link.whole_again().await;
+        for track in self.own.values().flat_map(|publication| &publication.tracks) {
+            track.gate.ask_keyframe();
+        }
+        self.state(RoomState::Connected, RoomStateReason::Reconnected).await;
+        Ok(())
+    }
+
+    /// Whether the server must be sending: media of others, or reports on ours.
+    pub(super) fn expects_media(&self) -> bool {
+        let mut own = self.own.values().flat_map(|publication| &publication.tracks);
+        let mut played = self.roster.streams().filter(|stream| self.played.contains_key(&stream.id));
+        own.any(|track| track.flows() && !track.muted) || played.any(|stream| stream.tracks().any(|track| !track.muted))
+    }
+
+    /// Deadlines of coming back.
+    pub(super) async fn expire_recovery(&mut self, link: &mut Link) -> Flow {
+        let now = Instant::now();
+        if self.recovery.as_ref().is_some_and(|recovery| recovery.is_overdue(now)) {
+            self.trouble(link, Trouble::Media, "no media gets through").await?;
+        }
+        if self.roll_call.as_ref().is_some_and(|call| now >= call.until)
+            && let Some(call) = self.roll_call.take()
+        {
+            // A server that named not even us was not asked for a roll call.
+            let complete = self.me.as_ref().is_some_and(|me| call.named.contains(me.id.as_str()));
+            if complete {
+                let changes = self.roster.retain(&call.named);
+                self.roster_changed(link, changes).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The server named people.
+    pub(super) fn call_roll(&mut self, participants: &[proto::ParticipantInfo]) {
+        if let Some(call) = &mut self.roll_call {
+            call.named.extend(participants.iter().map(|info| info.identity.clone()));
+        }
+    }
+
+    /// What we know of the session, for a server to compare (LIVEKIT.md section 7).
+    fn sync_state(&self) -> proto::SyncState {
+        let own = self.own.values().flat_map(|publication| &publication.tracks);
+        let publish_tracks = own.filter_map(super::own_track::OwnTrack::published).collect();
+        // The exceptions to what the login said.
+        let auto = self.request.auto_play;
+        let exceptions = self.roster.streams().filter(|stream| self.played.contains_key(&stream.id) != auto);
+        let track_sids: Vec<String> =
+            exceptions.flat_map(|stream| stream.tracks().map(|track| track.sid.to_string())).collect();
+        proto::SyncState {
+            publish_tracks,
+            subscription: Some(proto::UpdateSubscription { track_sids, subscribe: !auto, ..Default::default() }),
+            track_sids_disabled: self.played.values().filter_map(super::playing::Played::disabled_sid).collect(),
+            ..Default::default()
+        }
+    }
+
+    async fn tell_reconnecting(&mut self, why: &str) {
         tracing::warn!(session = self.session.0, why, "the connection broke");
-        self.tell(RoomEvent::StateChanged {
-            state: RoomState::Connecting,
-            reason: RoomStateReason::Reconnecting,
-            error: None,
-            me: self.me.clone(),
-        })
-        .await;
+        self.state(RoomState::Connecting, RoomStateReason::Reconnecting).await;
+    }
+
+    async fn state(&self, state: RoomState, reason: RoomStateReason) {
+        self.tell(RoomEvent::StateChanged { state, reason, error: None, me: self.me.clone() }).await;
+    }
+
+    /// Dials until a link stands; gives the commands that wait for it. `Err` when the user leaves meanwhile, or nothing
+    /// helped.
+    pub(super) async fn come_back(
+        &mut self,
+        why: &str,
+        token: String,
+    ) -> Result<(Dialed, VecDeque<RoomCommand>), CallEnd> {
+        let began = match self.recovery.take() {
+            Some(recovery) => recovery.began(),
+            None => {
+                self.tell_reconnecting(why).await;
+                Instant::now()
+            }
+        };
+        self.roll_call = None;
         self.tell_interrupted().await;
+        let mut relogin = Relogin::new(began);
+        let mut waiting = VecDeque::new();
         let mut last = CallError::new(ErrorCode::ConnectFailed, why.to_owned());
-        for attempt in 0..ATTEMPTS {
+        while let Some(patience) = relogin.patience(Instant::now()) {
+            let Some(pause) = relogin.next_pause(rand::random()) else { break };
+            // Renewed meanwhile, perhaps.
+            let token = self.token.newest(token.clone());
             let (hub, request) = (Arc::clone(&self.hub), self.request.clone());
             let dialing = async {
-                sleep(pause(attempt, rand::random())).await;
+                sleep(pause).await;
+                if !reachable(&request.servers, patience).await {
+                    let why = "no server can be reached: check the network";
+                    return Err(CallError::new(ErrorCode::ConnectFailed, why));
+                }
                 Box::pin(dial_any(&hub, &request, &token)).await
             };
-            tokio::pin!(dialing);
+            let mut dialing = Box::pin(dialing);
             let result = loop {
                 tokio::select! {
                     result = &mut dialing => break result,
                     command = self.port.commands.recv() => {
-                        if let Some(end) = self.command_meanwhile(command).await {
+                        if let Some(end) = self.command_meanwhile(command, &mut waiting).await {
                             self.finish(RoomStateReason::LoggedOut, None).await;
                             return Err(end);
                         }
@@ -53,9 +209,9 @@ impl Call<'_> {
                 }
             };
             match result {
-                Ok(dialed) => return Ok(dialed),
+                Ok(dialed) => return Ok((dialed, waiting)),
                 Err(error) => {
-                    tracing::warn!(session = self.session.0, attempt, %error, "not back yet");
+                    tracing::warn!(session = self.session.0, attempt = relogin.attempts(), %error, "not back yet");
                     let hopeless = !reasons::may_retry(&error);
                     last = error;
                     if hopeless {
@@ -67,7 +223,11 @@ impl Call<'_> {
         }
         let error = CallError::new(
             ErrorCode::RetriesExhausted,
-            format!("the connection could not be mended in {ATTEMPTS} attempts ({}): join again", last.message),
+            format!(
+                "the connection could not be mended in {} attempts ({}): join again",
+                relogin.attempts(),
+                last.message
+            ),
         );
         self.finish(RoomStateReason::ReconnectFailed, Some(error)).await;
         Err(CallEnd::Left)
@@ -85,20 +245,33 @@ impl Call<'_> {
         }
     }
 
-    /// Between links only leaving, stopping and muting work; the rest is refused.
-    async fn command_meanwhile(&mut self, command: Option<RoomCommand>) -> Option<CallEnd> {
+    /// Between links leaving, stopping and muting work at once; the rest waits for the next link, as long as there is
+    /// room. What is of no use later is dropped.
+    async fn command_meanwhile(
+        &mut self,
+        command: Option<RoomCommand>,
+        waiting: &mut VecDeque<RoomCommand>,
+    ) -> Option<CallEnd> {
         match command {
             None => return Some(CallEnd::Stopped),
             Some(RoomCommand::Logout) => return Some(CallEnd::Left),
             Some(RoomCommand::Login(request)) => return Some(CallEnd::Login(request)),
-            Some(RoomCommand::StopPublishing(stream)) => self.stop_unlinked(&stream).await,
-            Some(RoomCommand::SetMuted { stream, kind, muted }) => {
+            Some(RoomCommand::StopPublishing(stream)) if self.own.contains_key(&stream) => {
+                self.stop_unlinked(&stream).await;
+            }
+            Some(RoomCommand::SetMuted { stream, kind, muted }) if self.own.contains_key(&stream) => {
                 // Nobody to tell: the server learns it when the track is asked for again.
                 self.mute_unlinked(&stream, kind, muted).await;
             }
-            Some(RoomCommand::StopPlaying(stream)) => {
+            Some(RoomCommand::StopPlaying(stream)) if self.played.contains_key(&stream) => {
                 self.stop_playing_unlinked(&stream).await;
             }
+            Some(RoomCommand::SetExtraInfo { stream, extra_info }) => self.set_extra_info(&stream, extra_info).await,
+            Some(RoomCommand::RenewToken(token)) => self.renew_token(token).await,
+            Some(RoomCommand::SendData(message)) if !message.reliable => {
+                tracing::debug!(topic = message.topic, "unreliable data is dropped: there is no connection");
+            }
+            Some(other) if waiting.len() < COMMAND_CAPACITY => waiting.push_back(other),
             Some(RoomCommand::PublishStream(request)) => {
                 self.publish_state(request.stream, PublishState::NoPublish, Some(reconnecting())).await;
             }
@@ -108,26 +281,7 @@ impl Call<'_> {
     }
 }
 
-fn reconnecting() -> CallError {
+/// Too much waits for the connection already.
+pub(super) fn reconnecting() -> CallError {
     CallError::new(ErrorCode::WrongState, "the connection is being mended: try again in a moment")
-}
-
-/// The pause before an attempt; `chance` spreads it.
-fn pause(attempt: u32, chance: u8) -> Duration {
-    (PAUSE_STEP * attempt * attempt).min(LONGEST_PAUSE) + JITTER * u32::from(chance) / 255
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_and_stay_bounded() {
-        assert_eq!(pause(0, 0), Duration::ZERO);
-        assert!(pause(0, 255) <= JITTER);
-        assert_eq!(pause(2, 0), Duration::from_millis(1200));
-        assert_eq!(pause(9, 0), LONGEST_PAUSE);
-        let longest: Duration = (0..ATTEMPTS).map(|attempt| pause(attempt, 255)).sum();
-        assert!(longest < Duration::from_secs(60), "giving up takes {longest:?}");
-    }
 }

@@ -3,6 +3,7 @@
 use livekit_protocol as proto;
 use proto::signal_response::Message as Response;
 
+use super::reconnect::Trouble;
 use super::{Call, Flow, LinkEnd};
 use crate::bridge::RoomEvent;
 use crate::client::link::Link;
@@ -26,6 +27,7 @@ impl Call<'_> {
                 added.map_err(|error| LinkEnd::Lost(error.to_string()))?;
             }
             Response::Update(update) => {
+                self.call_roll(&update.participants);
                 self.update_me(&update.participants).await;
                 let changes = self.roster.update(&update.participants);
                 self.roster_changed(link, changes).await?;
@@ -37,14 +39,24 @@ impl Call<'_> {
             Response::TrackUnpublished(unpublished) => self.track_unpublished(link, &unpublished.track_sid).await?,
             Response::RequestResponse(response) => self.request_response(link, response).await?,
             Response::Mute(mute) => self.muted_by_server(&mute.sid, mute.muted).await,
+            Response::SubscribedQualityUpdate(update) => self.watched_changed(&update),
             Response::SpeakersChanged(speakers) => self.speakers_changed(&speakers.speakers),
+            Response::ConnectionQuality(update) => self.network_changed(&update.updates),
+            Response::RefreshToken(token) => self.token_refreshed(&token),
             Response::SubscriptionResponse(response) => {
-                let why = match response.err() {
-                    proto::SubscriptionError::SeCodecUnsupported => "its codec is not supported here",
-                    proto::SubscriptionError::SeTrackNotfound => "it does not exist",
-                    proto::SubscriptionError::SeUnknown => "the server cannot forward it",
+                let (code, why) = match response.err() {
+                    proto::SubscriptionError::SeCodecUnsupported => {
+                        (ErrorCode::CodecUnsupported, "its codec is not supported here")
+                    }
+                    proto::SubscriptionError::SeTrackNotfound => (ErrorCode::StreamNotFound, "it does not exist"),
+                    proto::SubscriptionError::SeUnknown => {
+                        (ErrorCode::StreamNotFound, "the server cannot forward it: play it again later")
+                    }
                 };
-                self.track_not_given(&response.track_sid, why).await;
+                self.track_not_given(&response.track_sid, code, why).await;
+            }
+            Response::Leave(leave) if leave.action() == proto::leave_request::Action::Resume => {
+                self.trouble(link, Trouble::Media, "the server asks to take the connection up again").await?;
             }
             Response::Leave(leave) => return Err(left(&leave)),
             other => tracing::trace!(?other, "a message that changes nothing here"),
@@ -84,12 +96,12 @@ impl Call<'_> {
     /// Our own name, attributes or metadata changed.
     async fn update_me(&mut self, participants: &[proto::ParticipantInfo]) {
         let Some(me) = &self.me else { return };
-        let changed = participants
-            .iter()
-            .filter(|info| info.identity == me.id.as_str() && info.sid == me.sid)
-            .filter_map(|info| convert::user_info(info).ok())
-            .find(|info| info != me);
-        if let Some(info) = changed {
+        let mine = participants.iter().find(|info| info.identity == me.id.as_str() && info.sid == me.sid);
+        let Some(mine) = mine else { return };
+        if let Some(permission) = &mine.permission {
+            self.notes.allow(Some(permission), "");
+        }
+        if let Some(info) = convert::user_info(mine).ok().filter(|info| info != me) {
             self.me = Some(info.clone());
             self.tell(RoomEvent::UserUpdated(info)).await;
         }
@@ -154,7 +166,6 @@ mod tests {
         use proto::leave_request::Action;
         assert!(matches!(left(&leave(Action::Disconnect, false)), LinkEnd::Ended(_)));
         assert!(matches!(left(&leave(Action::Reconnect, false)), LinkEnd::Lost(_)));
-        assert!(matches!(left(&leave(Action::Resume, true)), LinkEnd::Lost(_)));
         let mut shutdown = leave(Action::Disconnect, false);
         shutdown.reason = proto::DisconnectReason::ServerShutdown.into();
         assert!(matches!(left(&shutdown), LinkEnd::Lost(_)), "the server may be restarting");

@@ -19,7 +19,7 @@ impl Call<'_> {
         let speaking = sounds().filter(|track| !track.muted).count().max(1);
         let share = (estimate * SOUND_SHARE / speaking as f64).min(f64::from(u32::MAX)) as u32;
         for track in sounds() {
-            track.gate.set_bitrate(share);
+            track.gate.sound.set_bitrate(share);
             track.gate.sound.set_loss(link.bandwidth.loss());
         }
     }

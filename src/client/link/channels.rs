@@ -1,7 +1,7 @@
 //! The data channels `_reliable` and `_lossy`: packets in and out, with sequence numbers (LIVEKIT.md section 6). Tasks
 //! on the engine's runtime read; sending never waits.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use webrtc::data_channel::{DataChannel, DataChannelEvent};
 use webrtc::peer_connection::PeerConnection;
 
+use super::peer::DATA_SEND_BUFFER_BYTES;
 use super::tasks::Tasks;
 use crate::model::limits::DATA_PACKET_MAX_BYTES;
 use crate::model::{CallError, ErrorCode, UserId};
@@ -26,6 +27,9 @@ const INBOUND_CAPACITY: usize = 128;
 const MAX_SENDERS: usize = 4096;
 /// People one packet may be addressed to.
 const MAX_DESTINATIONS: usize = 256;
+/// Reliable packets that are kept to be sent again, and their bytes.
+const MAX_SENT_PACKETS: usize = 1024;
+const MAX_SENT_BYTES: usize = 1024 * 1024;
 
 /// A packet as it came.
 pub(in crate::client) struct Inbound {
@@ -44,6 +48,10 @@ pub(in crate::client) struct Channels {
     next_sequence: u32,
     /// Last sequence number seen per sender session.
     seen: HashMap<String, u32>,
+    /// The newest reliable packets, for the case that they are lost with the connection.
+    sent: Sent,
+    /// A channel of ours closed: nothing more can be sent on this link.
+    pub(super) closed: Arc<AtomicBool>,
 }
 
 struct Channel {
@@ -61,27 +69,47 @@ impl Channels {
         let reliable = peer.create_data_channel(RELIABLE_LABEL, None).await?;
         let lossy_init = RTCDataChannelInit { ordered: false, max_retransmits: Some(0), ..Default::default() };
         let lossy = peer.create_data_channel(LOSSY_LABEL, Some(lossy_init)).await?;
+        let closed = Arc::new(AtomicBool::new(false));
         let channels = Self {
-            reliable: watch(reliable, true, inbound.clone(), tasks),
-            lossy: watch(lossy, false, inbound.clone(), tasks),
+            reliable: watch(reliable, true, inbound.clone(), &closed, tasks),
+            lossy: watch(lossy, false, inbound.clone(), &closed, tasks),
             inbound,
             next_sequence: 1,
             seen: HashMap::new(),
+            sent: Sent::default(),
+            closed,
         };
         Ok((channels, receiver))
     }
 
     /// The server opened a channel of its own: only to be read.
     pub(super) async fn adopt(&self, channel: Arc<dyn DataChannel>, tasks: &mut Tasks) {
+        // One of the server's that closes is no loss.
+        let closed = Arc::default();
         match channel.label().await.as_deref() {
             Ok(RELIABLE_LABEL) => {
-                watch(channel, true, self.inbound.clone(), tasks);
+                watch(channel, true, self.inbound.clone(), &closed, tasks);
             }
             Ok(LOSSY_LABEL) => {
-                watch(channel, false, self.inbound.clone(), tasks);
+                watch(channel, false, self.inbound.clone(), &closed, tasks);
             }
             Ok(label) => tracing::debug!(label, "a data channel nobody reads"),
             Err(error) => tracing::debug!(%error, "a data channel closed at once"),
+        }
+    }
+
+    /// Whether packets of so many bytes together can be sent now, one after the other.
+    ///
+    /// # Errors
+    /// [`CallError`] when the channel is not open, or too much waits already.
+    pub(in crate::client) async fn check_room(&self, reliable: bool, bytes: usize) -> Result<(), CallError> {
+        let channel = if reliable { &self.reliable } else { &self.lossy };
+        if !channel.open.load(Ordering::Acquire) {
+            return Err(failed("the connection is still being set up: try again in a moment"));
+        }
+        match channel.channel.outstanding_bytes().await {
+            Ok(waiting) if waiting + bytes <= DATA_SEND_BUFFER_BYTES => Ok(()),
+            _ => Err(failed("too much waits to be sent: send less, or later")),
         }
     }
 
@@ -118,11 +146,47 @@ impl Channels {
             ));
         }
         let bytes = BytesMut::from(packet.encode_to_vec().as_slice());
-        channel.channel.try_send(bytes).await.map_err(|error| failed(&format!("{error}: send less, or later")))?;
+        channel
+            .channel
+            .try_send(bytes.clone())
+            .await
+            .map_err(|error| failed(&format!("{error}: send less, or later")))?;
         if reliable {
+            self.sent.keep(self.next_sequence, bytes);
             self.next_sequence = self.next_sequence.wrapping_add(1).max(1);
         }
         Ok(())
+    }
+
+    /// Sends again what came after the last packet the server has: the rest of it may still be on its way, and the server
+    /// drops what it gets twice.
+    pub(super) async fn resend(&mut self, last: u32) {
+        for bytes in self.sent.after(last) {
+            if let Err(error) = self.reliable.channel.try_send(bytes).await {
+                tracing::warn!(%error, "not everything could be sent again");
+                return;
+            }
+        }
+    }
+
+    /// The channels as a returning client names them.
+    pub(super) fn infos() -> Vec<proto::DataChannelInfo> {
+        [RELIABLE_LABEL, LOSSY_LABEL]
+            .map(|label| proto::DataChannelInfo {
+                label: label.to_owned(),
+                target: proto::SignalTarget::Publisher.into(),
+                ..Default::default()
+            })
+            .to_vec()
+    }
+
+    /// The last sequence number seen of each sender.
+    pub(super) fn receive_states(&self) -> Vec<proto::DataChannelReceiveState> {
+        let state = |(sid, last): (&String, &u32)| proto::DataChannelReceiveState {
+            publisher_sid: sid.clone(),
+            last_seq: *last,
+        };
+        self.seen.iter().map(state).collect()
     }
 
     /// Whether a received packet is new: reliable ones may come again after the server's own reconnections.
@@ -141,6 +205,32 @@ impl Channels {
     }
 }
 
+/// The newest reliable packets, within bounds, the oldest first.
+#[derive(Default)]
+struct Sent {
+    packets: VecDeque<(u32, BytesMut)>,
+    bytes: usize,
+}
+
+impl Sent {
+    fn keep(&mut self, sequence: u32, packet: BytesMut) {
+        self.bytes += packet.len();
+        self.packets.push_back((sequence, packet));
+        while self.packets.len() > MAX_SENT_PACKETS || self.bytes > MAX_SENT_BYTES {
+            let Some((_, oldest)) = self.packets.pop_front() else { break };
+            self.bytes -= oldest.len();
+        }
+    }
+
+    /// What came after `last`; what came before is forgotten.
+    fn after(&mut self, last: u32) -> Vec<BytesMut> {
+        while let Some((_, known)) = self.packets.pop_front_if(|(sequence, _)| *sequence <= last) {
+            self.bytes -= known.len();
+        }
+        self.packets.iter().map(|(_, packet)| packet.clone()).collect()
+    }
+}
+
 fn failed(why: &str) -> CallError {
     CallError::new(ErrorCode::SendFailed, format!("the data was not sent: {why}"))
 }
@@ -151,9 +241,19 @@ fn set_kind(packet: &mut proto::DataPacket, reliable: bool) {
 }
 
 /// Reads a channel until it closes.
-fn watch(channel: Arc<dyn DataChannel>, reliable: bool, inbound: mpsc::Sender<Inbound>, tasks: &mut Tasks) -> Channel {
+fn watch(
+    channel: Arc<dyn DataChannel>,
+    reliable: bool,
+    inbound: mpsc::Sender<Inbound>,
+    closed: &Arc<AtomicBool>,
+    tasks: &mut Tasks,
+) -> Channel {
     let open = Arc::new(AtomicBool::new(false));
-    tasks.spawn(read(Arc::clone(&channel), reliable, inbound, Arc::clone(&open)));
+    let (reading, closed) = (read(Arc::clone(&channel), reliable, inbound, Arc::clone(&open)), Arc::clone(closed));
+    tasks.spawn(async move {
+        reading.await;
+        closed.store(true, Ordering::Release);
+    });
     Channel { channel, open }
 }
 
@@ -180,4 +280,38 @@ async fn read(channel: Arc<dyn DataChannel>, reliable: bool, inbound: mpsc::Send
         }
     }
     open.store(false, Ordering::Release);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(bytes: usize) -> BytesMut {
+        BytesMut::from(vec![7; bytes].as_slice())
+    }
+
+    #[test]
+    fn what_the_server_has_is_not_sent_again() {
+        let mut sent = Sent::default();
+        for sequence in 1..=5 {
+            sent.keep(sequence, packet(sequence as usize));
+        }
+        let again: Vec<usize> = sent.after(3).iter().map(BytesMut::len).collect();
+        assert_eq!(again, [4, 5]);
+        assert_eq!(sent.bytes, 9, "what arrived is forgotten");
+        assert!(sent.after(9).is_empty());
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let mut sent = Sent::default();
+        for sequence in 1..=10_000 {
+            sent.keep(sequence, packet(10));
+        }
+        assert_eq!(sent.packets.len(), MAX_SENT_PACKETS);
+        for sequence in 10_001..10_100 {
+            sent.keep(sequence, packet(60_000));
+        }
+        assert!(sent.bytes <= MAX_SENT_BYTES && !sent.packets.is_empty());
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use livekit_api::signal_client::{SignalClient, SignalOptions};
@@ -15,6 +15,8 @@ use webrtc::peer_connection::{RTCConfigurationBuilder, RTCIceServer, RTCPeerConn
 
 use super::channels::Channels;
 use super::peer::{self, Peer, PeerEvent};
+use super::pulse::Pulse;
+use super::resume::{Restart, Returning, Signalling};
 use super::tasks::Tasks;
 use super::{Link, LinkError, PeerEvents, Signal, Signals, close_peer, description, receive_sections};
 use crate::client::reasons;
@@ -129,12 +131,18 @@ async fn join(
         ));
     }
     let link = Link {
-        signal,
-        signals: Signals { early: VecDeque::new(), events: signals },
+        signal: Arc::new(signal),
+        signalling: Signalling::Whole,
+        held: Mutex::default(),
+        whole_since: Instant::now(),
+        restart: Restart::None,
+        returning: Returning::default(),
+        signals: Signals::new(signals),
         peer_events: PeerEvents { early: VecDeque::new(), events: peer.events },
         inbound,
         channels,
         bandwidth: peer.bandwidth,
+        pulse: Pulse::new(peer.arrived, Instant::now()),
         peer: peer.connection,
         tasks,
         offer_id: 1,
@@ -155,14 +163,22 @@ async fn offer_in_force(
     offer: RTCSessionDescription,
     join: &proto::JoinResponse,
 ) -> Result<(), LinkError> {
-    let ice_servers: Vec<RTCIceServer> = join.ice_servers.iter().take(MAX_ICE_SERVERS).map(ice_server).collect();
-    if !ice_servers.is_empty() {
+    link.use_ice_servers(&join.ice_servers).await;
+    Ok(link.peer.set_local_description(offer).await?)
+}
+
+impl Link {
+    /// Lets the next gathering use the server's STUN and TURN servers.
+    pub(super) async fn use_ice_servers(&self, servers: &[proto::IceServer]) {
+        let ice_servers: Vec<RTCIceServer> = servers.iter().take(MAX_ICE_SERVERS).map(ice_server).collect();
+        if ice_servers.is_empty() {
+            return;
+        }
         let configuration = RTCConfigurationBuilder::default().with_ice_servers(ice_servers).build();
-        if let Err(error) = link.peer.set_configuration(configuration).await {
+        if let Err(error) = self.peer.set_configuration(configuration).await {
             tracing::warn!(%error, "the server's ICE servers cannot be used");
         }
     }
-    Ok(link.peer.set_local_description(offer).await?)
 }
 
 /// Waits until the peer connection stands; keeps what the server says meanwhile for later.
@@ -220,7 +236,7 @@ fn ice_server(server: &proto::IceServer) -> RTCIceServer {
     RTCIceServer { urls: server.urls.clone(), username: server.username.clone(), credential: server.credential.clone() }
 }
 
-fn is_loopback(server: &str) -> bool {
+pub(super) fn is_loopback(server: &str) -> bool {
     let Ok(url) = Url::parse(server) else { return false };
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",

@@ -1,22 +1,30 @@
 //! One connection to a server: signalling over WebSocket, one peer connection, two data channels. A link is dialed,
-//! used and dropped; coming back takes a new one. Runs on the engine's thread.
+//! used, taken up again where it breaks (`resume`), and dropped. Runs on the engine's thread.
 //!
 //! Invariant: at most one offer waits for its answer; what changes meanwhile is offered after it.
 
 mod bandwidth;
 mod channels;
 mod dial;
-mod keyframe_tap;
+mod early_tap;
+mod knock;
+mod nack;
+mod network;
 mod peer;
+mod pulse;
+mod resume;
+mod rtcp_tap;
 mod tasks;
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use livekit_api::signal_client::{SignalClient, SignalEvent, SignalEvents};
 use livekit_protocol as proto;
 use proto::signal_request::Message as Request;
+use pulse::Pulse;
+use resume::{Restart, Signalling};
 use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -27,7 +35,10 @@ use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit,
 pub(super) use bandwidth::Bandwidth;
 pub(super) use channels::{Channels, Inbound};
 pub(super) use dial::{Dialed, dial};
-pub(super) use peer::{MIME_TYPE_RED, PeerEvent, RED_PAYLOAD_TYPE, is_audio_level};
+pub(super) use knock::reachable;
+pub(super) use network::{Network, Upset};
+pub(super) use peer::{MID_URI, MIME_TYPE_RED, PeerEvent, RED_PAYLOAD_TYPE, RID_URI, is_audio_level, video_codec};
+pub(super) use resume::{ReturnError, Returning};
 pub(super) use tasks::{OwnedTask, Tasks};
 
 /// Sections for received media offered at most: two per played stream and a few to spare.
@@ -55,7 +66,14 @@ pub(super) enum LinkError {
 
 /// One connection to a server.
 pub(super) struct Link {
-    signal: SignalClient,
+    signal: Arc<SignalClient>,
+    signalling: Signalling,
+    /// Requests that wait until the link is whole.
+    held: Mutex<VecDeque<Request>>,
+    whole_since: Instant,
+    restart: Restart,
+    /// The attempt to take the link up again.
+    pub(super) returning: Returning,
     /// What the server says.
     pub(super) signals: Signals,
     /// What the peer connection tells.
@@ -66,6 +84,8 @@ pub(super) struct Link {
     pub(super) channels: Channels,
     /// What the way to the server carries.
     pub(super) bandwidth: Bandwidth,
+    /// Whether media still comes in.
+    pub(super) pulse: Pulse,
     peer: Arc<dyn PeerConnection>,
     tasks: Tasks,
     offer_id: u32,
@@ -90,18 +110,38 @@ pub(super) enum Signal {
 pub(super) struct Signals {
     early: VecDeque<Box<proto::signal_response::Message>>,
     events: SignalEvents,
+    /// WebSockets the link has had, and those of which the end was told.
+    begun: u32,
+    ended: u32,
 }
 
 impl Signals {
+    fn new(events: SignalEvents) -> Self {
+        Self { early: VecDeque::new(), events, begun: 1, ended: 0 }
+    }
+
+    /// The link has another WebSocket.
+    fn renewed(&mut self) {
+        self.begun += 1;
+    }
+
     /// The next signal. Cancel-safe.
     pub(super) async fn next(&mut self) -> Signal {
         if let Some(message) = self.early.pop_front() {
             return Signal::Message(message);
         }
-        match self.events.recv().await {
-            Some(SignalEvent::Message(message)) => Signal::Message(message),
-            Some(SignalEvent::Close(why)) => Signal::Closed(why.into_owned()),
-            None => Signal::Closed("stream ended".to_owned()),
+        loop {
+            match self.events.recv().await {
+                Some(SignalEvent::Message(message)) => return Signal::Message(message),
+                Some(SignalEvent::Close(why)) => {
+                    // Each WebSocket tells its end once; that of an earlier one may come late.
+                    self.ended += 1;
+                    if self.ended == self.begun {
+                        return Signal::Closed(why.into_owned());
+                    }
+                }
+                None => return Signal::Closed("stream ended".to_owned()),
+            }
         }
     }
 }
@@ -123,11 +163,26 @@ impl PeerEvents {
 }
 
 impl Link {
-    /// Sends a request; a connection that broke meanwhile tells so by itself, and one that stalls holds nobody up.
+    /// Sends a request, or holds it until the link is whole. A connection that broke meanwhile tells so by itself, and one
+    /// that stalls holds nobody up.
     pub(super) async fn request(&self, request: Request) {
+        if self.signalling == Signalling::Whole {
+            self.pass(request).await;
+        } else {
+            self.hold(request);
+        }
+    }
+
+    /// Sends a request now.
+    async fn pass(&self, request: Request) {
         if timeout(REQUEST_STALL, self.signal.send(request)).await.is_err() {
             tracing::warn!("the server takes no requests");
         }
+    }
+
+    /// Whether the server is on this machine.
+    pub(super) fn is_local(&self) -> bool {
+        dial::is_loopback(&self.signal.url())
     }
 
     /// The newest token: servers refresh it.
@@ -147,10 +202,13 @@ impl Link {
 
     /// Sends a local candidate to the server.
     pub(super) async fn trickle(&self, candidate: &RTCIceCandidateInit) {
+        if self.signalling == Signalling::Down {
+            return;
+        }
         match serde_json::to_string(candidate) {
             Ok(candidate_init) => {
                 let target = proto::SignalTarget::Publisher.into();
-                self.request(Request::Trickle(proto::TrickleRequest { candidate_init, target, r#final: false })).await;
+                self.pass(Request::Trickle(proto::TrickleRequest { candidate_init, target, r#final: false })).await;
             }
             Err(error) => tracing::warn!(%error, "a local candidate cannot be written down"),
         }
@@ -178,17 +236,21 @@ impl Link {
 
     /// Offers what changed: now, or after the answer that is awaited.
     pub(super) async fn negotiate(&mut self) -> Result<(), LinkError> {
-        if self.offer_waits {
+        if self.offer_waits || self.signalling == Signalling::Down {
             self.offer_again = true;
             return Ok(());
         }
         let offer = self.peer.create_offer(None).await?;
         self.peer.set_local_description(offer.clone()).await?;
+        self.send_offer(offer).await;
+        Ok(())
+    }
+
+    async fn send_offer(&mut self, offer: RTCSessionDescription) {
         self.offer_waits = true;
         self.offered_at = Instant::now();
         self.offer_id += 1;
-        self.request(Request::Offer(description(offer, self.offer_id))).await;
-        Ok(())
+        self.pass(Request::Offer(description(offer, self.offer_id))).await;
     }
 
     /// Whether the server leaves an offer without an answer, so that nothing can be changed any more.
@@ -205,6 +267,9 @@ impl Link {
         let parsed = RTCSessionDescription::answer(answer.sdp.clone())?;
         self.peer.set_remote_description(parsed).await?;
         self.offer_waits = false;
+        if self.restart == Restart::Offered {
+            self.restart = Restart::Answered;
+        }
         if !self.answered {
             self.answered = true;
             // Candidates in inactive sections are overlooked by `webrtc`: add what stands anywhere in the answer.
@@ -250,10 +315,11 @@ impl Link {
     }
 
     /// Ends the link within a bounded time; with a `Leave` when the user goes.
-    pub(super) async fn close(self, leave: bool) {
+    pub(super) async fn close(mut self, leave: bool) {
+        drop(std::mem::take(&mut self.returning));
         let goodbye = async {
-            if leave {
-                self.request(Request::Leave(proto::LeaveRequest {
+            if leave && self.signalling != Signalling::Down {
+                self.pass(Request::Leave(proto::LeaveRequest {
                     reason: proto::DisconnectReason::ClientInitiated.into(),
                     action: proto::leave_request::Action::Disconnect.into(),
                     ..Default::default()

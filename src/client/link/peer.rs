@@ -4,15 +4,17 @@
 //! again, so only primary codecs are offered and the replay window is widened; the pacer holds sound behind
 //! pictures, so video is paced where it is packetised; connectivity checks every 200 ms make joining slow.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::interceptor::{
-    CongestionControlBuilder, NackGeneratorBuilder, NackResponderBuilder, ReceiverReportBuilder, SenderReportBuilder,
-    TwccReceiverBuilder, TwccSenderBuilder,
+    CongestionControlBuilder, NackResponderBuilder, ReceiverReportBuilder, SenderReportBuilder, TwccReceiverBuilder,
+    TwccSenderBuilder,
 };
-use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_OPUS, MIME_TYPE_VP8};
+use rtc::peer_connection::configuration::media_engine::MIME_TYPE_OPUS;
 use rtc::rtp_transceiver::rtp_sender::{
     RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpHeaderExtensionCapability, RtpCodecKind,
 };
@@ -26,28 +28,36 @@ use webrtc::peer_connection::{
 };
 
 use super::bandwidth::{Bandwidth, Estimator};
-use super::keyframe_tap::{KEYFRAME_TAP_SLOT, KeyframeTap};
+use super::early_tap::{EARLY_TAP_SLOT, EarlyTap};
+use super::nack::Nacks;
+use super::network::local_addresses;
+use super::rtcp_tap::{RTCP_TAP_SLOT, RtcpTap};
+use crate::model::VideoCodec;
 
 /// Events of the peer connection that may wait; candidates and tracks are few, so it never fills while we live.
 const PEER_EVENT_CAPACITY: usize = 1024;
 /// Bytes a data channel may hold unsent before sending is refused.
-const DATA_SEND_BUFFER_BYTES: usize = 1024 * 1024;
-/// How often connectivity is checked until connected, and how often at most.
+pub(super) const DATA_SEND_BUFFER_BYTES: usize = 1024 * 1024;
+/// How often connectivity is checked until connected, and how often at most: for longer than the way is given, so that
+/// a way that opens late is found at once.
 const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(20);
-const ICE_MAX_CHECKS: u16 = 250;
+const ICE_MAX_CHECKS: u16 = 1000;
 /// Silence after which the way to the server counts as disturbed, and as gone.
-const ICE_DISCONNECTED: Duration = Duration::from_secs(5);
+const ICE_DISCONNECTED: Duration = Duration::from_secs(4);
 const ICE_FAILED: Duration = Duration::from_secs(10);
-const ICE_KEEPALIVE: Duration = Duration::from_secs(2);
+const ICE_KEEPALIVE: Duration = Duration::from_secs(1);
 /// SRTP packets that may come out of order (retransmissions do).
 const SRTP_REPLAY_WINDOW: usize = 4096;
 
 const AUDIO_LEVEL_URI: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
-const MID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
+/// Header extensions that name a packet's section (RFC 9143) and its layer (RFC 8852).
+pub(in crate::client) const MID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
+pub(in crate::client) const RID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
 const TRANSPORT_CC_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
-/// What we offer for VP8 and Opus; the answer's numbers count.
+/// What we offer for each codec; the answer's numbers count.
 const VP8_PAYLOAD_TYPE: u8 = 96;
+const H264_PAYLOAD_TYPE: u8 = 125;
 const OPUS_PAYLOAD_TYPE: u8 = 111;
 /// What we offer for Opus with copies; as we always offer, it is what comes, too.
 pub(in crate::client) const RED_PAYLOAD_TYPE: u8 = 63;
@@ -71,23 +81,33 @@ pub(super) struct Peer {
     pub(super) connection: Arc<dyn PeerConnection>,
     pub(super) events: mpsc::Receiver<PeerEvent>,
     pub(super) bandwidth: Bandwidth,
+    /// Packets of media and reports that came in.
+    pub(super) arrived: Arc<AtomicU64>,
 }
 
 /// Builds a peer connection bound to every interface, and to the loopback when the server is there.
 pub(super) async fn build(loopback: bool) -> Result<Peer> {
     let media = media_engine()?;
     let (estimator, bandwidth) = Estimator::new();
-    let registry = interceptors(estimator);
+    let arrived = Arc::default();
+    let registry = interceptors(estimator, Arc::clone(&arrived));
     let (event_tx, events) = mpsc::channel(PEER_EVENT_CAPACITY);
     let mut settings = SettingEngineBuilder::new()
         .with_ice_connection_attempts(Some(ICE_CHECK_INTERVAL), Some(ICE_MAX_CHECKS))
         .with_ice_timeouts(Some(ICE_DISCONNECTED), Some(ICE_FAILED), Some(ICE_KEEPALIVE))
+        // A restart of ICE binds fresh sockets: the addresses may be others by then.
+        .with_discard_local_candidates_during_ice_restart(true)
         .with_multicast_dns_mode(MulticastDnsMode::Disabled)
         .with_srtp_replay_protection_window(SRTP_REPLAY_WINDOW);
-    let mut addresses = vec!["0.0.0.0:0"];
+    let (mut addresses, mut tcp) = (vec!["0.0.0.0:0"], vec!["0.0.0.0:0"]);
+    if local_addresses().iter().any(IpAddr::is_ipv6) {
+        addresses.push("[::]:0");
+        tcp.push("[::]:0");
+    }
     if loopback {
         settings = settings.with_include_loopback_candidate(true);
         addresses.push("127.0.0.1:0");
+        tcp.push("127.0.0.1:0");
     }
     let building = PeerConnectionBuilder::new()
         .with_configuration(RTCConfigurationBuilder::default().build())
@@ -97,17 +117,23 @@ pub(super) async fn build(loopback: bool) -> Result<Peer> {
         .with_handler(Arc::new(Handler { events: event_tx }))
         .with_data_channel_send_buffer_limit(DATA_SEND_BUFFER_BYTES)
         .with_udp_addrs(addresses)
+        .with_tcp_addrs(tcp)
         .build();
     let connection = Box::pin(building).await?;
-    Ok(Peer { connection: Arc::new(connection), events, bandwidth })
+    Ok(Peer { connection: Arc::new(connection), events, bandwidth, arrived })
 }
 
-fn media_engine() -> Result<MediaEngine> {
-    let mut media = MediaEngine::default();
-    let feedback = |typ: &str, parameter: &str| RTCPFeedback { typ: typ.to_owned(), parameter: parameter.to_owned() };
-    let vp8 = RTCRtpCodec {
-        mime_type: MIME_TYPE_VP8.to_owned(),
+/// A codec as it is offered.
+pub(in crate::client) fn video_codec(codec: VideoCodec) -> RTCRtpCodec {
+    let sdp_fmtp_line = match codec {
+        VideoCodec::Vp8 => "",
+        // Constrained baseline, level 3.1, as every WebRTC endpoint takes it (RFC 7742 section 6.2).
+        VideoCodec::H264 => "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
+    };
+    RTCRtpCodec {
+        mime_type: codec.mime_type().to_owned(),
         clock_rate: 90_000,
+        sdp_fmtp_line: sdp_fmtp_line.to_owned(),
         rtcp_feedback: vec![
             feedback("goog-remb", ""),
             feedback("ccm", "fir"),
@@ -116,7 +142,15 @@ fn media_engine() -> Result<MediaEngine> {
             feedback("transport-cc", ""),
         ],
         ..Default::default()
-    };
+    }
+}
+
+fn feedback(typ: &str, parameter: &str) -> RTCPFeedback {
+    RTCPFeedback { typ: typ.to_owned(), parameter: parameter.to_owned() }
+}
+
+fn media_engine() -> Result<MediaEngine> {
+    let mut media = MediaEngine::default();
     let opus = RTCRtpCodec {
         mime_type: MIME_TYPE_OPUS.to_owned(),
         clock_rate: 48_000,
@@ -124,10 +158,10 @@ fn media_engine() -> Result<MediaEngine> {
         sdp_fmtp_line: "minptime=10;useinbandfec=1".to_owned(),
         rtcp_feedback: vec![feedback("transport-cc", "")],
     };
-    media.register_codec(
-        RTCRtpCodecParameters { rtp_codec: vp8, payload_type: VP8_PAYLOAD_TYPE },
-        RtpCodecKind::Video,
-    )?;
+    for (codec, payload_type) in [(VideoCodec::Vp8, VP8_PAYLOAD_TYPE), (VideoCodec::H264, H264_PAYLOAD_TYPE)] {
+        let rtp_codec = video_codec(codec);
+        media.register_codec(RTCRtpCodecParameters { rtp_codec, payload_type }, RtpCodecKind::Video)?;
+    }
     media.register_codec(
         RTCRtpCodecParameters { rtp_codec: opus, payload_type: OPUS_PAYLOAD_TYPE },
         RtpCodecKind::Audio,
@@ -147,6 +181,7 @@ fn media_engine() -> Result<MediaEngine> {
     for (uri, kind) in [
         (MID_URI, RtpCodecKind::Audio),
         (MID_URI, RtpCodecKind::Video),
+        (RID_URI, RtpCodecKind::Video),
         (TRANSPORT_CC_URI, RtpCodecKind::Audio),
         (TRANSPORT_CC_URI, RtpCodecKind::Video),
         (AUDIO_LEVEL_URI, RtpCodecKind::Audio),
@@ -156,16 +191,17 @@ fn media_engine() -> Result<MediaEngine> {
     Ok(media)
 }
 
-fn interceptors(estimator: Estimator) -> Registry {
+fn interceptors(estimator: Estimator, arrived: Arc<AtomicU64>) -> Registry {
     Registry::new()
+        .with(Slot::from(EARLY_TAP_SLOT), EarlyTap::default())
         .with(Slot::CongestionControl, CongestionControlBuilder::new(estimator).build())
         .with(Slot::TwccSender, TwccSenderBuilder::new().build())
         .with(Slot::NackResponder, NackResponderBuilder::new().build())
-        .with(Slot::NackGenerator, NackGeneratorBuilder::new().build())
+        .with(Slot::NackGenerator, Nacks::default())
         .with(Slot::TwccReceiver, TwccReceiverBuilder::new().build())
         .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build())
         .with(Slot::SenderReport, SenderReportBuilder::new().build())
-        .with(Slot::from(KEYFRAME_TAP_SLOT), KeyframeTap::default())
+        .with(Slot::from(RTCP_TAP_SLOT), RtcpTap::new(arrived))
 }
 
 /// Whether this header extension carries the sound level (RFC 6464).

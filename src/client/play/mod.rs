@@ -1,11 +1,17 @@
-//! Received tracks: a task each that reads packets, a small pool of threads that decode pictures, and the figures.
+//! Received tracks: a task each that reads packets, a small pool of threads that decode pictures, the delays that keep
+//! sound and picture together, and the figures.
 
 mod audio;
+mod clock;
 mod decode;
 mod meter;
+mod reader;
+mod sync;
+mod timing;
 mod video;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
 use webrtc::media_stream::track_remote::TrackRemote;
 
@@ -40,7 +46,7 @@ impl PlayedTrack {
     /// Reads a remote track into this one until the task is dropped or the link ends.
     pub(super) fn pump(&self, remote: Arc<dyn TrackRemote>, hub: &Arc<MediaHub>) -> OwnedTask {
         match self {
-            Self::Video(track) => OwnedTask::spawn(video::pump(remote, Arc::clone(track), Arc::clone(hub))),
+            Self::Video(track) => OwnedTask::spawn(reader::pump(remote, Arc::clone(track), Arc::clone(hub))),
             Self::Audio(track) => OwnedTask::spawn(audio::pump(remote, Arc::clone(track))),
         }
     }
@@ -51,6 +57,44 @@ impl PlayedTrack {
             Self::Video(track) => TrackStats::Video(track.stats()),
             Self::Audio(track) => TrackStats::Audio(track.stats()),
         }
+    }
+}
+
+/// How far behind its sender a stream plays.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct StreamTiming {
+    /// From capture to play, in ms: of the picture, or of the sound of a stream without one.
+    pub(super) delay_ms: Option<f32>,
+    /// Sound after (positive) or before its picture, in ms.
+    pub(super) av_offset_ms: Option<f32>,
+}
+
+/// Keeps the tracks of one stream together, and tells how far behind their sender they are. Call several times a second
+/// with the round trip to the server, once known.
+pub(super) fn keep_in_step(tracks: &[PlayedTrack], round_trip_ms: Option<f32>, now: Instant) -> StreamTiming {
+    let round_trip_us = (round_trip_ms.unwrap_or(0.0) * 1000.0) as i64;
+    let video = tracks.iter().find_map(|track| match track {
+        PlayedTrack::Video(video) => Some(video),
+        PlayedTrack::Audio(_) => None,
+    });
+    let audio = tracks.iter().find_map(|track| match track {
+        PlayedTrack::Audio(audio) => Some(audio),
+        PlayedTrack::Video(_) => None,
+    });
+    if let (Some(video), Some(ms)) = (video, round_trip_ms) {
+        video.set_round_trip_ms(ms);
+    }
+    let picture = video.and_then(|video| video.lag(round_trip_us));
+    let sound = audio.and_then(|audio| audio.lag(round_trip_us));
+    if let (Some(video), Some(audio), Some((picture, _)), Some((sound, _))) = (video, audio, picture, sound) {
+        let mut lip_sync = video.lip_sync.lock().unwrap_or_else(PoisonError::into_inner);
+        let holds = lip_sync.update(sound, picture, now);
+        video.set_hold_ms(holds.video_ms);
+        audio.set_hold_ms(holds.audio_ms);
+    }
+    StreamTiming {
+        delay_ms: picture.or(sound).map(|(lag, difference_ms)| (lag.whole_ms - difference_ms).max(0.0) as f32),
+        av_offset_ms: picture.zip(sound).map(|((picture, _), (sound, _))| (sound.whole_ms - picture.whole_ms) as f32),
     }
 }
 

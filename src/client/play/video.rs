@@ -1,32 +1,23 @@
-//! One played picture: packets to frames to the decoder, keyframe requests, figures. The reading task runs on the
-//! engine's runtime, decoding on the pool; they share counters and two flags.
+//! One played picture: what the task that reads it, the thread that decodes it and whoever asks about it share.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
-use rtc::rtp;
-use tokio::time::{MissedTickBehavior, interval};
-use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
-
-use super::decode::Encoded;
+use super::clock::SenderClock;
+use super::decode::Seat;
 use super::meter::{Freezes, Rate};
+use super::sync::{Lag, LipSync};
 use crate::bridge::VideoFeed;
-use crate::client::MediaHub;
 use crate::media::VideoFrame;
-use crate::media::assembly::{AssemblyStats, RtpPacketRef, Vp8Assembler};
+use crate::media::assembly::AssemblyStats;
 use crate::model::TrackSid;
 use crate::model::quality::VideoStats;
 
-/// Keyframe requests repeat at this interval until a keyframe is there: one alone is often lost.
-const KEYFRAME_REQUEST_INTERVAL: Duration = Duration::from_millis(350);
-/// A track that sent nothing for this long is paused: it is not asked for keyframes.
-const PAUSED_AFTER: Duration = Duration::from_secs(1);
-/// How often waiting frames are looked after between packets.
-const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Frames of one track that may wait for the decoder; more are dropped, and a keyframe is asked for.
 const MAX_UNDECODED: u32 = 8;
+/// RTP clock of pictures, in Hz.
+const CLOCK_HZ: u32 = 90_000;
 
 /// A played picture.
 pub(in crate::client) struct VideoTrack {
@@ -38,7 +29,21 @@ pub(in crate::client) struct VideoTrack {
     /// Set by the decoder, taken by the reader: what follows in this epoch cannot be decoded. 0 is none.
     broken: AtomicU64,
     undecoded: AtomicU32,
+    /// The decode thread it belongs to, from its first frame on.
+    pub(super) seat: OnceLock<Seat>,
+    place: Mutex<Place>,
+    /// How long after the fastest ones its frames are shown at least, in ms, for the sake of their sound.
+    hold_ms: AtomicU32,
+    /// Round trip to the server in ms; 0 is not known.
+    round_trip_ms: AtomicU32,
+    pub(super) lip_sync: Mutex<LipSync>,
     counters: Mutex<Counters>,
+}
+
+/// Where it is on the sender's clock.
+struct Place {
+    clock: SenderClock,
+    own_hold: Duration,
 }
 
 #[derive(Default)]
@@ -66,6 +71,11 @@ impl VideoTrack {
             epoch: AtomicU64::new(0),
             broken: AtomicU64::new(0),
             undecoded: AtomicU32::new(0),
+            seat: OnceLock::new(),
+            place: Mutex::new(Place { clock: SenderClock::new(CLOCK_HZ), own_hold: Duration::ZERO }),
+            hold_ms: AtomicU32::new(0),
+            round_trip_ms: AtomicU32::new(0),
+            lip_sync: Mutex::default(),
             counters: Mutex::default(),
         }
     }
@@ -103,8 +113,8 @@ impl VideoTrack {
         stats
     }
 
-    /// A picture was decoded. Gives back one that nobody took, for its buffer.
-    pub(super) fn decoded(&self, frame: VideoFrame, took: Duration) -> Option<VideoFrame> {
+    /// A picture was decoded.
+    pub(super) fn decoded(&self, frame: VideoFrame, took: Duration) {
         {
             let now = Instant::now();
             let mut counters = self.counters();
@@ -115,10 +125,9 @@ impl VideoTrack {
             counters.frames.add(1, now);
             counters.freezes.frame(now);
         }
-        if self.feed.is_closed() {
-            return Some(frame);
+        if !self.feed.is_closed() {
+            self.feed.put(Arc::new(frame));
         }
-        self.feed.put(Arc::new(frame)).and_then(Arc::into_inner)
     }
 
     /// What was given to the decoder made no picture, and later frames of its epoch build on it.
@@ -129,19 +138,19 @@ impl VideoTrack {
 
     /// Whether the decoder failed since the last keyframe that was handed on: what came before it is past mending, and
     /// need not be mended.
-    fn broke(&self) -> bool {
+    pub(super) fn broke(&self) -> bool {
         let broken = self.broken.swap(0, Ordering::AcqRel);
         broken != 0 && broken == self.epoch.load(Ordering::Acquire)
     }
 
     /// The epoch of the next frame for the decoder.
-    fn next_epoch(&self, keyframe: bool) -> u64 {
+    pub(super) fn next_epoch(&self, keyframe: bool) -> u64 {
         let begun = u64::from(keyframe);
         self.epoch.fetch_add(begun, Ordering::AcqRel) + begun
     }
 
     /// A new assembler begins, whose figures start at nothing: keeps those of the last.
-    fn keep_past_figures(&self) {
+    pub(super) fn keep_past_figures(&self) {
         let mut counters = self.counters();
         let ended = std::mem::take(&mut counters.present);
         counters.past.lost += ended.lost;
@@ -159,146 +168,108 @@ impl VideoTrack {
         self.counters().freezes.set_paused(paused);
     }
 
+    /// Whether anybody still wants it.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Acquire)
+    }
+
+    /// Pictures that somebody took to show.
+    pub(in crate::client) fn shown(&self) -> u64 {
+        self.feed.counts().taken
+    }
+
+    /// Counts a frame that goes to the decoder; `false` when too many wait for it already. Whichever it is, [`Self::taken`]
+    /// follows.
+    pub(super) fn queue(&self) -> bool {
+        self.undecoded.fetch_add(1, Ordering::AcqRel) < MAX_UNDECODED
+    }
+
+    /// A frame did not reach the decoder.
+    pub(super) fn skipped(&self) {
+        self.taken();
+        self.counters().undecoded += 1;
+    }
+
+    /// Takes a packet's payload into the figures, and those of the assembler after it.
+    pub(super) fn count(&self, received_bytes: Option<usize>, present: AssemblyStats, now: Instant) {
+        let mut counters = self.counters();
+        if let Some(bytes) = received_bytes {
+            counters.stats.packets += 1;
+            counters.stats.bytes += bytes as u64;
+            counters.bytes.add(bytes as u64, now);
+        }
+        counters.present = present;
+    }
+
+    /// A keyframe was asked for.
+    pub(super) fn asked_for_keyframe(&self) {
+        self.counters().stats.keyframe_requests += 1;
+    }
+
+    /// Mean time that decoding a frame takes.
+    pub(super) fn decode_time(&self) -> Duration {
+        let counters = self.counters();
+        let frames = u32::try_from(counters.stats.frames_decoded).unwrap_or(u32::MAX);
+        counters.decode_time.checked_div(frames).unwrap_or_default()
+    }
+
+    /// Takes a sender report that came now.
+    pub(super) fn report(&self, ntp: u64, rtp: u32, now_us: i64) {
+        self.place().clock.report(ntp, rtp, now_us);
+    }
+
+    /// A frame became whole; frames are held this long by themselves.
+    pub(super) fn whole(&self, rtp: u32, now_us: i64, own_hold: Duration) {
+        let mut place = self.place();
+        place.clock.arrived(rtp, now_us);
+        place.own_hold = own_hold;
+    }
+
+    /// The stream begins anew: nothing is known of its clock.
+    pub(super) fn forget_clock(&self) {
+        self.place().clock = SenderClock::new(CLOCK_HZ);
+    }
+
+    /// How far behind its sender it is shown, once the sender's clock is known, and what to take off for clocks that
+    /// differ, both in ms.
+    pub(super) fn lag(&self, round_trip_us: i64) -> Option<(Lag, f64)> {
+        let decode_ms = self.decode_time().as_secs_f64() * 1e3;
+        let place = self.place();
+        let (transit_us, difference_us) = (place.clock.transit_us()?, place.clock.difference_us(round_trip_us)?);
+        let own_hold_ms = place.own_hold.as_secs_f32() * 1e3;
+        // Frames are handed to the decoder early by what decoding takes, when they are held at all.
+        let hold_ms = own_hold_ms.max(self.hold_ms.load(Ordering::Relaxed) as f32);
+        let whole_ms = transit_us as f64 / 1e3 + f64::from(hold_ms).max(decode_ms);
+        Some((Lag { whole_ms, own_hold_ms, hold_ms }, difference_us as f64 / 1e3))
+    }
+
+    /// Shows its frames at least this long after the fastest ones.
+    pub(super) fn set_hold_ms(&self, ms: f32) {
+        self.hold_ms.store(ms as u32, Ordering::Relaxed);
+    }
+
+    /// See [`Self::set_hold_ms`].
+    pub(super) fn hold(&self) -> Duration {
+        Duration::from_millis(self.hold_ms.load(Ordering::Relaxed).into())
+    }
+
+    /// Tells the round trip to the server.
+    pub(super) fn set_round_trip_ms(&self, ms: f32) {
+        self.round_trip_ms.store(ms as u32, Ordering::Relaxed);
+    }
+
+    /// The round trip to the server, once known.
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        let ms = self.round_trip_ms.load(Ordering::Relaxed);
+        (ms > 0).then(|| Duration::from_millis(ms.into()))
+    }
+
+    fn place(&self) -> MutexGuard<'_, Place> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn counters(&self) -> MutexGuard<'_, Counters> {
         self.counters.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Reads a remote track until the link ends.
-pub(super) async fn pump(remote: Arc<dyn TrackRemote>, track: Arc<VideoTrack>, hub: Arc<MediaHub>) {
-    let mut reader = Reader::new(Arc::clone(&track), hub);
-    let mut ticks = interval(POLL_INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            event = remote.poll() => match event {
-                Some(TrackRemoteEvent::OnRtpPacket(packet)) => reader.take(&packet, Instant::now()),
-                Some(_) => {}
-                None => return,
-            },
-            _ = ticks.tick() => {}
-        }
-        if !track.wanted.load(Ordering::Acquire) {
-            continue;
-        }
-        let now = Instant::now();
-        reader.hand_on(now);
-        if let Some(media_ssrc) = reader.keyframe_request(now) {
-            let request = PictureLossIndication { sender_ssrc: 0, media_ssrc };
-            if let Err(error) = remote.write_rtcp(vec![Box::new(request)]).await {
-                tracing::debug!(%error, "a keyframe request was not sent");
-                return;
-            }
-        }
-    }
-}
-
-/// The reading side of one track on one link.
-struct Reader {
-    track: Arc<VideoTrack>,
-    hub: Arc<MediaHub>,
-    assembler: Vp8Assembler,
-    ssrc: Option<u32>,
-    last_packet: Option<Instant>,
-    last_request: Option<Instant>,
-    clock: Clock,
-}
-
-impl Reader {
-    fn new(track: Arc<VideoTrack>, hub: Arc<MediaHub>) -> Self {
-        track.keep_past_figures();
-        Self {
-            track,
-            hub,
-            assembler: Vp8Assembler::new(),
-            ssrc: None,
-            last_packet: None,
-            last_request: None,
-            clock: Clock::default(),
-        }
-    }
-
-    fn take(&mut self, packet: &rtp::Packet, now: Instant) {
-        if !self.track.wanted.load(Ordering::Acquire) {
-            return;
-        }
-        if self.ssrc != Some(packet.header.ssrc) {
-            // A rebound section has a new stream: nothing of the old one fits it.
-            if self.ssrc.replace(packet.header.ssrc).is_some() {
-                self.replace_assembler();
-            }
-        }
-        self.last_packet = Some(now);
-        {
-            let mut counters = self.track.counters();
-            counters.stats.packets += 1;
-            counters.stats.bytes += packet.payload.len() as u64;
-            counters.bytes.add(packet.payload.len() as u64, now);
-        }
-        let packet = RtpPacketRef {
-            sequence: packet.header.sequence_number,
-            timestamp: packet.header.timestamp,
-            marker: packet.header.marker,
-            payload: &packet.payload,
-        };
-        self.assembler.push(packet, now);
-    }
-
-    /// Gives whole frames to the decoder.
-    fn hand_on(&mut self, now: Instant) {
-        if self.track.broke() {
-            self.assembler.decode_failed();
-        }
-        while let Some(frame) = self.assembler.poll(now) {
-            let Some(decoders) = &self.hub.decoders else { continue };
-            let timestamp_us = self.clock.micros(frame.timestamp);
-            let epoch = self.track.next_epoch(frame.keyframe);
-            let encoded = Encoded { track: Arc::clone(&self.track), data: frame.data, epoch, timestamp_us };
-            let room = self.track.undecoded.fetch_add(1, Ordering::AcqRel) < MAX_UNDECODED;
-            if !room || !decoders.submit(encoded) {
-                self.track.taken();
-                self.track.counters().undecoded += 1;
-                self.assembler.decode_failed();
-            }
-        }
-        self.track.counters().present = self.assembler.stats();
-    }
-
-    /// The stream to ask for a keyframe now, if one is needed.
-    fn keyframe_request(&mut self, now: Instant) -> Option<u32> {
-        let ssrc = self.ssrc?;
-        let flowing = self.last_packet.is_some_and(|at| now.saturating_duration_since(at) < PAUSED_AFTER);
-        let rested = self.last_request.is_none_or(|at| now.saturating_duration_since(at) >= KEYFRAME_REQUEST_INTERVAL);
-        if !flowing || !rested || !self.assembler.needs_keyframe() {
-            return None;
-        }
-        self.last_request = Some(now);
-        self.track.counters().stats.keyframe_requests += 1;
-        Some(ssrc)
-    }
-
-    fn replace_assembler(&mut self) {
-        self.assembler = Vp8Assembler::new();
-        self.track.keep_past_figures();
-        self.clock = Clock::default();
-    }
-}
-
-/// RTP time that does not wrap, in microseconds.
-#[derive(Default)]
-struct Clock {
-    last: Option<u32>,
-    ticks: u64,
-}
-
-impl Clock {
-    /// Frames come in order, so time only runs forward.
-    fn micros(&mut self, timestamp: u32) -> u64 {
-        if let Some(last) = self.last {
-            self.ticks += u64::from(timestamp.wrapping_sub(last));
-        }
-        self.last = Some(timestamp);
-        self.ticks * 100 / 9
     }
 }
 
@@ -337,19 +308,29 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_nobody_took_comes_back_for_its_buffer() {
+    fn a_picture_nobody_took_gives_way_and_only_what_was_taken_counts_as_shown() {
         let track = track();
-        let frame = || VideoFrame::new(2, 2, Default::default(), 0, vec![0; 6]).unwrap();
-        assert!(track.decoded(frame(), Duration::ZERO).is_none());
-        assert!(track.decoded(frame(), Duration::ZERO).is_some(), "the first was not taken");
-        let taken = track.feed().take();
-        assert!(track.decoded(frame(), Duration::ZERO).is_none() && taken.is_some());
+        let frame = |at| VideoFrame::new(2, 2, Default::default(), at, vec![0; 6]).unwrap();
+        track.decoded(frame(1), Duration::ZERO);
+        track.decoded(frame(2), Duration::ZERO);
+        assert_eq!(track.feed().take().map(|frame| frame.timestamp_us()), Some(2));
+        assert_eq!((track.shown(), track.stats().frames_decoded), (1, 2));
+        track.stop();
+        track.decoded(frame(3), Duration::ZERO);
+        assert!(track.feed().take().is_none());
     }
 
     #[test]
-    fn time_runs_on_over_the_wrap() {
-        let mut clock = Clock::default();
-        assert_eq!(clock.micros(u32::MAX - 44_999), 0);
-        assert_eq!(clock.micros(45_000), 1_000_000);
+    fn its_lag_is_known_with_the_first_report() {
+        let track = track();
+        assert!(track.lag(0).is_none());
+        track.report(4_000_000_000 << 32, 90_000, 5_000_000);
+        assert!(track.lag(0).is_none(), "no picture yet");
+        track.whole(90_000, 5_030_000, Duration::from_millis(20));
+        let (lag, difference_ms) = track.lag(10_000).unwrap();
+        assert_eq!((lag.own_hold_ms, lag.hold_ms), (20.0, 20.0));
+        assert!((lag.whole_ms - difference_ms - 55.0).abs() < 0.01, "30 ms on the way, 5 of the report, 20 held");
+        track.set_hold_ms(50.0);
+        assert_eq!(track.lag(0).unwrap().0.hold_ms, 50.0);
     }
 }

@@ -192,7 +192,7 @@ impl Encoding {
     /// Has an encoder for this many channels that does what the way wants now.
     fn prepare_encoder(&mut self, channels: u8, gate: &Gate) -> Result<(), CallError> {
         let red = gate.sound.red().is_some();
-        let wanted = plan(self.options, channels, gate.bitrate(), gate.sound.loss(), red);
+        let wanted = plan(self.options, channels, gate.sound.bitrate(), gate.sound.loss(), red);
         match &mut self.encoder {
             Some(encoder) if encoder.channels == channels => {
                 if encoder.plan != wanted {

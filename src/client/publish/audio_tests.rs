@@ -11,7 +11,7 @@ type Sent = mpsc::Receiver<Vec<rtp::Packet>>;
 
 fn line(gate: &Gate, room: usize) -> Sent {
     let (packets, sent) = mpsc::channel(room);
-    gate.attach(Sink { packets, ssrc: 7, payload_type: 111, level_extension: Some(3) });
+    gate.attach(Sink { packets, ssrc: 7, payload_type: 111, level_extension: Some(3), picture: None });
     sent
 }
 

@@ -1,29 +1,63 @@
 //! What the actor and one capture thread share: whether to stop, to send, to start afresh, how much, and whereto.
 //! Atomics and one short lock; the capture thread never waits for the actor.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use rtc::rtp;
 use tokio::sync::mpsc;
 
+use super::counters::PictureCounters;
+use super::layers::{Layers, MAX_LAYERS};
 use super::sound_gate::SoundGate;
+use crate::model::VideoCodec;
 
-/// Frames (or 20 ms of sound) that may wait for the connection. A capture thread that finds the queue full leaves
-/// the frame out before encoding it, so nothing that others build on is ever missing.
+/// Frames of a layer (or 20 ms of sound) that may wait for the connection. A capture thread that finds the queue full
+/// leaves the frame out before encoding it, so nothing that others build on is ever missing.
 pub(in crate::client) const SEND_QUEUE: usize = 8;
+/// Stands for "as much as the options allow": no share was given yet.
+const UNSHARED: u32 = u32::MAX;
 
 /// Where packets go on the present link.
 #[derive(Clone, Debug)]
 pub(in crate::client) struct Sink {
     /// One entry is one frame's packets.
     pub(in crate::client) packets: mpsc::Sender<Vec<rtp::Packet>>,
-    /// The track's RTP stream.
+    /// The track's RTP stream; of a picture's lowest layer.
     pub(in crate::client) ssrc: u32,
     /// As negotiated.
     pub(in crate::client) payload_type: u8,
     /// Header extension of the sound level, when negotiated.
     pub(in crate::client) level_extension: Option<u8>,
+    /// What a picture needs besides; sound has none.
+    pub(in crate::client) picture: Option<Arc<PictureSink>>,
+}
+
+/// What a picture's sink knows besides.
+#[derive(Debug)]
+pub(in crate::client) struct PictureSink {
+    /// What the server took.
+    pub(in crate::client) codec: VideoCodec,
+    /// How many layers were offered.
+    pub(in crate::client) layers: Layers,
+    /// The RTP stream of each layer, lowest first.
+    pub(in crate::client) ssrcs: Vec<u32>,
+    /// Header extensions of every packet of a layer, by layer: the names of section and layer (RFC 9143, RFC 8852).
+    pub(in crate::client) names: Vec<Vec<(u8, Bytes)>>,
+}
+
+#[derive(Debug)]
+struct LayerGate {
+    keyframe: AtomicBool,
+    bitrate_bps: AtomicU32,
+    active: AtomicBool,
+}
+
+impl Default for LayerGate {
+    fn default() -> Self {
+        Self { keyframe: AtomicBool::new(true), bitrate_bps: AtomicU32::new(UNSHARED), active: AtomicBool::default() }
+    }
 }
 
 /// See the module.
@@ -31,13 +65,17 @@ pub(in crate::client) struct Sink {
 pub(in crate::client) struct Gate {
     stopped: AtomicBool,
     muted: AtomicBool,
-    keyframe: AtomicBool,
-    bitrate_bps: AtomicU32,
     level: AtomicU32,
     sent_bytes: AtomicU64,
-    sink: Mutex<Option<Sink>>,
     /// What only sound needs.
     pub(in crate::client) sound: SoundGate,
+    /// What became of its pictures.
+    pub(in crate::client) pictures: PictureCounters,
+    /// Bits of the ranks that nobody watches.
+    unwatched: AtomicU8,
+    pace_bps: AtomicU32,
+    layers: [LayerGate; MAX_LAYERS],
+    sink: Mutex<Option<Sink>>,
 }
 
 impl Gate {
@@ -60,29 +98,78 @@ impl Gate {
         }
     }
 
-    /// Asks for a keyframe.
+    /// Asks for a keyframe of every layer.
     pub(in crate::client) fn ask_keyframe(&self) {
-        self.keyframe.store(true, Ordering::Release);
+        for layer in &self.layers {
+            layer.keyframe.store(true, Ordering::Release);
+        }
     }
 
-    /// Whether a keyframe is wanted.
-    pub(super) fn keyframe_wanted(&self) -> bool {
-        self.keyframe.load(Ordering::Acquire)
+    /// Asks for a keyframe of the layer that has this SSRC; of every layer when none has.
+    pub(in crate::client) fn ask_keyframe_of(&self, ssrc: u32) {
+        let sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let layer = sink
+            .and_then(|sink| sink.picture)
+            .and_then(|picture| picture.ssrcs.iter().position(|own| *own == ssrc))
+            .and_then(|layer| self.layers.get(layer));
+        match layer {
+            Some(layer) => layer.keyframe.store(true, Ordering::Release),
+            None => self.ask_keyframe(),
+        }
     }
 
-    /// A keyframe was sent.
-    pub(super) fn keyframe_done(&self) {
-        self.keyframe.store(false, Ordering::Release);
+    /// Whether a keyframe of a layer is wanted.
+    pub(super) fn keyframe_wanted(&self, layer: usize) -> bool {
+        self.layers[layer].keyframe.load(Ordering::Acquire)
     }
 
-    /// Sets how much may be sent, in bit/s.
-    pub(in crate::client) fn set_bitrate(&self, bps: u32) {
-        self.bitrate_bps.store(bps, Ordering::Relaxed);
+    /// A keyframe of a layer is wanted, or was sent.
+    pub(super) fn set_keyframe_wanted(&self, layer: usize, wanted: bool) {
+        self.layers[layer].keyframe.store(wanted, Ordering::Release);
     }
 
-    /// How much may be sent, in bit/s.
-    pub(super) fn bitrate(&self) -> u32 {
-        self.bitrate_bps.load(Ordering::Relaxed)
+    /// Says which of LiveKit's qualities, low to high, somebody watches.
+    pub(in crate::client) fn set_watched(&self, ranks: [bool; MAX_LAYERS]) {
+        let unwatched = ranks.iter().enumerate().map(|(rank, watched)| u8::from(!watched) << rank).sum();
+        self.unwatched.store(unwatched, Ordering::Relaxed);
+    }
+
+    /// Which of LiveKit's qualities somebody watches; all until the server says otherwise.
+    pub(in crate::client) fn watched(&self) -> [bool; MAX_LAYERS] {
+        let unwatched = self.unwatched.load(Ordering::Relaxed);
+        std::array::from_fn(|rank| unwatched & (1 << rank) == 0)
+    }
+
+    /// Sets how much each layer may send, in bit/s; 0 stops it.
+    pub(in crate::client) fn set_layer_rates(&self, rates_bps: [u32; MAX_LAYERS]) {
+        for (layer, bps) in self.layers.iter().zip(rates_bps) {
+            layer.bitrate_bps.store(bps, Ordering::Relaxed);
+        }
+    }
+
+    /// How much a layer may send, in bit/s; 0 when it is stopped, `None` before anyone said.
+    pub(super) fn layer_rate(&self, layer: usize) -> Option<u32> {
+        Some(self.layers[layer].bitrate_bps.load(Ordering::Relaxed)).filter(|bps| *bps != UNSHARED)
+    }
+
+    /// Sets how fast packets may leave, in bit/s.
+    pub(in crate::client) fn set_pace(&self, bps: u32) {
+        self.pace_bps.store(bps, Ordering::Relaxed);
+    }
+
+    /// How fast packets may leave, in bit/s; `None` before anyone said.
+    pub(super) fn pace(&self) -> Option<u32> {
+        Some(self.pace_bps.load(Ordering::Relaxed)).filter(|bps| *bps > 0)
+    }
+
+    /// A layer is sent from now on, or no longer.
+    pub(super) fn set_active(&self, layer: usize, active: bool) {
+        self.layers[layer].active.store(active, Ordering::Relaxed);
+    }
+
+    /// Which layers are sent now.
+    pub(in crate::client) fn active(&self) -> [bool; MAX_LAYERS] {
+        std::array::from_fn(|layer| self.layers[layer].active.load(Ordering::Relaxed))
     }
 
     /// The newest sound level, root mean square, 0..=1.
@@ -139,18 +226,61 @@ impl Gate {
 mod tests {
     use super::*;
 
+    fn sink(picture: Option<PictureSink>) -> (Sink, mpsc::Receiver<Vec<rtp::Packet>>) {
+        let (packets, receiver) = mpsc::channel(1);
+        let picture = picture.map(Arc::new);
+        (Sink { packets, ssrc: 1, payload_type: 96, level_extension: None, picture }, receiver)
+    }
+
+    fn wanted(gate: &Gate) -> [bool; MAX_LAYERS] {
+        std::array::from_fn(|layer| gate.keyframe_wanted(layer))
+    }
+
+    fn all_done(gate: &Gate) {
+        for layer in 0..MAX_LAYERS {
+            gate.set_keyframe_wanted(layer, false);
+        }
+    }
+
     #[test]
     fn a_muted_gate_sends_nowhere_and_comes_back_with_a_keyframe() {
         let gate = Gate::default();
-        let (packets, _receiver) = mpsc::channel(1);
-        gate.attach(Sink { packets, ssrc: 1, payload_type: 96, level_extension: None });
-        gate.keyframe_done();
+        let (sink, _receiver) = sink(None);
+        gate.attach(sink);
+        all_done(&gate);
         gate.set_muted(true);
         assert!(gate.sink().is_none());
-        assert!(!gate.keyframe_wanted());
+        assert_eq!(wanted(&gate), [false; 3]);
         gate.set_muted(false);
-        assert!(gate.sink().is_some() && gate.keyframe_wanted());
+        assert!(gate.sink().is_some());
+        assert_eq!(wanted(&gate), [true; 3]);
         gate.stop();
         assert!(gate.sink().is_none() && gate.is_stopped());
+    }
+
+    #[test]
+    fn a_keyframe_is_asked_of_the_layer_that_lacks_it() {
+        let gate = Gate::default();
+        let layers = Layers::of(1280, 720, true);
+        let picture = PictureSink { codec: VideoCodec::Vp8, layers, ssrcs: vec![7, 8, 9], names: Vec::new() };
+        let (sink, _receiver) = sink(Some(picture));
+        gate.attach(sink);
+        all_done(&gate);
+        gate.ask_keyframe_of(8);
+        assert_eq!(wanted(&gate), [false, true, false]);
+        all_done(&gate);
+        gate.ask_keyframe_of(4711);
+        assert_eq!(wanted(&gate), [true; 3], "an unknown one means all");
+    }
+
+    #[test]
+    fn everything_is_watched_until_the_server_says_otherwise() {
+        let gate = Gate::default();
+        assert_eq!(gate.watched(), [true; 3]);
+        gate.set_watched([true, false, false]);
+        assert_eq!(gate.watched(), [true, false, false]);
+        assert_eq!(gate.layer_rate(1), None);
+        gate.set_layer_rates([1, 0, 3]);
+        assert_eq!([gate.layer_rate(0), gate.layer_rate(1), gate.layer_rate(2)], [Some(1), Some(0), Some(3)]);
     }
 }

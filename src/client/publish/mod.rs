@@ -1,10 +1,16 @@
 //! Own tracks: a named capture and encode thread each, and the tasks that send their packets.
 
 mod audio;
+mod counters;
 mod gate;
+mod governor;
+mod layer;
+mod layers;
 mod pump;
+mod rates;
 mod sound_gate;
 mod sound_plan;
+mod timeline;
 mod video;
 
 use std::io;
@@ -17,8 +23,11 @@ use crate::media::audio::EchoReference;
 use crate::media::{AudioSource, VideoSource};
 use crate::model::{CallError, DeviceState, MediaKind, StreamId, StreamKind};
 
-pub(super) use gate::{Gate, SEND_QUEUE, Sink};
+pub(super) use counters::PictureCounts;
+pub(super) use gate::{Gate, PictureSink, SEND_QUEUE, Sink};
+pub(super) use layers::{Layers, MAX_LAYERS};
 pub(super) use pump::{hear_requests, send};
+pub(super) use rates::{Claim, share_out};
 
 /// What a capture thread says of its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,7 +119,6 @@ pub(super) fn start_video(
     report: SourceReport,
 ) -> io::Result<VideoFeed> {
     let preview = VideoFeed::default();
-    gate.set_bitrate(options.max_bitrate_bps);
     let thread = video::VideoThread { source, options, kind, gate, slot, preview: preview.clone(), report };
     std::thread::Builder::new().name(format!("{engine}-cam")).spawn(move || thread.run())?;
     Ok(preview)

@@ -10,9 +10,20 @@ pub(in crate::client) struct SoundGate {
     loss: AtomicU32,
     /// 0 for none.
     red_payload_type: AtomicU8,
+    bitrate_bps: AtomicU32,
 }
 
 impl SoundGate {
+    /// Sets how much the sound may send, in bit/s.
+    pub(in crate::client) fn set_bitrate(&self, bps: u32) {
+        self.bitrate_bps.store(bps, Ordering::Relaxed);
+    }
+
+    /// How much the sound may send, in bit/s; 0 before anyone said.
+    pub(super) fn bitrate(&self) -> u32 {
+        self.bitrate_bps.load(Ordering::Relaxed)
+    }
+
     /// Sets the share of packets that the server misses, 0..=1.
     pub(in crate::client) fn set_loss(&self, share: f32) {
         self.loss.store(share.clamp(0.0, 1.0).to_bits(), Ordering::Relaxed);

@@ -1,5 +1,5 @@
-//! Puts VP8 frames together from packets that come late, twice, in the wrong order or not at all. Plain data; time is
-//! an input. Owned by the thread that feeds a track's decoder.
+//! Puts frames together from packets that come late, twice, in the wrong order or not at all. Plain data; time is an
+//! input. Owned by the task that feeds a track's decoder.
 //!
 //! Invariant: every packet in `packets` has a sequence number of at least `next`, there are at most [`MAX_PACKETS`] of
 //! them with at most [`MAX_ENCODED_FRAME_BYTES`] of payload together.
@@ -7,17 +7,17 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use super::continuity::{Continuity, Verdict};
-use super::descriptor::{Descriptor, parse};
-use super::{Assembled, AssemblyStats, Body, RtpPacketRef, Stored};
+use super::descriptor::{self, Descriptor};
+use super::recovery::{MAX_WAIT, MIN_WAIT, RecoveryTime};
+use super::{Assembled, AssemblyStats, Body, RtpPacketRef, Stored, h264};
 use crate::model::limits::MAX_ENCODED_FRAME_BYTES;
+use crate::model::media::VideoCodec;
 
 /// Packets held at a time: more than a second of a 10 Mbit/s stream.
 const MAX_PACKETS: usize = 2048;
-/// Bounds of the time a missing packet is waited for: a retransmission within it is always worth having, and a frozen
-/// picture beyond it is worse than a new keyframe.
-const MIN_WAIT: Duration = Duration::from_millis(100);
-const MAX_WAIT: Duration = Duration::from_millis(300);
 /// Packets in a row from far behind that mean the sender started anew.
 const RESTART_PACKETS: u32 = 16;
 /// How far behind is far: no retransmission is that old.
@@ -25,13 +25,14 @@ const RESTART_DISTANCE: u64 = 512;
 /// Where sequence numbers start, so that the ones before the first packet have room.
 const FIRST_SEQUENCE: u64 = 1 << 32;
 
-/// Collects packets of one VP8 track and gives out whole frames, in order, that can be decoded.
+/// Collects packets of one track and gives out whole frames, in order, that can be decoded.
 ///
 /// A missing packet is waited for as long as retransmissions have lately taken, at most 300 ms. When one does not come
 /// the frames that depend on it are dropped: with temporal layers often none but its own, otherwise all up to the next
 /// keyframe, and [`Self::needs_keyframe`] says that one should be asked for.
 #[derive(Debug)]
-pub struct Vp8Assembler {
+pub struct FrameAssembler {
+    codec: VideoCodec,
     packets: BTreeMap<u64, Stored>,
     bytes: usize,
     /// First sequence number that is not accounted for; `None` before the first packet.
@@ -47,14 +48,10 @@ pub struct Vp8Assembler {
     /// Something was seen that cannot be decoded without a keyframe.
     undecodable_seen: bool,
     wait: RecoveryTime,
+    /// When waiting ends, if nothing comes before.
+    deadline: Option<Instant>,
     last_dropped_timestamp: Option<u32>,
     stats: AssemblyStats,
-}
-
-impl Default for Vp8Assembler {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 /// What looking for the next frame came to.
@@ -76,10 +73,11 @@ enum Run {
     Broken(u64),
 }
 
-impl Vp8Assembler {
+impl FrameAssembler {
     /// An assembler that has seen nothing.
-    pub fn new() -> Self {
+    pub fn new(codec: VideoCodec) -> Self {
         Self {
+            codec,
             packets: BTreeMap::new(),
             bytes: 0,
             next: None,
@@ -89,7 +87,8 @@ impl Vp8Assembler {
             continuity: Continuity::new(),
             collecting_keyframe: false,
             undecodable_seen: false,
-            wait: RecoveryTime::new(),
+            wait: RecoveryTime::default(),
+            deadline: None,
             last_dropped_timestamp: None,
             stats: AssemblyStats::default(),
         }
@@ -119,9 +118,8 @@ impl Vp8Assembler {
         let body = if packet.payload.is_empty() {
             None
         } else {
-            let Some((descriptor, data)) = parse(packet.payload) else { return };
-            let keyframe = descriptor.starts_frame && data.first().is_some_and(|byte| byte & 1 == 0);
-            Some(Body { descriptor, keyframe, data: data.to_vec() })
+            let Some(body) = read(self.codec, packet.payload) else { return };
+            Some(body)
         };
         if sequence < self.highest
             && let Some(noticed) = self.noticed_missing(sequence)
@@ -138,9 +136,10 @@ impl Vp8Assembler {
         }
     }
 
-    /// The next frame that is whole and can be decoded, if there is one. Call until `None` after each packet, and every
-    /// few tens of milliseconds while nothing arrives.
+    /// The next frame that is whole and can be decoded, if there is one. Call until `None` after each packet, and at
+    /// [`Self::deadline`] when nothing arrives until then.
     pub fn poll(&mut self, now: Instant) -> Option<Assembled> {
+        self.deadline = None;
         loop {
             match self.step(now) {
                 Step::Frame(frame) => {
@@ -151,6 +150,16 @@ impl Vp8Assembler {
                 Step::Wait => return None,
             }
         }
+    }
+
+    /// When [`Self::poll`] has something to do although nothing arrives; as of its last call.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Tells the round trip to the sender: until retransmissions were seen it says how long they take.
+    pub fn set_round_trip(&mut self, round_trip: Duration) {
+        self.wait.set_round_trip(round_trip);
     }
 
     /// True while nothing can be decoded and no keyframe is on its way: ask the sender for one, again and again at a
@@ -193,7 +202,8 @@ impl Vp8Assembler {
             self.count_dropped(&stored);
         }
         let stats = self.stats;
-        *self = Self { stats, undecodable_seen: true, ..Self::new() };
+        let wait = std::mem::take(&mut self.wait);
+        *self = Self { stats, wait, undecodable_seen: true, ..Self::new(self.codec) };
         self.push(packet, now);
     }
 
@@ -234,7 +244,10 @@ impl Vp8Assembler {
                 Some(current) if current != stored.timestamp && stored.starts_frame() => {
                     return Run::Whole(sequence - 1);
                 }
-                Some(current) if current != stored.timestamp || stored.starts_frame() => {
+                // H.264 does not mark where a frame starts; several packets of one may look like it.
+                Some(current)
+                    if current != stored.timestamp || (stored.starts_frame() && self.codec == VideoCodec::Vp8) =>
+                {
                     return Run::Broken(sequence - 1);
                 }
                 Some(_) => {}
@@ -266,6 +279,7 @@ impl Vp8Assembler {
         }
         let noticed = self.noticed_missing(missing).unwrap_or(now);
         if now.saturating_duration_since(noticed) < self.wait.bound() {
+            self.deadline = Some(noticed + self.wait.bound());
             return Step::Wait;
         }
         // Give up: go on at the next frame that starts after the gap, or behind everything that is here.
@@ -314,6 +328,8 @@ impl Vp8Assembler {
         {
             self.skip_to(sequence + 1);
         }
+        let patience = if self.undecodable_seen { MAX_WAIT } else { MIN_WAIT };
+        self.deadline = self.packets.first_key_value().map(|(_, stored)| stored.arrived + patience);
         Step::Wait
     }
 
@@ -326,14 +342,17 @@ impl Vp8Assembler {
             .fold(0, |length, body| length + body.data.len());
         let mut data = Vec::with_capacity(length);
         let mut head: Option<(Descriptor, bool, u32)> = None;
+        let mut refreshes = self.codec == VideoCodec::Vp8;
         for sequence in first..=last {
             let Some(stored) = self.take(sequence) else { continue };
             if let Some(body) = stored.body {
                 head.get_or_insert((body.descriptor, body.keyframe, stored.timestamp));
                 data.extend_from_slice(&body.data);
+                refreshes |= body.refreshes;
             }
         }
         let Some((descriptor, keyframe, timestamp)) = head else { return Step::Again };
+        let keyframe = keyframe && refreshes;
         self.collecting_keyframe = false;
         match self.continuity.judge(&descriptor, keyframe) {
             Verdict::Give => {
@@ -392,24 +411,28 @@ impl Vp8Assembler {
     }
 }
 
-/// How long missing packets take to come after all: mean and deviation, smoothed as RFC 6298 does round trips.
-#[derive(Debug)]
-struct RecoveryTime {
-    estimate: Option<(Duration, Duration)>,
-}
-
-impl RecoveryTime {
-    fn new() -> Self {
-        Self { estimate: None }
-    }
-
-    fn note(&mut self, sample: Duration) {
-        let (mean, deviation) = self.estimate.unwrap_or((sample, sample / 2));
-        let error = mean.abs_diff(sample);
-        self.estimate = Some(((mean * 7 + sample) / 8, (deviation * 3 + error) / 4));
-    }
-
-    fn bound(&self) -> Duration {
-        self.estimate.map_or(MAX_WAIT, |(mean, deviation)| (mean + 4 * deviation).clamp(MIN_WAIT, MAX_WAIT))
+/// Reads one payload; `None` when it makes no sense.
+fn read(codec: VideoCodec, payload: &Bytes) -> Option<Body> {
+    match codec {
+        VideoCodec::Vp8 => {
+            let (descriptor, data) = descriptor::parse(payload)?;
+            let keyframe = descriptor.starts_frame && data.first().is_some_and(|byte| byte & 1 == 0);
+            Some(Body { descriptor, keyframe, refreshes: keyframe, data: payload.slice(payload.len() - data.len()..) })
+        }
+        VideoCodec::H264 => {
+            let units = h264::parse(payload)?;
+            let descriptor = Descriptor {
+                starts_frame: units.starts_frame,
+                unreferenced: units.unreferenced,
+                picture: None,
+                layer: None,
+            };
+            Some(Body {
+                descriptor,
+                keyframe: units.has_parameters,
+                refreshes: units.refreshes,
+                data: units.data.into(),
+            })
+        }
     }
 }

@@ -1,15 +1,19 @@
-//! Between RTP packets and encoded VP8 frames, both ways (RFC 7741). Plain data without sockets: packets and the
-//! time are inputs. Owned by whichever thread feeds a track.
+//! Between RTP packets and encoded frames, both ways: VP8 (RFC 7741) and H.264 (RFC 6184). Plain data without sockets:
+//! packets and the time are inputs. Owned by whichever thread feeds a track.
 
 mod assembler;
 mod continuity;
 mod descriptor;
+mod h264;
 mod h264_packetiser;
 mod packetiser;
+mod recovery;
 
 use std::time::Instant;
 
-pub use assembler::Vp8Assembler;
+use bytes::Bytes;
+
+pub use assembler::FrameAssembler;
 pub use h264_packetiser::H264Packetiser;
 pub use packetiser::Vp8Packetiser;
 
@@ -23,13 +27,13 @@ pub struct RtpPacketRef<'a> {
     /// True on the last packet of a frame.
     pub marker: bool,
     /// What follows the RTP header; empty for a packet of padding only.
-    pub payload: &'a [u8],
+    pub payload: &'a Bytes,
 }
 
 /// One whole encoded frame, ready for the decoder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assembled {
-    /// The VP8 bitstream of the frame.
+    /// The frame's bitstream: VP8's as it is, H.264's NAL units each behind a start code (Annex B).
     pub data: Vec<u8>,
     /// True when it can be decoded without any other.
     pub keyframe: bool,
@@ -65,7 +69,10 @@ struct Body {
     descriptor: descriptor::Descriptor,
     /// True when this packet starts a keyframe.
     keyframe: bool,
-    data: Vec<u8>,
+    /// True when this packet proves that the frame needs no other.
+    refreshes: bool,
+    /// What it adds to the frame.
+    data: Bytes,
 }
 
 impl Stored {

@@ -6,6 +6,7 @@ use super::*;
 use crate::media::VideoFrame;
 use crate::media::codec::tests::{Random, moving_picture, psnr_db};
 use crate::media::codec::vp8::{Vp8Decoder, Vp8Encoder, Vp8EncoderConfig};
+use crate::model::media::VideoCodec;
 
 const WIDTH: u32 = 320;
 const HEIGHT: u32 = 180;
@@ -16,7 +17,7 @@ struct Packet {
     sequence: u16,
     timestamp: u32,
     marker: bool,
-    payload: Vec<u8>,
+    payload: Bytes,
 }
 
 impl Packet {
@@ -61,7 +62,12 @@ impl Sender {
         };
         let mut packets = Vec::new();
         self.packetiser.packetise(&encoded.data, encoded.keyframe, |payload, marker| {
-            packets.push(Packet { sequence: self.sequence, timestamp, marker, payload: payload.to_vec() });
+            packets.push(Packet {
+                sequence: self.sequence,
+                timestamp,
+                marker,
+                payload: Bytes::copy_from_slice(payload),
+            });
             self.sequence = self.sequence.wrapping_add(1);
         });
         packets
@@ -70,13 +76,13 @@ impl Sender {
     fn padding(&mut self) -> Packet {
         let sequence = self.sequence;
         self.sequence = sequence.wrapping_add(1);
-        Packet { sequence, timestamp: Self::timestamp(self.frame), marker: false, payload: Vec::new() }
+        Packet { sequence, timestamp: Self::timestamp(self.frame), marker: false, payload: Bytes::new() }
     }
 }
 
 /// Decodes what the assembler gives and compares it with the original.
 struct Viewer {
-    assembler: Vp8Assembler,
+    assembler: FrameAssembler,
     decoder: Vp8Decoder,
     shown: Vec<u64>,
     worst_db: f64,
@@ -85,7 +91,7 @@ struct Viewer {
 impl Viewer {
     fn new() -> Self {
         let decoder = Vp8Decoder::new().unwrap();
-        Self { assembler: Vp8Assembler::new(), decoder, shown: Vec::new(), worst_db: f64::MAX }
+        Self { assembler: FrameAssembler::new(VideoCodec::Vp8), decoder, shown: Vec::new(), worst_db: f64::MAX }
     }
 
     fn poll(&mut self, now: Instant) {
@@ -289,7 +295,7 @@ fn a_sender_that_starts_anew_is_followed() {
 fn hostile_packets_neither_panic_nor_grow_it() {
     for seed in 1..40 {
         let mut random = Random(seed);
-        let mut assembler = Vp8Assembler::new();
+        let mut assembler = FrameAssembler::new(VideoCodec::Vp8);
         let start = Instant::now();
         let mut sequence = random.below(65_536) as u16;
         for step in 0..4_000u64 {
@@ -307,6 +313,7 @@ fn hostile_packets_neither_panic_nor_grow_it() {
             }
             let now = start + ms(step * random.below(4) as u64);
             let (timestamp, marker) = (random.below(5) as u32, random.chance(0.3));
+            let payload = Bytes::from(payload);
             assembler.push(RtpPacketRef { sequence, timestamp, marker, payload: &payload }, now);
             while let Some(frame) = assembler.poll(now) {
                 assert!(frame.data.len() <= crate::model::limits::MAX_ENCODED_FRAME_BYTES);

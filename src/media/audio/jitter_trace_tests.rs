@@ -65,20 +65,13 @@ const TRACES: [Trace; 14] = [
         most_delay_ms: 60.0,
         ..CLEAN
     },
-    Trace {
-        name: "loss 10 %, one copy",
-        loss: 0.1,
-        redundancy: 1,
-        most_concealed: 0.025,
-        most_delay_ms: 60.0,
-        ..CLEAN
-    },
+    Trace { name: "loss 10 %, one copy", loss: 0.1, redundancy: 1, most_concealed: 0.02, most_delay_ms: 60.0, ..CLEAN },
     Trace { name: "loss 30 %, one copy", loss: 0.3, redundancy: 1, most_concealed: 0.14, most_delay_ms: 70.0, ..CLEAN },
     Trace {
         name: "loss 30 %, two copies",
         loss: 0.3,
         redundancy: 2,
-        most_concealed: 0.1,
+        most_concealed: 0.06,
         most_delay_ms: 90.0,
         ..CLEAN
     },

@@ -278,7 +278,7 @@ mod tests {
     #[test]
     fn the_rate_follows_the_target() {
         let mut encoder = H264Encoder::new(config(320, 240)).unwrap();
-        let mut rate = |encoder: &mut H264Encoder, from: u64| -> f64 {
+        let rate = |encoder: &mut H264Encoder, from: u64| -> f64 {
             let bytes: usize = (from..from + 90)
                 .filter_map(|index| encoder.encode(&moving_picture(320, 240, index), false).unwrap())
                 .map(|frame| frame.data.len())

@@ -2,8 +2,10 @@
 //! by whichever thread encodes or decodes, and never shared.
 
 pub mod encoder;
+pub mod h264_decoder;
 pub mod h264_encoder;
 pub mod opus;
+mod sps;
 pub mod vp8;
 mod vpx;
 

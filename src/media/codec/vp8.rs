@@ -3,14 +3,12 @@
 
 use super::{CodecError, vpx};
 pub use super::{EncodedFrame, EncoderConfig as Vp8EncoderConfig};
-use crate::media::VideoFrame;
+use crate::media::{FramePool, VideoFrame};
 use crate::model::limits::{MAX_PICTURE_PIXELS, MAX_PICTURE_SIDE_PX};
 
 const VP8: &str = "VP8";
 /// Longest credible pause between two frames; longer ones count as one frame interval.
 const MAX_FRAME_GAP_US: u64 = 5_000_000;
-/// Buffers kept for reuse by a decoder: one being filled, one on its way to the screen, one to spare.
-const SPARE_BUFFERS: usize = 3;
 
 /// A VP8 encoder for real-time use: constant rate, no lookahead, keyframes only when asked for.
 pub struct Vp8Encoder {
@@ -124,7 +122,7 @@ impl EncoderClock {
 pub struct Vp8Decoder {
     decoder: vpx::Decoder,
     ready: bool,
-    spare: Vec<Vec<u8>>,
+    pool: FramePool,
 }
 
 impl Vp8Decoder {
@@ -133,10 +131,11 @@ impl Vp8Decoder {
     /// # Errors
     /// [`CodecError::Setup`] when libvpx cannot start.
     pub fn new() -> Result<Self, CodecError> {
-        Ok(Self { decoder: vpx::Decoder::new()?, ready: false, spare: Vec::with_capacity(SPARE_BUFFERS) })
+        Ok(Self { decoder: vpx::Decoder::new()?, ready: false, pool: FramePool::default() })
     }
 
-    /// Decodes one frame; `None` when it is not meant to be shown. The picture is BT.601, limited range, the only
+    /// Decodes one frame; `None` when it is not meant to be shown. Its buffer comes back here when the picture is dropped,
+    /// wherever that is. The picture is BT.601, limited range, the only
     /// colour space VP8 has (RFC 6386 section 9.2).
     ///
     /// # Errors
@@ -149,18 +148,11 @@ impl Vp8Decoder {
         }
         self.ready = false;
         let frame = match self.decoder.decode(data)? {
-            Some(picture) => Some(picture.to_frame(self.spare.pop().unwrap_or_default(), timestamp_us)?),
+            Some(picture) => Some(picture.to_frame(&self.pool, timestamp_us)?),
             None => None,
         };
         self.ready = true;
         Ok(frame)
-    }
-
-    /// Takes back a frame nobody needs any more, so that its buffer serves a later one.
-    pub fn recycle(&mut self, frame: VideoFrame) {
-        if self.spare.len() < SPARE_BUFFERS {
-            self.spare.push(frame.into_data());
-        }
     }
 }
 
@@ -187,7 +179,7 @@ fn check_header(data: &[u8]) -> Result<bool, CodecError> {
     Ok(keyframe)
 }
 
-fn check_size(width: u32, height: u32) -> Result<(), String> {
+pub(super) fn check_size(width: u32, height: u32) -> Result<(), String> {
     let sides = 1..=MAX_PICTURE_SIDE_PX;
     if sides.contains(&width) && sides.contains(&height) && width * height <= MAX_PICTURE_PIXELS {
         return Ok(());
@@ -221,7 +213,6 @@ mod tests {
             assert_eq!((decoded.width(), decoded.height()), (width, height));
             assert_eq!(decoded.timestamp_us(), frame.timestamp_us());
             assert!(psnr_db(&frame, &decoded) > 28.0, "{width}x{height}: {} dB", psnr_db(&frame, &decoded));
-            decoder.recycle(decoded);
         }
     }
 
@@ -320,7 +311,6 @@ mod tests {
             // Either outcome is fine; what counts is that the limits hold and nothing crashes.
             if let Ok(Some(frame)) = decoder.decode(&data, round) {
                 assert!(frame.width() * frame.height() <= MAX_PICTURE_PIXELS);
-                decoder.recycle(frame);
             }
         }
     }

@@ -12,7 +12,7 @@ use std::ptr;
 use vpx_sys as vpx;
 
 use super::CodecError;
-use crate::media::{ColourSpace, VideoFrame};
+use crate::media::{ColourSpace, FramePool, VideoFrame};
 
 const VP8: &str = "VP8";
 /// The bindings hold the versions as `u32` or `i32` depending on their own version; the functions take `c_int`.
@@ -271,14 +271,13 @@ pub(super) struct Picture<'a> {
 }
 
 impl Picture<'_> {
-    /// Copies the planes, tightly packed, into `buffer` and makes a frame of it.
+    /// Copies the planes, tightly packed, into a buffer of `pool` and makes a frame of it.
     ///
     /// # Errors
     /// [`CodecError::Data`] when the picture is larger than a frame may be.
-    pub(super) fn to_frame(&self, mut buffer: Vec<u8>, timestamp_us: u64) -> Result<VideoFrame, CodecError> {
+    pub(super) fn to_frame(&self, pool: &FramePool, timestamp_us: u64) -> Result<VideoFrame, CodecError> {
         let (width, height) = (self.image.d_w, self.image.d_h);
-        buffer.clear();
-        buffer.reserve_exact(VideoFrame::byte_len(width, height));
+        let mut buffer = pool.take(VideoFrame::byte_len(width, height));
         let planes =
             [(width, height), (width.div_ceil(2), height.div_ceil(2)), (width.div_ceil(2), height.div_ceil(2))];
         for (index, (width, height)) in planes.into_iter().enumerate() {
@@ -291,6 +290,7 @@ impl Picture<'_> {
             }
         }
         VideoFrame::new(width, height, ColourSpace::default(), timestamp_us, buffer)
+            .map(|frame| frame.with_home(pool))
             .map_err(|error| CodecError::Data { codec: VP8, why: error.to_string() })
     }
 }

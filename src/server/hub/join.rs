@@ -14,7 +14,6 @@ use livekit_protocol::{
 
 use super::participant::Participant;
 use super::resume::Absence;
-use super::room::Room;
 use super::{Hub, JoinAsk, Seat, new_sid, now_ms};
 use crate::server::admission::{Admission, Refusal};
 use crate::server::media::{MediaCommand, NewPeer, PeerId, RoomKey};
@@ -37,7 +36,7 @@ const OFFERS_BURST_SECS: u32 = 2;
 
 /// What may be published: exactly what is forwarded.
 pub(super) fn codecs() -> Vec<Codec> {
-    ["audio/opus", "video/VP8", "video/rtx"]
+    ["audio/opus", "audio/red", "video/VP8", "video/H264", "video/rtx"]
         .map(|mime| Codec { mime: mime.to_owned(), fmtp_line: String::new() })
         .to_vec()
 }
@@ -79,6 +78,8 @@ impl Hub {
             return;
         }
         let request = std::mem::take(&mut admission.request);
+        let settings = request.connection_settings.clone().unwrap_or_default();
+        let may_pause = settings.subscriber_allow_pause.unwrap_or(true);
         let participant = newcomer(Seat { peer: id, socket }, key, outbox, admission);
         self.commands.push(MediaCommand::AddPeer(NewPeer {
             id,
@@ -89,9 +90,10 @@ impl Hub {
             subscriber_primary: subscriber_primary(&participant),
             may_publish_data: participant.grant.may_publish_data(),
             last_sequence: participant.last_sequence.clone(),
+            may_pause,
         }));
         if let Some(room) = self.rooms.get_mut(&key) {
-            room.members.push(id);
+            room.enter(id);
         }
         tracing::info!(
             participant = participant.sid,
@@ -103,6 +105,7 @@ impl Hub {
         self.greet(id);
         self.refresh_token(id, Instant::now());
         self.announce_to_others(id);
+        self.tell_qualities(id);
         // First what it shall receive: then the answer to its first offer carries that already.
         self.subscribe_to_everyone(id);
         for track in request.add_track_requests {
@@ -125,7 +128,13 @@ impl Hub {
         });
         let crowd = known.and_then(|key| self.rooms.get(&key)).map_or(0, |room| room.members.len());
         let freed = usize::from(earlier.is_some());
-        if crowd - freed >= self.limits.participants_per_room {
+        let issued_secs = admission.claims.nbf;
+        if known.and_then(|key| self.rooms.get(&key)).is_some_and(|room| !room.admits(&admission.identity, issued_secs))
+        {
+            return Err(Refusal::Revoked);
+        }
+        let most = known.map_or(self.limits.participants_per_room, |key| self.room_limit(key));
+        if crowd - freed >= most {
             return Err(Refusal::Full("the room is full"));
         }
         if self.participants.len() - freed >= self.limits.participants {
@@ -141,17 +150,11 @@ impl Hub {
         if let Some(key) = self.keys_by_name.get(&admission.room) {
             return Ok(*key);
         }
-        let key = RoomKey(self.next_id());
-        let room =
-            Room { name: admission.room.clone(), sid: new_sid("RM_"), created_ms: now_ms(), members: Vec::new() };
-        tracing::info!(room = room.name, sid = room.sid, "opened");
-        self.rooms.insert(key, room);
-        self.keys_by_name.insert(admission.room.clone(), key);
-        Ok(key)
+        Ok(self.open_room(&admission.room))
     }
 
     fn close_if_empty(&mut self, key: RoomKey) {
-        if self.rooms.get(&key).is_some_and(|room| room.members.is_empty())
+        if self.rooms.get(&key).is_some_and(|room| room.members.is_empty() && room.kept_secs() == 0)
             && let Some(room) = self.rooms.remove(&key)
         {
             self.keys_by_name.remove(&room.name);
@@ -214,15 +217,15 @@ fn newcomer(seat: Seat, room: RoomKey, outbox: crate::server::outbox::Outbox, ad
         absence: Absence::default(),
         rehearsal: None,
         last_sequence: Arc::default(),
-        renewal: admission.renewal,
-        renewed: now,
         sid: new_sid("PA_"),
         identity: admission.identity,
-        name: admission.claims.name,
+        name: admission.claims.name.clone(),
         kind,
         metadata: admission.metadata,
         attributes: admission.attributes,
-        grant: admission.claims.video,
+        grant: admission.claims.video.clone(),
+        claims: admission.claims,
+        refresh_at: now,
         client: admission.client,
         single: admission.single,
         auto_subscribe: admission.auto_subscribe,
@@ -234,6 +237,7 @@ fn newcomer(seat: Seat, room: RoomKey, outbox: crate::server::outbox::Outbox, ad
         tracks: Vec::new(),
         queued: Vec::new(),
         receives: BTreeSet::new(),
+        wishes: HashMap::new(),
         declined: BTreeSet::new(),
         barred: BTreeSet::new(),
         audience: super::audience::Audience::default(),

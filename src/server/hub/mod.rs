@@ -2,25 +2,29 @@
 //! goes out through outboxes and [`MediaCommand`]s. Handlers are synchronous state transitions: nothing here waits except
 //! for the next message and for the media thread to take its commands.
 
+mod admin;
 mod audience;
+mod dynacast;
 mod join;
 mod participant;
 mod publish;
+mod refresh;
 mod requests;
 mod resume;
 mod room;
 mod speakers;
 mod subscribe;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use livekit_protocol::signal_request;
 use tokio::sync::{mpsc, oneshot};
 
+use super::admin::{AdminAnswer, AdminAsk, AdminError};
 use super::admission::{Admission, Refusal};
-use super::config::ServerLimits;
+use super::config::{ApiKey, ServerLimits};
 use super::counters::Counters;
 use super::media::{MediaCommand, MediaEvent, MediaHandle, PeerId, RoomKey, TrackId};
 use super::outbox::Outbox;
@@ -56,6 +60,8 @@ pub(crate) enum HubMessage {
     Signal { seat: Seat, message: Box<signal_request::Message> },
     /// A client's WebSocket ended.
     SocketClosed { seat: Seat },
+    /// An administrator asks for something.
+    Admin { ask: Box<AdminAsk>, reply: oneshot::Sender<Result<AdminAnswer, AdminError>> },
     /// The server stops: say goodbye and answer when done.
     Stop(oneshot::Sender<()>),
 }
@@ -63,6 +69,8 @@ pub(crate) enum HubMessage {
 /// The actor's state.
 pub(crate) struct Hub {
     limits: ServerLimits,
+    /// Sign fresh tokens.
+    keys: Vec<ApiKey>,
     counters: Arc<Counters>,
     media: MediaHandle,
     /// Commands to hand over when the current message is dealt with.
@@ -72,13 +80,16 @@ pub(crate) struct Hub {
     participants: HashMap<PeerId, Participant>,
     /// Every announced track and who announced it, by session id.
     tracks_by_sid: HashMap<String, (PeerId, TrackId)>,
+    /// Pictures of which receivers may want something else by now.
+    wished: BTreeSet<TrackId>,
     next_id: u64,
 }
 
 impl Hub {
-    pub(crate) fn new(limits: ServerLimits, counters: Arc<Counters>, media: MediaHandle) -> Self {
+    pub(crate) fn new(limits: ServerLimits, keys: Vec<ApiKey>, counters: Arc<Counters>, media: MediaHandle) -> Self {
         Self {
             limits,
+            keys,
             counters,
             media,
             commands: Vec::new(),
@@ -86,6 +97,7 @@ impl Hub {
             keys_by_name: HashMap::new(),
             participants: HashMap::new(),
             tracks_by_sid: HashMap::new(),
+            wished: BTreeSet::new(),
             next_id: 1,
         }
     }
@@ -112,7 +124,14 @@ impl Hub {
                     let now = Instant::now();
                     self.sweep(now);
                     self.take_held_offers(now);
+                    self.forget_unkept_promises(now);
+                    self.refresh_tokens(now);
+                    self.tell_fewer(now);
+                    self.close_empty_rooms(now);
                 }
+            }
+            if !self.wished.is_empty() {
+                self.tell_wishes(Instant::now());
             }
             self.flush().await;
             self.counters.rooms.set(self.rooms.len() as u64);
@@ -147,6 +166,11 @@ impl Hub {
             HubMessage::Signal { seat, message } if self.is_seated(seat) => self.on_request(seat.peer, *message),
             HubMessage::SocketClosed { seat } if self.is_seated(seat) => self.unseat(seat.peer, Instant::now()),
             HubMessage::Signal { .. } | HubMessage::SocketClosed { .. } => {}
+            HubMessage::Admin { ask, reply } => {
+                if reply.send(self.admin(*ask)).is_err() {
+                    tracing::debug!("an administrator did not wait for the answer");
+                }
+            }
             HubMessage::Stop(_) => {}
         }
     }
@@ -163,7 +187,9 @@ impl Hub {
             MediaEvent::Heard { peer } => self.heard_again(peer),
             MediaEvent::Bound { peer, track } => self.bound(peer, track),
             MediaEvent::Levels(levels) => self.levels(&levels),
-            MediaEvent::Quality { peer, loss } => self.quality(peer, loss),
+            MediaEvent::Unsupported { peer, track } => self.unsupported(peer, track),
+            MediaEvent::StreamStates { peer, states } => self.stream_states(peer, states),
+            MediaEvent::Quality { peer, figures } => self.quality(peer, &figures),
         }
     }
 

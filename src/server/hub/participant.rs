@@ -12,9 +12,10 @@ use livekit_protocol::{
 };
 
 use super::audience::Audience;
+use super::dynacast::{Told, Wish};
 use super::resume::{Absence, Rehearsal};
-use crate::protocol::token::VideoGrant;
-use crate::server::admission::Renewal;
+use crate::model::media::VideoCodec;
+use crate::protocol::token::{Claims, VideoGrant};
 use crate::server::media::{PeerId, Published, RoomKey, TrackId};
 use crate::server::outbox::Outbox;
 use crate::server::rate::Rate;
@@ -30,6 +31,10 @@ pub(super) struct Track {
     pub(super) live: bool,
     /// Its publisher was told that somebody receives it.
     pub(super) reported: bool,
+    /// When it was announced.
+    pub(super) announced: Instant,
+    /// What its publisher was told of the encodings that are wanted.
+    pub(super) told: Told,
 }
 
 impl Track {
@@ -53,10 +58,12 @@ impl Track {
             mid: self.info.mid.clone(),
             track: self.id,
             video: self.is_video(),
+            codec: VideoCodec::of_mime_type(&self.info.mime_type).unwrap_or_default(),
             screen: self.info.source == i32::from(TrackSource::ScreenShare),
             widths_px,
             dtx: !no_dtx && !feature(livekit_protocol::AudioTrackFeature::TfNoDtx),
             stereo: stereo || feature(livekit_protocol::AudioTrackFeature::TfStereo),
+            red: !self.info.disable_red,
         }
     }
 }
@@ -75,10 +82,6 @@ pub(super) struct Participant {
     pub(super) rehearsal: Option<Rehearsal>,
     /// Sequence number of the last reliable data packet it sent; the media thread counts.
     pub(super) last_sequence: Arc<AtomicU32>,
-    /// What its fresh tokens are made of.
-    pub(super) renewal: Renewal,
-    /// When it got the last one.
-    pub(super) renewed: Instant,
     pub(super) sid: String,
     pub(super) identity: String,
     pub(super) name: String,
@@ -86,6 +89,10 @@ pub(super) struct Participant {
     pub(super) metadata: String,
     pub(super) attributes: HashMap<String, String>,
     pub(super) grant: VideoGrant,
+    /// What its token said.
+    pub(super) claims: Claims,
+    /// When it gets a fresh token.
+    pub(super) refresh_at: Instant,
     pub(super) client: ClientInfo,
     pub(super) single: bool,
     pub(super) auto_subscribe: bool,
@@ -99,6 +106,8 @@ pub(super) struct Participant {
     pub(super) queued: Vec<AddTrackRequest>,
     /// What it receives.
     pub(super) receives: BTreeSet<TrackId>,
+    /// How it wants what it receives, where it said so.
+    pub(super) wishes: HashMap<TrackId, Wish>,
     /// What it turned down although it receives everything.
     pub(super) declined: BTreeSet<TrackId>,
     /// What its publishers keep from it: received as soon as they allow it.

@@ -1,6 +1,6 @@
 //! Publishing: tracks are announced by request, bound to a section by an offer, and end when the section does.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use livekit_protocol::request_response::{Reason, Request};
 use livekit_protocol::signal_response::Message;
@@ -13,12 +13,16 @@ use super::join::Mids;
 use super::participant::Track;
 use super::{Hub, new_sid};
 use crate::model::limits::{MAX_PICTURE_SIDE_PX, STREAM_ID_MAX_BYTES};
+use crate::model::media::VideoCodec;
 use crate::protocol::sdp::{self, SDP_MAX_BYTES, SDP_MAX_SECTIONS, Section, SectionKind};
 use crate::server::media::{MediaCommand, PeerId, Published, TrackId};
 use crate::server::outbox::response;
 
 /// Longest name a client may give a track in its own terms, in bytes.
 const CID_MAX_BYTES: usize = 256;
+/// A track whose media does not come within this was given up by its publisher, which has no other way to say so:
+/// clients wait 10 s for the answer to the announcement and 15 s for that to their offer.
+const PROMISE: Duration = Duration::from_secs(30);
 /// Encodings, codecs or features one request may list.
 const LIST_MAX: usize = 16;
 
@@ -31,7 +35,12 @@ impl Hub {
         if let Err((reason, text)) = check(participant, &request, &limits) {
             return self.respond(id, 0, reason, text, Some(naming(request.cid)));
         }
-        if participant.tracks.iter().any(|track| track.cid == request.cid) {
+        let earlier = participant.tracks.iter().find(|track| track.cid == request.cid);
+        if let Some(unkept) = earlier.filter(|track| track.info.mid.is_empty()).map(|track| track.info.sid.clone()) {
+            // Announced again before its media came: the new word counts.
+            participant.tracks.retain(|track| track.info.sid != unkept);
+            self.tracks_by_sid.remove(&unkept);
+        } else if earlier.is_some() {
             let named = naming(request.cid.clone());
             participant.queued.push(request);
             return self.respond(id, 0, Reason::Queued, "a track of this name is still published", Some(named));
@@ -40,7 +49,9 @@ impl Hub {
         let info = describe(request);
         let published = TrackPublishedResponse { cid: cid.clone(), track: Some(info.clone()) };
         self.tracks_by_sid.insert(info.sid.clone(), (id, track_id));
-        participant.tracks.push(Track { id: track_id, cid, info, live: false, reported: false });
+        let announced = Instant::now();
+        let told = super::dynacast::Told::default();
+        participant.tracks.push(Track { id: track_id, cid, info, live: false, reported: false, announced, told });
         participant.send(&response(Message::TrackPublished(published)));
     }
 
@@ -141,6 +152,21 @@ impl Hub {
         self.announce(id);
         for track in new {
             self.offer_to_everyone(id, track);
+            self.wishes_changed(track);
+        }
+    }
+
+    /// Drops announced tracks whose media never came.
+    pub(super) fn forget_unkept_promises(&mut self, now: Instant) {
+        let mut gone = Vec::new();
+        for participant in self.participants.values() {
+            let unkept =
+                |track: &&Track| track.info.mid.is_empty() && now.saturating_duration_since(track.announced) > PROMISE;
+            gone.extend(participant.tracks.iter().filter(unkept).map(|t| (participant.id, t.info.sid.clone())));
+        }
+        for (id, sid) in gone {
+            tracing::debug!(peer = id.0, sid, "an announced track never came");
+            self.unpublish(id, &sid);
         }
     }
 
@@ -249,7 +275,8 @@ fn naming(cid: String) -> Request {
 /// The track as everyone will see it.
 fn describe(request: AddTrackRequest) -> TrackInfo {
     let video = request.r#type == i32::from(TrackType::Video);
-    let mime_type = if video { "video/VP8" } else { "audio/opus" }.to_owned();
+    let wanted = request.simulcast_codecs.first().map_or("", |codec| &codec.codec);
+    let mime_type = if video { picture_codec(wanted).mime_type() } else { "audio/opus" }.to_owned();
     let source = TrackSource::try_from(request.source).unwrap_or(TrackSource::Unknown);
     let stream = if request.stream.is_empty() { default_stream(source).to_owned() } else { request.stream };
     let first = request.simulcast_codecs.first();
@@ -285,8 +312,7 @@ fn describe(request: AddTrackRequest) -> TrackInfo {
         mime_type,
         codecs: vec![codec],
         stereo: request.stereo,
-        // Redundant audio is not forwarded.
-        disable_red: true,
+        disable_red: request.disable_red,
         encryption: request.encryption,
         stream,
         audio_features: request.audio_features,
@@ -294,6 +320,12 @@ fn describe(request: AddTrackRequest) -> TrackInfo {
         ..TrackInfo::default()
     };
     info
+}
+
+/// The codec of a name such as `h264` or `video/H264`; VP8 for one that is not forwarded here, which clients then use.
+fn picture_codec(name: &str) -> VideoCodec {
+    let mime_type = if name.contains('/') { name.to_owned() } else { format!("video/{name}") };
+    VideoCodec::of_mime_type(&mime_type).unwrap_or_default()
 }
 
 fn default_stream(source: TrackSource) -> &'static str {

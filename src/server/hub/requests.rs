@@ -105,6 +105,7 @@ impl Hub {
             participant.metadata = request.metadata;
         }
         self.announce(id);
+        self.refresh_token(id, Instant::now());
         self.respond(id, request_id, Reason::Ok, "", None);
     }
 

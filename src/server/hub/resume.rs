@@ -19,7 +19,7 @@ use livekit_protocol::{
 use super::join::{client_configuration, server_info};
 use super::participant::Participant;
 use super::room::leave;
-use super::{Hub, JoinAsk, Seat, now_ms};
+use super::{Hub, JoinAsk, Seat};
 use crate::server::admission::Admission;
 use crate::server::media::{MediaCommand, PeerId};
 use crate::server::outbox::{Outbox, response};
@@ -30,8 +30,6 @@ const WITHOUT_BOTH: Duration = Duration::from_secs(5);
 const WITHOUT_SIGNALLING: Duration = Duration::from_secs(120);
 /// A participant that came back must be heard within this.
 const MEDIA_AFTER_RESUME: Duration = Duration::from_secs(15);
-/// How often participants get a fresh token.
-const TOKEN_INTERVAL: Duration = Duration::from_secs(300);
 /// Tracks of a state that are looked at.
 const SYNCED_TRACKS_MAX: usize = 4096;
 
@@ -209,25 +207,6 @@ impl Hub {
             // As if this server had forgotten everything.
             Some(Scenario::NodeFailure(_)) => self.remove(id, DisconnectReason::ConnectionTimeout, None),
             _ => self.respond(id, 0, Reason::UnsupportedType, "this server does not support this scenario", None),
-        }
-    }
-
-    /// Sends a token with which the participant can come back when its first one has expired.
-    pub(super) fn refresh_token(&mut self, id: PeerId, now: Instant) {
-        let Some(participant) = self.participants.get_mut(&id) else { return };
-        participant.renewed = now;
-        match participant.renewal.issue(u64::try_from(now_ms() / 1000).unwrap_or_default()) {
-            Ok(token) => participant.send(&response(Message::RefreshToken(token))),
-            Err(error) => tracing::error!(%error, "no fresh token could be made"),
-        }
-    }
-
-    /// Sends fresh tokens to whom they are due.
-    pub(super) fn refresh_tokens(&mut self, now: Instant) {
-        let is_due = |p: &&Participant| now.saturating_duration_since(p.renewed) >= TOKEN_INTERVAL;
-        let due: Vec<PeerId> = self.participants.values().filter(is_due).map(|p| p.id).collect();
-        for id in due {
-            self.refresh_token(id, now);
         }
     }
 }

@@ -8,18 +8,71 @@ use livekit_protocol::participant_info::State;
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{DisconnectReason, LeaveRequest, ParticipantUpdate, Room as RoomInfo, SignalResponse};
 
-use super::Hub;
+use super::admin::Revoked;
 use super::participant::Participant;
+use super::{Hub, new_sid, now_ms};
 use crate::server::media::{MediaCommand, PeerId, RoomKey};
 use crate::server::outbox::response;
 
-/// A room: exists while somebody is in it.
+/// A room: exists while somebody is in it, and longer when it was created before anyone came.
 #[derive(Debug)]
 pub(super) struct Room {
     pub(super) name: String,
     pub(super) sid: String,
     pub(super) created_ms: i64,
+    pub(super) metadata: String,
     pub(super) members: Vec<PeerId>,
+    /// Set when the room is made smaller than the server allows.
+    pub(super) max_participants: Option<usize>,
+    /// How long it is kept until somebody comes, and after everyone left; 0 closes it at once.
+    pub(super) empty_timeout_secs: u32,
+    pub(super) departure_timeout_secs: u32,
+    /// Somebody was here.
+    pub(super) visited: bool,
+    pub(super) empty_since: Option<Instant>,
+    pub(super) revoked: Revoked,
+}
+
+impl Room {
+    pub(super) fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            sid: new_sid("RM_"),
+            created_ms: now_ms(),
+            metadata: String::new(),
+            members: Vec::new(),
+            max_participants: None,
+            empty_timeout_secs: 0,
+            departure_timeout_secs: 0,
+            visited: false,
+            empty_since: None,
+            revoked: Revoked::new(),
+        }
+    }
+
+    /// How long it is kept without anyone, in seconds.
+    pub(super) fn kept_secs(&self) -> u32 {
+        if self.visited { self.departure_timeout_secs } else { self.empty_timeout_secs }
+    }
+
+    /// Someone is here.
+    pub(super) fn enter(&mut self, id: PeerId) {
+        self.members.push(id);
+        self.visited = true;
+        self.empty_since = None;
+    }
+
+    /// Lets nobody in any more with a token issued to `identity` up to then; remembers at most `limit` of them.
+    pub(super) fn revoke(&mut self, identity: &str, until_secs: u64, limit: usize) {
+        if self.revoked.len() < limit || self.revoked.contains_key(identity) {
+            self.revoked.insert(identity.to_owned(), until_secs);
+        }
+    }
+
+    /// Whether a token issued at that time still lets `identity` in.
+    pub(super) fn admits(&self, identity: &str, issued_secs: u64) -> bool {
+        self.revoked.get(identity).is_none_or(|until| issued_secs > *until)
+    }
 }
 
 impl Hub {
@@ -30,7 +83,10 @@ impl Hub {
         RoomInfo {
             sid: room.sid.clone(),
             name: room.name.clone(),
-            max_participants: self.limits.participants_per_room as u32,
+            metadata: room.metadata.clone(),
+            empty_timeout: room.empty_timeout_secs,
+            departure_timeout: room.departure_timeout_secs,
+            max_participants: self.room_limit(key) as u32,
             creation_time: room.created_ms / 1000,
             creation_time_ms: room.created_ms,
             enabled_codecs: super::join::codecs(),
@@ -39,6 +95,22 @@ impl Hub {
             active_recording: room.members.iter().filter_map(|id| self.participants.get(id)).any(|p| p.grant.recorder),
             ..RoomInfo::default()
         }
+    }
+
+    /// How many may be in a room.
+    pub(super) fn room_limit(&self, key: RoomKey) -> usize {
+        let own = self.rooms.get(&key).and_then(|room| room.max_participants);
+        own.unwrap_or(usize::MAX).min(self.limits.participants_per_room)
+    }
+
+    /// Opens a room.
+    pub(super) fn open_room(&mut self, name: &str) -> RoomKey {
+        let key = RoomKey(self.next_id());
+        let room = Room::new(name);
+        tracing::info!(room = room.name, sid = room.sid, "opened");
+        self.rooms.insert(key, room);
+        self.keys_by_name.insert(name.to_owned(), key);
+        key
     }
 
     /// The members of a room other than `except`.
@@ -77,6 +149,7 @@ impl Hub {
         participant.outbox.close();
         tracing::info!(participant = participant.sid, identity = participant.identity, ?reason, "left");
         self.commands.push(MediaCommand::RemovePeer(id));
+        self.wished.extend(&participant.receives);
         for track in &participant.tracks {
             self.tracks_by_sid.remove(&track.info.sid);
         }
@@ -88,7 +161,8 @@ impl Hub {
             room.members.retain(|member| *member != id);
             room.members.is_empty()
         });
-        if empty {
+        let kept = self.rooms.get(&key).is_some_and(|room| room.kept_secs() > 0);
+        if empty && !kept {
             if let Some(room) = self.rooms.remove(&key) {
                 self.keys_by_name.remove(&room.name);
                 tracing::info!(room = room.name, "closed: nobody is left");
@@ -115,7 +189,6 @@ impl Hub {
     /// Takes out whoever left without telling, or never connected.
     pub(super) fn sweep(&mut self, now: Instant) {
         self.notice_dead_sockets(now);
-        self.refresh_tokens(now);
         let limit = Duration::from_secs(self.limits.join_timeout_secs);
         let mut gone = Vec::new();
         for participant in self.participants.values() {

@@ -8,7 +8,7 @@ use livekit_protocol::{
 };
 
 use super::Hub;
-use crate::server::media::{PeerId, RoomKey, TrackId};
+use crate::server::media::{LinkFigures, PeerId, RoomKey, Shortage, TrackId};
 use crate::server::outbox::response;
 
 /// Levels are told in eighths, so that they do not change all the time.
@@ -16,6 +16,9 @@ const STEPS: f32 = 8.0;
 /// Loss above these shares is a good and a poor connection.
 const GOOD_LOSS: f32 = 0.02;
 const POOR_LOSS: f32 = 0.08;
+/// The same for the round trip, in ms: talking across 300 ms one way is hard (ITU-T G.114).
+const GOOD_RTT_MS: f32 = 300.0;
+const POOR_RTT_MS: f32 = 600.0;
 
 impl Hub {
     /// The media side's newest levels.
@@ -54,9 +57,9 @@ impl Hub {
     }
 
     /// The media side's newest figures of one participant.
-    pub(super) fn quality(&mut self, id: PeerId, loss: f32) {
+    pub(super) fn quality(&mut self, id: PeerId, figures: &LinkFigures) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
-        let (quality, score) = grade(loss);
+        let (quality, score) = grade(figures);
         if participant.quality == Some(quality) {
             return;
         }
@@ -70,16 +73,43 @@ impl Hub {
             self.tell_room(room, &update);
         }
     }
+
+    /// Tells a newcomer how the others' connections are: after this it hears of changes only.
+    pub(super) fn tell_qualities(&self, id: PeerId) {
+        let Some(newcomer) = self.participants.get(&id) else { return };
+        let visible = self.others(newcomer.room, id).filter(|other| !other.is_hidden());
+        let known = visible.filter_map(|other| {
+            let quality = other.quality?;
+            let participant_sid = other.sid.clone();
+            Some(ConnectionQualityInfo { participant_sid, quality: quality.into(), score: score_of(quality) })
+        });
+        let updates: Vec<ConnectionQualityInfo> = known.collect();
+        if !updates.is_empty() {
+            newcomer.send(&response(Message::ConnectionQuality(ConnectionQualityUpdate { updates })));
+        }
+    }
 }
 
-/// The grade of a loss, and a score of 1..=5 to go with it.
-fn grade(loss: f32) -> (ConnectionQuality, f32) {
-    if loss <= GOOD_LOSS {
-        (ConnectionQuality::Excellent, 4.5)
-    } else if loss <= POOR_LOSS {
-        (ConnectionQuality::Good, 3.5)
-    } else {
-        (ConnectionQuality::Poor, 2.0)
+/// The grade of a connection: the worst of what loss, delay and a short bandwidth each come to.
+fn grade(figures: &LinkFigures) -> (ConnectionQuality, f32) {
+    let poor = figures.loss > POOR_LOSS || figures.rtt_ms > POOR_RTT_MS || figures.shortage == Shortage::Paused;
+    let good = figures.loss > GOOD_LOSS || figures.rtt_ms > GOOD_RTT_MS || figures.shortage == Shortage::Smaller;
+    let quality = match (figures.silent, poor, good) {
+        (true, ..) => ConnectionQuality::Lost,
+        (_, true, _) => ConnectionQuality::Poor,
+        (.., true) => ConnectionQuality::Good,
+        _ => ConnectionQuality::Excellent,
+    };
+    (quality, score_of(quality))
+}
+
+/// A score of 1..=5 to go with a grade, as a mean opinion score.
+fn score_of(quality: ConnectionQuality) -> f32 {
+    match quality {
+        ConnectionQuality::Excellent => 4.5,
+        ConnectionQuality::Good => 3.5,
+        ConnectionQuality::Poor => 2.0,
+        ConnectionQuality::Lost => 1.0,
     }
 }
 
@@ -88,9 +118,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn loss_lowers_the_grade() {
-        assert_eq!(grade(0.0).0, ConnectionQuality::Excellent);
-        assert_eq!(grade(0.05).0, ConnectionQuality::Good);
-        assert_eq!(grade(0.3).0, ConnectionQuality::Poor);
+    fn loss_delay_and_want_of_bandwidth_lower_the_grade() {
+        let of = |change: &dyn Fn(&mut LinkFigures)| {
+            let mut figures = LinkFigures::default();
+            change(&mut figures);
+            grade(&figures).0
+        };
+        assert_eq!(of(&|_| {}), ConnectionQuality::Excellent);
+        assert_eq!(of(&|f| f.loss = 0.05), ConnectionQuality::Good);
+        assert_eq!(of(&|f| f.loss = 0.3), ConnectionQuality::Poor);
+        assert_eq!(of(&|f| f.rtt_ms = 400.0), ConnectionQuality::Good);
+        assert_eq!(of(&|f| f.rtt_ms = 900.0), ConnectionQuality::Poor);
+        assert_eq!(of(&|f| f.shortage = Shortage::Smaller), ConnectionQuality::Good);
+        assert_eq!(of(&|f| f.shortage = Shortage::Paused), ConnectionQuality::Poor);
+        assert_eq!(of(&|f| f.silent = true), ConnectionQuality::Lost);
     }
 }

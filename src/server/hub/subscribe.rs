@@ -3,11 +3,12 @@
 use livekit_protocol::request_response::Reason;
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
-    MediaSectionsRequirement, SessionDescription, SubscriptionError, SubscriptionResponse, TrackSubscribed,
-    UpdateSubscription, UpdateTrackSettings, VideoQuality,
+    MediaSectionsRequirement, SessionDescription, StreamState, StreamStateInfo, StreamStateUpdate, SubscriptionError,
+    SubscriptionResponse, TrackSubscribed, UpdateSubscription, UpdateTrackSettings, VideoQuality,
 };
 
 use super::Hub;
+use super::dynacast::Wish;
 use super::join::Mids;
 use crate::protocol::sdp::msid_token;
 use crate::server::media::{MediaCommand, PeerId, RoomKey, TrackId, Want};
@@ -58,6 +59,10 @@ impl Hub {
         participant.barred.remove(&track);
         if participant.receives.insert(track) {
             self.commands.push(MediaCommand::Subscribe { peer: id, track, stream, sid });
+            if let Some(Wish { disabled, want }) = participant.wishes.get(&track).copied() {
+                self.commands.push(MediaCommand::Settings { peer: id, track, disabled, want });
+            }
+            self.wishes_changed(track);
         }
     }
 
@@ -76,10 +81,11 @@ impl Hub {
         self.withdraw(id, track);
     }
 
-    fn withdraw(&mut self, id: PeerId, track: TrackId) {
+    pub(super) fn withdraw(&mut self, id: PeerId, track: TrackId) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
         if participant.receives.remove(&track) {
             self.commands.push(MediaCommand::Unsubscribe { peer: id, track });
+            self.wishes_changed(track);
         }
     }
 
@@ -92,6 +98,7 @@ impl Hub {
                     participant.receives.remove(track);
                     participant.declined.remove(track);
                     participant.barred.remove(track);
+                    participant.wishes.remove(track);
                 }
             }
         }
@@ -151,9 +158,40 @@ impl Hub {
         }
         for sid in &request.track_sids {
             if let Some((_, track)) = self.find(id, sid) {
+                if let Some(participant) = self.participants.get_mut(&id) {
+                    participant.wishes.insert(track, Wish { disabled, want });
+                }
                 self.commands.push(MediaCommand::Settings { peer: id, track, disabled, want });
+                self.wishes_changed(track);
             }
         }
+    }
+
+    /// A subscription cannot be served: its receiver is told, once.
+    pub(super) fn unsupported(&mut self, id: PeerId, track: TrackId) {
+        let Some((_, track_sid)) = self.owner_of(track) else { return };
+        self.unsubscribe(id, track);
+        let err = SubscriptionError::SeCodecUnsupported.into();
+        self.send(id, Message::SubscriptionResponse(SubscriptionResponse { track_sid, err }));
+    }
+
+    /// Pictures stop for want of bandwidth, or go on.
+    pub(super) fn stream_states(&mut self, id: PeerId, states: Vec<(TrackId, String, bool)>) {
+        let known = states.into_iter().filter_map(|(track, track_sid, paused)| {
+            let (participant_sid, _) = self.owner_of(track)?;
+            let state = if paused { StreamState::Paused } else { StreamState::Active };
+            Some(StreamStateInfo { participant_sid, track_sid, state: state.into() })
+        });
+        let stream_states: Vec<StreamStateInfo> = known.collect();
+        self.send(id, Message::StreamStateUpdate(StreamStateUpdate { stream_states }));
+    }
+
+    /// The session ids of a track's publisher and of the track.
+    fn owner_of(&self, track: TrackId) -> Option<(String, String)> {
+        self.participants.values().find_map(|owner| {
+            let track = owner.tracks.iter().find(|known| known.id == track)?;
+            Some((owner.sid.clone(), track.info.sid.clone()))
+        })
     }
 
     /// v0: our offer for the receiving connection.

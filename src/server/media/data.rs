@@ -10,9 +10,9 @@ use livekit_protocol::{DataPacket, UserPacket};
 use prost::Message;
 use str0m::channel::{ChannelData, ChannelId};
 
-use super::PeerId;
 use super::link::{Backlog, Link, LinkId};
 use super::shard::Shard;
+use super::{PeerId, RoomKey};
 use crate::model::limits::DATA_PACKET_MAX_BYTES;
 
 /// The ordered, reliable channel.
@@ -96,6 +96,20 @@ impl Shard {
             }
         }
         Some(())
+    }
+
+    /// Sends data of the server's own.
+    pub(super) fn send_own_data(&mut self, room: RoomKey, mut packet: DataPacket, now: Instant) {
+        let kind = packet.kind();
+        let destinations = stamp(&mut packet, kind, "", "");
+        let bytes: Arc<[u8]> = packet.encode_to_vec().into();
+        for receiver in self.rooms.get(&room).cloned().unwrap_or_default() {
+            let Some(peer) = self.peers.get(&receiver) else { continue };
+            if destinations.matches(&peer.new.identity, &peer.new.sid) {
+                let target = peer.primary();
+                self.send_data(target, kind, &bytes, now);
+            }
+        }
     }
 
     fn send_data(&mut self, id: LinkId, kind: Kind, bytes: &Arc<[u8]>, now: Instant) {

@@ -18,6 +18,10 @@ pub(super) fn rank_of(rid: Option<Rid>) -> usize {
     }
 }
 
+/// A picture is not stopped before its receiver's bandwidth falls below this share of what it takes: estimates are
+/// careful, and a picture that stops is noticed.
+const KEEP_SHARE: f64 = 0.7;
+
 /// The most a receiver wants of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Want {
@@ -29,7 +33,7 @@ pub(crate) enum Want {
 
 impl Want {
     /// The highest rank this asks for, given the announced widths in pixels (0: not announced).
-    pub(super) fn max_rank(self, widths: &[u32; LAYERS]) -> usize {
+    pub(crate) fn max_rank(self, widths: &[u32; LAYERS]) -> usize {
         match self {
             Self::Rank(rank) => rank.min(LAYERS - 1),
             Self::Width(width) => widths.iter().position(|w| *w >= width).unwrap_or(LAYERS - 1),
@@ -67,36 +71,87 @@ impl Demand {
     }
 }
 
+/// What one picture gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Given {
+    /// Nothing flows that could be given.
+    Nothing,
+    /// Nothing, since the bandwidth does not even carry the lowest encoding.
+    Paused,
+    /// This encoding.
+    Rank(usize),
+}
+
+/// How much a receiver is denied for want of bandwidth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Shortage {
+    /// It gets what it wants.
+    #[default]
+    None,
+    /// Smaller pictures than it wants.
+    Smaller,
+    /// Some pictures not at all.
+    Paused,
+}
+
 /// What [`allocate`] decides.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Plan {
-    /// The rank for each picture; `None` where nothing flows.
-    pub(super) ranks: Vec<Option<usize>>,
+    /// For each picture.
+    pub(super) ranks: Vec<Given>,
     /// What the best of everything wanted would take, in bit/s.
     pub(super) wish_bps: u64,
     /// The estimate that would allow the next step up, in bit/s: worth probing for. 0 when nothing is held back.
     pub(super) next_bps: u64,
 }
 
+impl Plan {
+    /// How far the plan stays behind what is wanted.
+    pub(super) fn shortage(&self, demands: &[Demand]) -> Shortage {
+        let short = |(given, demand): (&Given, &Demand)| match given {
+            Given::Nothing => Shortage::None,
+            Given::Paused => Shortage::Paused,
+            Given::Rank(rank) if demand.flowing().any(|(next, _)| next > *rank && next <= demand.max_rank) => {
+                Shortage::Smaller
+            }
+            Given::Rank(_) => Shortage::None,
+        };
+        self.ranks.iter().zip(demands).map(short).max().unwrap_or_default()
+    }
+}
+
 /// Shares `budget_bps` (none: unlimited) among the pictures of one receiver: first the lowest encoding for each, then
-/// one step up at a time, shared screens first.
-pub(super) fn allocate(demands: &[Demand], budget_bps: Option<u64>) -> Plan {
-    let mut ranks: Vec<Option<usize>> = demands.iter().map(|d| d.lowest().map(|(rank, _)| rank)).collect();
-    let mut spent: u64 = demands.iter().filter_map(|d| d.lowest().map(|(_, rate)| rate)).sum();
+/// one step up at a time, shared screens first. Where `may_pause`, pictures whose lowest encoding does not fit stop.
+pub(super) fn allocate(demands: &[Demand], budget_bps: Option<u64>, may_pause: bool) -> Plan {
+    let mut ranks = vec![Given::Nothing; demands.len()];
+    let mut spent: u64 = 0;
     let mut order: Vec<usize> = (0..demands.len()).collect();
     order.sort_by_key(|index| !demands[*index].first);
     let wish_bps = demands.iter().map(Demand::wish_bps).sum();
+    let mut denied_bps = u64::MAX;
+    for &index in &order {
+        let Some((rank, rate)) = demands[index].lowest() else { continue };
+        let total = spent.saturating_add(rate);
+        let margin = if demands[index].current.is_some() { KEEP_SHARE } else { RAISE_MARGIN };
+        if may_pause && budget_bps.is_some_and(|budget| total as f64 * margin > budget as f64) {
+            ranks[index] = Given::Paused;
+            denied_bps = denied_bps.min((total as f64 * RAISE_MARGIN) as u64);
+        } else {
+            ranks[index] = Given::Rank(rank);
+            spent = total;
+        }
+    }
     loop {
         let mut raised = false;
-        let mut next_bps = u64::MAX;
+        let mut next_bps = denied_bps;
         for &index in &order {
-            let (demand, Some(rank)) = (&demands[index], ranks[index]) else { continue };
+            let (demand, Given::Rank(rank)) = (&demands[index], ranks[index]) else { continue };
             let next = demand.flowing().find(|(next, _)| *next > rank && *next <= demand.max_rank);
             let Some((next, rate)) = next else { continue };
             let extra = rate.saturating_sub(demand.rates_bps[rank].unwrap_or(0));
             if fits(spent.saturating_add(extra), budget_bps, demand.current.is_some_and(|now| now >= next)) {
                 spent = spent.saturating_add(extra);
-                ranks[index] = Some(next);
+                ranks[index] = Given::Rank(next);
                 raised = true;
             } else {
                 next_bps = next_bps.min((spent.saturating_add(extra) as f64 * RAISE_MARGIN) as u64);
@@ -116,6 +171,7 @@ fn fits(total_bps: u64, budget_bps: Option<u64>, held: bool) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::Given::{Nothing, Paused, Rank};
     use super::*;
 
     fn demand(rates: [u64; 3]) -> Demand {
@@ -144,32 +200,52 @@ mod tests {
     #[test]
     fn bandwidth_is_shared_from_below() {
         let two = [demand([150, 500, 1700]), demand([150, 500, 1700])];
-        let ranks = |demands: &[Demand], budget| allocate(demands, budget).ranks;
-        assert_eq!(ranks(&two, None), [Some(2), Some(2)]);
-        assert_eq!(ranks(&two, Some(1_300_000)), [Some(1), Some(1)]);
-        assert_eq!(allocate(&two, Some(1_300_000)).next_bps, 2_530_000, "the next step is worth probing for");
-        assert_eq!(allocate(&two, None).next_bps, 0, "nothing is held back");
-        assert_eq!(ranks(&two, Some(2_700_000)), [Some(2), Some(1)]);
-        assert_eq!(ranks(&two, Some(10_000)), [Some(0), Some(0)], "the lowest is never taken away");
+        let ranks = |demands: &[Demand], budget| allocate(demands, budget, false).ranks;
+        assert_eq!(ranks(&two, None), [Rank(2), Rank(2)]);
+        assert_eq!(ranks(&two, Some(1_300_000)), [Rank(1), Rank(1)]);
+        assert_eq!(allocate(&two, Some(1_300_000), false).next_bps, 2_530_000, "the next step is worth probing for");
+        assert_eq!(allocate(&two, None, false).next_bps, 0, "nothing is held back");
+        assert_eq!(ranks(&two, Some(2_700_000)), [Rank(2), Rank(1)]);
+        assert_eq!(ranks(&two, Some(10_000)), [Rank(0), Rank(0)], "the lowest is never taken away");
         let screen = Demand { first: true, ..demand([150, 500, 1700]) };
-        assert_eq!(ranks(&[two[0], screen], Some(2_700_000)), [Some(1), Some(2)]);
+        assert_eq!(ranks(&[two[0], screen], Some(2_700_000)), [Rank(1), Rank(2)]);
     }
 
     #[test]
     fn what_does_not_flow_is_not_chosen() {
-        let ranks = |demands: &[Demand], budget| allocate(demands, budget).ranks;
-        assert_eq!(ranks(&[demand([150, 0, 0])], None), [Some(0)]);
-        assert_eq!(ranks(&[demand([0, 500, 0])], None), [Some(1)]);
-        assert_eq!(ranks(&[demand([0, 0, 0])], None), [None]);
+        let ranks = |demands: &[Demand], budget| allocate(demands, budget, false).ranks;
+        assert_eq!(ranks(&[demand([150, 0, 0])], None), [Rank(0)]);
+        assert_eq!(ranks(&[demand([0, 500, 0])], None), [Rank(1)]);
+        assert_eq!(ranks(&[demand([0, 0, 0])], None), [Nothing]);
         let small = Demand { max_rank: 0, ..demand([0, 500, 1700]) };
-        assert_eq!(ranks(&[small], None), [Some(1)], "better too big than nothing");
+        assert_eq!(ranks(&[small], None), [Rank(1)], "better too big than nothing");
         assert_eq!(demand([150, 500, 0]).wish_bps(), 500_000);
     }
 
     #[test]
     fn a_held_picture_does_not_flap() {
         let held = Demand { current: Some(1), ..demand([150, 500, 0]) };
-        assert_eq!(allocate(&[held], Some(520_000)).ranks, [Some(1)]);
-        assert_eq!(allocate(&[demand([150, 500, 0])], Some(520_000)).ranks, [Some(0)]);
+        assert_eq!(allocate(&[held], Some(520_000), true).ranks, [Rank(1)]);
+        assert_eq!(allocate(&[demand([150, 500, 0])], Some(520_000), true).ranks, [Rank(0)]);
+    }
+
+    #[test]
+    fn what_fits_in_no_form_is_paused_and_comes_back_with_room() {
+        let two = [demand([150, 500, 0]), demand([150, 500, 0])];
+        let ranks = |demands: &[Demand], budget| allocate(demands, Some(budget), true).ranks;
+        assert_eq!(ranks(&two, 10_000), [Paused, Paused]);
+        assert_eq!(allocate(&two, Some(10_000), true).next_bps, 172_500, "worth probing for");
+        assert_eq!(ranks(&two, 200_000), [Rank(0), Paused]);
+        assert_eq!(ranks(&two, 400_000), [Rank(0), Rank(0)]);
+        let screen = Demand { first: true, ..two[0] };
+        assert_eq!(ranks(&[two[0], screen], 200_000), [Paused, Rank(0)], "shared screens first");
+        let held = Demand { current: Some(0), ..two[0] };
+        assert_eq!(ranks(&[held], 120_000), [Rank(0)], "a picture does not stop at the first dip");
+        assert_eq!(ranks(&[held], 90_000), [Paused]);
+        let plan = |budget| allocate(&two, Some(budget), true).shortage(&two);
+        assert_eq!(
+            [plan(10_000), plan(400_000), plan(9_000_000)],
+            [Shortage::Paused, Shortage::Smaller, Shortage::None]
+        );
     }
 }

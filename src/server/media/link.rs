@@ -9,12 +9,14 @@ use str0m::bwe::{Bitrate, BweKind};
 use str0m::change::SdpPendingOffer;
 use str0m::channel::ChannelId;
 use str0m::config::DtlsCert;
-use str0m::media::Mid;
+use str0m::format::Codec;
+use str0m::media::{Mid, Pt};
 use str0m::rtp::Ssrc;
 use str0m::{Candidate, Rtc};
 
-use super::layers::{Plan, Want};
+use super::layers::{Plan, Shortage, Want};
 use super::socket::{is_stun, rtp_ssrc};
+use super::wall_clock::WallClock;
 use super::{NewPeer, PeerId, TrackId};
 use crate::protocol::sdp::{SDP_MAX_BYTES, SDP_MAX_SECTIONS};
 use crate::server::rate::Rate;
@@ -34,6 +36,10 @@ const MESSAGE_MAX_BYTES: u32 = 64 * 1024 + 1024;
 const SCTP_BUFFER_BYTES: usize = 512 * 1024;
 /// How often loss is looked at.
 const STATS_INTERVAL: std::time::Duration = std::time::Duration::from_secs(5);
+/// H.264 as every browser has it: constrained baseline, level 3.1, packetisation mode 1 (RFC 6184 section 8.1).
+const H264_PROFILE: u32 = 0x42_e01f;
+/// Its payload types where we offer, and that of its retransmissions.
+const H264_PTS: (u8, u8) = (108, 109);
 /// Sent packets kept for retransmission, per stream.
 pub(super) const RTX_PACKETS: usize = 1024;
 
@@ -91,6 +97,15 @@ pub(super) struct Link {
     pub(super) published: HashMap<Mid, TrackId>,
     /// The same by what packets carry; filled as they come.
     pub(super) incoming: HashMap<Ssrc, (TrackId, usize)>,
+    /// The payload type of redundant sound, where both sides know it.
+    pub(super) red: Option<Pt>,
+    /// The client's clock, as its sender reports tell it.
+    pub(super) clock: WallClock,
+    /// What its receiver is denied for want of bandwidth.
+    pub(super) shortage: Shortage,
+    /// Loss as a share 0..=1 and round trip, as last reported.
+    pub(super) loss: f32,
+    pub(super) rtt: Option<std::time::Duration>,
     pub(super) sections: Vec<Section>,
     pub(super) reliable: Option<ChannelId>,
     pub(super) lossy: Option<ChannelId>,
@@ -124,11 +139,13 @@ impl Link {
             .set_ice_lite(true)
             .set_rtp_mode(true)
             .clear_codecs()
-            .enable_opus(true, false)
+            .enable_opus(true, true)
             .enable_vp8(true)
             .set_stats_interval(Some(STATS_INTERVAL))
             .set_sctp_max_buffered_amount(SCTP_BUFFER_BYTES)
             .set_sctp_max_message_size(MESSAGE_MAX_BYTES);
+        let (pt, resent) = H264_PTS;
+        config.codec_config().add_h264(pt.into(), Some(resent.into()), true, H264_PROFILE);
         if let Some(cert) = cert {
             config = config.set_dtls_cert(cert.clone());
         }
@@ -158,6 +175,11 @@ impl Link {
             ufrag,
             published: HashMap::new(),
             incoming: HashMap::new(),
+            red: None,
+            clock: WallClock::default(),
+            shortage: Shortage::None,
+            loss: 0.0,
+            rtt: None,
             sections: Vec::new(),
             reliable: None,
             lossy: None,
@@ -239,6 +261,18 @@ impl Link {
         let room = u32::try_from(most.saturating_sub(sections + asked)).unwrap_or(u32::MAX);
         let audios = missing[0].min(room);
         [audios, missing[1].min(room - audios)]
+    }
+
+    /// What a description settled about sound.
+    pub(super) fn learn_red(&mut self) {
+        self.red = self.rtc.codec_config().find(|p| p.spec().codec == Codec::Opus).and_then(|p| p.red());
+    }
+
+    /// The payload types under which the client takes a codec in a section: plain, and with redundancy.
+    pub(super) fn payload_types(&self, mid: Mid, codec: Codec) -> Option<(Pt, Option<Pt>)> {
+        let accepted = self.rtc.media(mid)?.remote_pts();
+        let mut params = self.rtc.codec_config().params().iter();
+        params.find(|p| p.spec().codec == codec && accepted.contains(&p.pt())).map(|p| (p.pt(), p.red()))
     }
 
     /// The section that carries `track`.

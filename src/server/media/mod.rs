@@ -10,9 +10,11 @@ mod layers;
 mod levels;
 mod link;
 mod negotiate;
+mod red;
 mod rewrite;
 mod shard;
 mod socket;
+mod wall_clock;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -21,12 +23,15 @@ use std::sync::atomic::AtomicU32;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
+use livekit_protocol::DataPacket;
 use tokio::sync::mpsc;
 
 use super::config::ServerLimits;
 use super::counters::Counters;
 
-pub(crate) use layers::Want;
+pub(crate) use layers::{Shortage, Want};
+
+use crate::model::media::VideoCodec;
 
 /// Commands that may wait for the media thread.
 const COMMANDS_TO_MEDIA: usize = 4096;
@@ -60,6 +65,8 @@ pub(crate) struct NewPeer {
     pub(crate) may_publish_data: bool,
     /// Sequence number of the last reliable data packet that came from it.
     pub(crate) last_sequence: Arc<AtomicU32>,
+    /// Its pictures may be stopped when its bandwidth carries none of their encodings.
+    pub(crate) may_pause: bool,
 }
 
 /// A track of an offer: which section carries it and what was announced of it.
@@ -68,6 +75,8 @@ pub(crate) struct Published {
     pub(crate) mid: String,
     pub(crate) track: TrackId,
     pub(crate) video: bool,
+    /// For pictures: their codec.
+    pub(crate) codec: VideoCodec,
     pub(crate) screen: bool,
     /// Announced widths of the encodings by rank, in pixels; 0 where unknown.
     pub(crate) widths_px: [u32; layers::LAYERS],
@@ -75,6 +84,8 @@ pub(crate) struct Published {
     pub(crate) dtx: bool,
     /// For sound: two channels.
     pub(crate) stereo: bool,
+    /// For sound: may be sent redundantly.
+    pub(crate) red: bool,
 }
 
 /// What signalling tells the media thread.
@@ -98,8 +109,25 @@ pub(crate) enum MediaCommand {
     Unsubscribe { peer: PeerId, track: TrackId },
     /// How a participant wants to see a track.
     Settings { peer: PeerId, track: TrackId, disabled: bool, want: Want },
+    /// Whether a participant may send data.
+    PermitData { peer: PeerId, permitted: bool },
+    /// Data of the server's own to a room, or to those named.
+    SendData { room: RoomKey, packet: Box<DataPacket> },
     /// The server stops.
     Stop,
+}
+
+/// How a connection does.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct LinkFigures {
+    /// Share 0..=1 of the packets lost, on the worse of both ways.
+    pub(crate) loss: f32,
+    /// Round trip, in ms; 0 while unknown.
+    pub(crate) rtt_ms: f32,
+    /// What its receiver is denied.
+    pub(crate) shortage: Shortage,
+    /// Nothing came for a while.
+    pub(crate) silent: bool,
 }
 
 /// What the media thread tells signalling.
@@ -123,10 +151,14 @@ pub(crate) enum MediaEvent {
     Lost { peer: PeerId, reason: &'static str },
     /// A subscription has a section: media flows from here on.
     Bound { peer: PeerId, track: TrackId },
+    /// A subscription cannot be served: the client does not take the track's codec.
+    Unsupported { peer: PeerId, track: TrackId },
+    /// Pictures that stop for want of bandwidth (`true`) or go on, by id and session id.
+    StreamStates { peer: PeerId, states: Vec<(TrackId, String, bool)> },
     /// Microphones that are loud, 0..=1, and those that just fell silent.
     Levels(Vec<(TrackId, f32)>),
-    /// Loss as a share 0..=1 of what goes to and comes from a participant over the last seconds.
-    Quality { peer: PeerId, loss: f32 },
+    /// How a participant's connection did over the last seconds.
+    Quality { peer: PeerId, figures: LinkFigures },
 }
 
 /// The way to the media thread.

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpOffer};
 use str0m::channel::{ChannelConfig, Reliability};
-use str0m::format::Codec;
-use str0m::media::{Direction, MediaKind, Mid, Pt};
+use str0m::media::{Direction, MediaKind, Mid};
 
 use super::forward::Track;
 use super::link::{Link, LinkId, Peer, RTX_PACKETS, Role, Section};
@@ -55,13 +54,17 @@ impl Shard {
         let found: HashSet<Mid> = published.iter().map(|p| Mid::from(p.mid.as_str())).collect();
         link.published.retain(|mid, _| found.contains(mid));
         link.incoming.clear();
-        let mut sound: HashMap<&str, (bool, bool)> = HashMap::new();
+        link.learn_red();
+        let mut received: HashMap<&str, Edit> = HashMap::new();
         for one in &published {
             link.published.insert(Mid::from(one.mid.as_str()), one.track);
             self.tracks.entry(one.track).or_insert_with(|| Track::new(id, one));
-            if !one.video {
-                sound.insert(&one.mid, (one.dtx, one.stereo));
-            }
+            let edit = if one.video {
+                Edit::ReceiveVideo { codec: one.codec }
+            } else {
+                Edit::Receive { dtx: one.dtx, stereo: one.stereo, red: one.red }
+            };
+            received.insert(&one.mid, edit);
         }
         let single = self.peers.get(&id.peer).is_some_and(|peer| peer.new.single);
         if single {
@@ -71,11 +74,7 @@ impl Shard {
             self.bind(id);
         }
         let edits = self.edits(id);
-        let edit = |mid: &str| match (edits.get(mid), sound.get(mid)) {
-            (Some(edit), _) => edit.clone(),
-            (None, Some((dtx, stereo))) => Edit::Receive { dtx: *dtx, stereo: *stereo },
-            (None, None) => Edit::Keep,
-        };
+        let edit = |mid: &str| edits.get(mid).or(received.get(mid)).cloned().unwrap_or(Edit::Keep);
         Ok(sdp::rewrite(&answer, edit))
     }
 
@@ -128,8 +127,9 @@ impl Shard {
         let (Some(link), Some(track)) = (self.links.get_mut(&id), self.tracks.get_mut(&track_id)) else { return };
         let Some(section) = link.section_of(track_id) else { return };
         let mid = section.mid;
-        let Some(pt) = payload_type(link, mid, track.video) else {
-            tracing::warn!(peer = id.peer.0, track = track_id.0, "the client cannot receive this codec");
+        let Some(pts) = link.payload_types(mid, track.codec()) else {
+            tracing::info!(peer = id.peer.0, track = track_id.0, codec = ?track.codec(), "the client cannot receive this");
+            self.tell(MediaEvent::Unsupported { peer: id.peer, track: track_id });
             return;
         };
         let mut api = link.rtc.direct_api();
@@ -143,7 +143,7 @@ impl Shard {
         }
         let disabled =
             self.peers.get(&id.peer).and_then(|p| p.subscriptions.get(&track_id)).is_some_and(|s| s.disabled);
-        track.add_leg(id, ssrc, pt, disabled);
+        track.add_leg(id, ssrc, pts, disabled);
         self.replan.insert(id);
         self.tell(MediaEvent::Bound { peer: id.peer, track: track_id });
     }
@@ -287,6 +287,7 @@ impl Shard {
             self.lose(peer, "its answer made no sense");
             return;
         }
+        link.learn_red();
         let again = link.again || link.stale;
         let waiting = link.sections.iter().filter(|section| !section.live).filter_map(|section| section.track);
         for track in waiting.collect::<Vec<_>>() {
@@ -351,13 +352,6 @@ fn renew_ssrc(link: &mut Link, mid: Mid) {
     }
     api.remove_stream_tx(old);
     api.declare_stream_tx(ssrc, had_rtx.then_some(rtx), mid, None);
-}
-
-/// The payload type under which the client takes our codec in this section.
-fn payload_type(link: &Link, mid: Mid, video: bool) -> Option<Pt> {
-    let codec = if video { Codec::Vp8 } else { Codec::Opus };
-    let accepted = link.rtc.media(mid)?.remote_pts();
-    link.rtc.codec_config().find(|p| p.spec().codec == codec && accepted.contains(&p.pt())).map(|p| p.pt())
 }
 
 impl Peer {

@@ -16,7 +16,7 @@ use super::layers::Want;
 use super::levels::WINDOW;
 use super::link::{Link, LinkId, Peer, Role, Subscription};
 use super::socket::{Socket, is_stun, stun_user};
-use super::{MediaCommand, MediaEvent, NewPeer, PeerId, RoomKey, TrackId};
+use super::{LinkFigures, MediaCommand, MediaEvent, NewPeer, PeerId, RoomKey, TrackId};
 use crate::server::config::ServerLimits;
 use crate::server::counters::Counters;
 use crate::server::rate::Rate;
@@ -33,6 +33,10 @@ const IDLE: Duration = Duration::from_millis(100);
 const WISH_INTERVAL: Duration = Duration::from_millis(50);
 /// How often encodings are chosen anew.
 const PLAN_INTERVAL: Duration = Duration::from_millis(500);
+/// How often signalling is told how the connections do, as in the official server.
+const QUALITY_INTERVAL: Duration = Duration::from_secs(5);
+/// A connection from which nothing came for this long is told as lost: clients send something every 2.5 s.
+const QUIET: Duration = Duration::from_secs(6);
 /// A connection that wants attention this often in one turn has gone wrong.
 const STEPS_MAX: u32 = 10_000;
 /// Events that may wait while signalling is busy.
@@ -65,6 +69,7 @@ pub(super) struct Shard {
     last_plan: Instant,
     next_levels: Instant,
     next_silence: Instant,
+    next_quality: Instant,
 }
 
 /// What came of looking at the commands.
@@ -111,6 +116,7 @@ impl Shard {
             last_plan: now,
             next_levels: now,
             next_silence: now,
+            next_quality: now + QUALITY_INTERVAL,
         }
     }
 
@@ -118,12 +124,15 @@ impl Shard {
     pub(super) fn run(mut self, inbox: &Receiver<MediaCommand>) {
         let mut buffer = [0; DATAGRAM_MAX_BYTES];
         let mut busy = false;
+        let mut woken = Instant::now();
         loop {
             if !busy {
                 let now = Instant::now();
                 let next = self.timers.first().map_or(now + IDLE, |(at, _)| *at);
                 let next = next.min(self.next_wishes).min(now + IDLE);
+                self.counters.media_busy_us.add(now.saturating_duration_since(woken).as_micros() as u64);
                 self.socket.wait(next.saturating_duration_since(now));
+                woken = Instant::now();
             }
             busy = self.take_in(&mut buffer);
             match self.take_commands(inbox) {
@@ -248,8 +257,11 @@ impl Shard {
                 }
             }
             Event::PeerStats(stats) => {
-                let loss = stats.egress_loss_fraction.unwrap_or(0.0).max(stats.ingress_loss_fraction.unwrap_or(0.0));
-                self.tell(MediaEvent::Quality { peer: id.peer, loss });
+                if let Some(link) = self.links.get_mut(&id) {
+                    let share = |loss: Option<f32>| loss.unwrap_or(0.0);
+                    link.loss = share(stats.egress_loss_fraction).max(share(stats.ingress_loss_fraction));
+                    link.rtt = stats.rtt.or(link.rtt);
+                }
             }
             // After an ICE restart: whatever the client missed, a keyframe mends it.
             Event::IceConnectionStateChange(IceConnectionState::Connected | IceConnectionState::Completed) => {
@@ -343,6 +355,12 @@ impl Shard {
                 }
             }
             MediaCommand::Settings { peer, track, disabled, want } => self.set(peer, track, disabled, want),
+            MediaCommand::PermitData { peer, permitted } => {
+                if let Some(known) = self.peers.get_mut(&peer) {
+                    known.new.may_publish_data = permitted;
+                }
+            }
+            MediaCommand::SendData { room, packet } => self.send_own_data(room, *packet, now),
             MediaCommand::Stop => {}
         }
     }
@@ -541,8 +559,14 @@ impl Shard {
             self.next_levels = now + WINDOW;
             self.read_levels();
         }
+        if now >= self.next_quality {
+            self.next_quality = now + QUALITY_INTERVAL;
+            self.read_quality(now);
+        }
         if now >= self.next_silence {
             self.next_silence = now + Duration::from_secs(1);
+            self.counters.tracks.set(self.tracks.len() as u64);
+            self.counters.subscriptions.set(self.tracks.values().map(|track| track.legs.len() as u64).sum());
             self.notice_silence(now);
         }
     }
@@ -560,6 +584,24 @@ impl Shard {
             }
         }
         news.into_iter().for_each(|event| self.tell(event));
+    }
+
+    fn read_quality(&mut self, now: Instant) {
+        let mut figures: HashMap<PeerId, LinkFigures> = HashMap::new();
+        for (id, link) in self.links.iter().filter(|(_, link)| link.connected) {
+            let entry = figures.entry(id.peer).or_default();
+            entry.loss = entry.loss.max(link.loss);
+            entry.rtt_ms = entry.rtt_ms.max(link.rtt.map_or(0.0, |rtt| rtt.as_secs_f32() * 1000.0));
+            entry.shortage = entry.shortage.max(link.shortage);
+            entry.silent |= now.saturating_duration_since(link.heard) > QUIET;
+        }
+        let connected = figures.len().max(1) as f32;
+        let mean = |of: fn(&LinkFigures) -> f32| figures.values().map(of).sum::<f32>() / connected;
+        self.counters.loss_ppm.set((mean(|f| f.loss) * 1e6) as u64);
+        self.counters.rtt_us.set((mean(|f| f.rtt_ms) * 1e3) as u64);
+        for (peer, figures) in figures {
+            self.tell(MediaEvent::Quality { peer, figures });
+        }
     }
 
     fn read_levels(&mut self) {

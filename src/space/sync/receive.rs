@@ -130,6 +130,13 @@ impl Room<'_, '_> {
             RoomEvent::DataReceived { from, topic, payload, reliable } => {
                 self.told.data.write(DataReceived { from, topic, payload, reliable });
             }
+            // Plugins read them like any data, under their topics.
+            RoomEvent::BarrageReceived { from, text } => {
+                self.tell_data(from, "rotunda.barrage", text, false);
+            }
+            RoomEvent::CustomReceived { from, content } => {
+                self.tell_data(from, "rotunda.command", content, true);
+            }
             RoomEvent::TokenExpiring { in_secs } => {
                 let sentence = format!("the token ends in {in_secs} s: ask the room's host for a fresh one");
                 self.told.trouble.write(CallTrouble(CallError::new(ErrorCode::TokenExpired, sentence)));
@@ -138,6 +145,11 @@ impl Room<'_, '_> {
                 self.told.trouble.write(CallTrouble(error));
             }
         }
+    }
+
+    fn tell_data(&mut self, from: UserId, topic: &str, text: String, reliable: bool) {
+        let (topic, payload) = (topic.to_owned(), text.into_bytes());
+        self.told.data.write(DataReceived { from: Some(from), topic, payload, reliable });
     }
 
     fn put_user(&mut self, user: &UserInfo) -> Option<Entity> {

@@ -17,7 +17,8 @@ use rotunda::model::{
 use rotunda::protocol::token::{TokenRequest, issue};
 use rotunda::server::{Server, ServerConfig, ServerHandle};
 
-use crate::common::servers::{Cluster, KEY, LiveKit, SECRET};
+use crate::common::servers::{Cluster, LiveKit};
+pub use crate::common::servers::{KEY, SECRET};
 
 /// Everything in a call happens within this, even on a busy machine.
 pub const SOON: Duration = Duration::from_secs(15);

@@ -7,4 +7,7 @@
 
 mod calls;
 mod faults;
+mod flow;
 pub mod kit;
+mod meddled;
+mod reconnect;

@@ -1,0 +1,231 @@
+//! The task that reads one played picture: packets to frames, frames to the decoder when they are due, keyframe
+//! requests. Runs on the engine's runtime, asleep while nothing arrives and nothing is due.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use rtc::rtcp::sender_report::SenderReport;
+use rtc::rtp;
+use tokio::time::{Instant as TokioInstant, sleep_until};
+use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
+
+use super::clock::{RtpTime, local_us};
+use super::decode::Encoded;
+use super::timing::FrameTiming;
+use super::video::VideoTrack;
+use crate::client::MediaHub;
+use crate::media::assembly::{Assembled, FrameAssembler, RtpPacketRef};
+use crate::model::media::VideoCodec;
+
+/// Keyframe requests repeat at this interval until a keyframe is there: one alone is often lost.
+const KEYFRAME_REQUEST_INTERVAL: Duration = Duration::from_millis(350);
+/// A track that sent nothing for this long is paused: it is not asked for keyframes.
+const PAUSED_AFTER: Duration = Duration::from_secs(1);
+/// How long the task sleeps when nothing is due.
+const IDLE: Duration = Duration::from_secs(3600);
+/// Whole frames that may wait until they are due: the longest delay at 120 frames per second, and some to spare. When
+/// there are more the oldest go to the decoder at once.
+const MAX_WAITING: usize = 64;
+
+/// Reads a remote track until the link ends.
+pub(super) async fn pump(remote: Arc<dyn TrackRemote>, track: Arc<VideoTrack>, hub: Arc<MediaHub>) {
+    let mut reader = Reader::new(Arc::clone(&track), hub);
+    let mut wake_at = Instant::now() + IDLE;
+    let sleep = sleep_until(TokioInstant::from_std(wake_at));
+    tokio::pin!(sleep);
+    loop {
+        let event = tokio::select! {
+            event = remote.poll() => match event {
+                Some(event) => Some(event),
+                None => return,
+            },
+            () = &mut sleep => None,
+        };
+        let now = Instant::now();
+        let mut received = None;
+        if track.is_wanted() {
+            match event {
+                Some(TrackRemoteEvent::OnRtpPacket(packet)) => {
+                    if reader.ssrc != Some(packet.header.ssrc) {
+                        let codec = codec_of(remote.as_ref(), packet.header.ssrc).await;
+                        reader.begin(packet.header.ssrc, codec);
+                    }
+                    received = Some(packet.payload.len());
+                    reader.take(&packet, now);
+                }
+                Some(TrackRemoteEvent::OnRtcpPacket(packets)) => {
+                    for report in packets.iter().filter_map(|packet| packet.as_any().downcast_ref::<SenderReport>()) {
+                        reader.report(report, now);
+                    }
+                }
+                _ => {}
+            }
+            reader.hand_on(received, now);
+            if let Some(media_ssrc) = reader.keyframe_request(now) {
+                let request = PictureLossIndication { sender_ssrc: 0, media_ssrc };
+                if let Err(error) = remote.write_rtcp(vec![Box::new(request)]).await {
+                    tracing::debug!(%error, "a keyframe request was not sent");
+                    return;
+                }
+            }
+        }
+        let next = reader.deadline().unwrap_or(now + IDLE);
+        if next != wake_at && (next < wake_at || wake_at <= now) {
+            wake_at = next;
+            sleep.as_mut().reset(TokioInstant::from_std(next));
+        }
+    }
+}
+
+/// How the stream is coded; `None` for what is not decoded here.
+async fn codec_of(remote: &dyn TrackRemote, ssrc: u32) -> Option<VideoCodec> {
+    let mime_type = remote.codec(ssrc).await?.mime_type;
+    let codec = VideoCodec::of_mime_type(&mime_type);
+    if codec.is_none() {
+        tracing::warn!(%mime_type, "this codec is not decoded here");
+    }
+    codec
+}
+
+/// The reading side of one track on one link.
+struct Reader {
+    track: Arc<VideoTrack>,
+    hub: Arc<MediaHub>,
+    ssrc: Option<u32>,
+    /// `None` while nothing arrived that can be decoded.
+    assembler: Option<FrameAssembler>,
+    codec: VideoCodec,
+    waiting: VecDeque<(Instant, Encoded)>,
+    last_packet: Option<Instant>,
+    last_request: Option<Instant>,
+    time: RtpTime,
+    timing: FrameTiming,
+}
+
+impl Reader {
+    fn new(track: Arc<VideoTrack>, hub: Arc<MediaHub>) -> Self {
+        track.keep_past_figures();
+        track.forget_clock();
+        Self {
+            track,
+            hub,
+            ssrc: None,
+            assembler: None,
+            codec: VideoCodec::default(),
+            waiting: VecDeque::new(),
+            last_packet: None,
+            last_request: None,
+            time: RtpTime::default(),
+            timing: FrameTiming::new(),
+        }
+    }
+
+    /// The first packet of a stream. A rebound section has a new one: nothing of the old one fits it.
+    fn begin(&mut self, ssrc: u32, codec: Option<VideoCodec>) {
+        if self.ssrc.replace(ssrc).is_some() {
+            self.track.keep_past_figures();
+            self.track.forget_clock();
+            self.time = RtpTime::default();
+            self.timing = FrameTiming::new();
+        }
+        self.codec = codec.unwrap_or_default();
+        self.assembler = codec.map(FrameAssembler::new);
+    }
+
+    fn take(&mut self, packet: &rtp::Packet, now: Instant) {
+        self.last_packet = Some(now);
+        let round_trip = self.track.round_trip();
+        let Some(assembler) = &mut self.assembler else { return };
+        if let Some(round_trip) = round_trip {
+            assembler.set_round_trip(round_trip);
+        }
+        let packet = RtpPacketRef {
+            sequence: packet.header.sequence_number,
+            timestamp: packet.header.timestamp,
+            marker: packet.header.marker,
+            payload: &packet.payload,
+        };
+        assembler.push(packet, now);
+    }
+
+    fn report(&self, report: &SenderReport, now: Instant) {
+        if self.ssrc == Some(report.ssrc) {
+            self.track.report(report.ntp_time, report.rtp_time, local_us(now));
+        }
+    }
+
+    /// Lets whole frames wait until they are due, and gives those that are to the decoder.
+    fn hand_on(&mut self, received_bytes: Option<usize>, now: Instant) {
+        if self.track.broke() {
+            self.decode_failed();
+        }
+        while let Some(frame) = self.assembler.as_mut().and_then(|assembler| assembler.poll(now)) {
+            self.whole(frame, now);
+        }
+        // Handed over early by what decoding takes; a frame that is not held goes at once.
+        let lead = if self.waiting.is_empty() { Duration::ZERO } else { self.track.decode_time() };
+        while self.waiting.len() > MAX_WAITING || self.waiting.front().is_some_and(|(due, _)| *due <= now + lead) {
+            let Some((_, encoded)) = self.waiting.pop_front() else { break };
+            self.decode(encoded);
+        }
+        let stats = self.assembler.as_ref().map(FrameAssembler::stats).unwrap_or_default();
+        self.track.count(received_bytes, stats, now);
+    }
+
+    fn whole(&mut self, frame: Assembled, now: Instant) {
+        let ticks = self.time.ticks(frame.timestamp);
+        let due = self.timing.due(ticks, now, self.track.hold());
+        self.track.whole(frame.timestamp, local_us(now), self.timing.held());
+        let encoded = Encoded {
+            track: Arc::clone(&self.track),
+            codec: self.codec,
+            data: frame.data,
+            epoch: self.track.next_epoch(frame.keyframe),
+            timestamp_us: (ticks.max(0) as u64) * 100 / 9,
+        };
+        self.waiting.push_back((due, encoded));
+    }
+
+    fn decode(&mut self, encoded: Encoded) {
+        let Some(decoders) = &self.hub.decoders else { return };
+        if !self.track.queue() || !decoders.submit(encoded) {
+            self.track.skipped();
+            self.decode_failed();
+        }
+    }
+
+    fn decode_failed(&mut self) {
+        if let Some(assembler) = &mut self.assembler {
+            assembler.decode_failed();
+        }
+    }
+
+    /// The stream to ask for a keyframe now, if one is needed.
+    fn keyframe_request(&mut self, now: Instant) -> Option<u32> {
+        let flowing = self.last_packet.is_some_and(|at| now.saturating_duration_since(at) < PAUSED_AFTER);
+        let rested = self.last_request.is_none_or(|at| now.saturating_duration_since(at) >= KEYFRAME_REQUEST_INTERVAL);
+        if !flowing || !rested || !self.needs_keyframe() {
+            return None;
+        }
+        self.last_request = Some(now);
+        self.track.asked_for_keyframe();
+        self.ssrc
+    }
+
+    fn needs_keyframe(&self) -> bool {
+        self.assembler.as_ref().is_some_and(FrameAssembler::needs_keyframe)
+    }
+
+    /// When there is something to do although nothing arrives. A keyframe that is still missing is asked for with the
+    /// next packet: a track that sends nothing has none either.
+    fn deadline(&self) -> Option<Instant> {
+        let assembler = self.assembler.as_ref().and_then(FrameAssembler::deadline);
+        let waiting = self.waiting.front().map(|(due, _)| *due);
+        match (assembler, waiting) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Order in the rooms: carries out what the RoomService API asks. Grants were checked before.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use livekit_protocol as proto;
+use livekit_protocol::leave_request::Action;
+use livekit_protocol::signal_response::Message;
+use livekit_protocol::{DisconnectReason, MuteTrackRequest, ParticipantPermission, RoomUpdate, TrackSource};
+
+use super::room::Room;
+use super::{Hub, now_ms};
+use crate::model::limits::{DATA_PACKET_MAX_BYTES, ROOM_ID_MAX_BYTES};
+use crate::server::admin::{AdminAnswer, AdminAsk, AdminError};
+use crate::server::admission::attributes_len;
+use crate::server::media::{MediaCommand, PeerId, RoomKey};
+use crate::server::outbox::response;
+
+/// A created room is kept this long until somebody comes, and after the last one left, unless the request says.
+const EMPTY_TIMEOUT_SECS: u32 = 300;
+const DEPARTURE_TIMEOUT_SECS: u32 = 20;
+/// The longest an empty room may be kept.
+const KEPT_MAX_SECS: u32 = 24 * 3600;
+
+type Outcome = Result<AdminAnswer, AdminError>;
+
+const NO_ROOM: AdminError = AdminError::NotFound("requested room does not exist");
+const NOBODY: AdminError = AdminError::NotFound("participant does not exist");
+
+impl Hub {
+    pub(super) fn admin(&mut self, ask: AdminAsk) -> Outcome {
+        match ask {
+            AdminAsk::ListRooms(ask) => Ok(self.list_rooms(&ask.names)),
+            AdminAsk::CreateRoom(ask) => self.create_room(ask),
+            AdminAsk::DeleteRoom(ask) => self.delete_room(&ask.room),
+            AdminAsk::ListParticipants(ask) => {
+                let room = self.room_named(&ask.room)?;
+                let participants = self.others(room, PeerId(0)).map(super::participant::Participant::info).collect();
+                Ok(AdminAnswer::Participants(proto::ListParticipantsResponse { participants }))
+            }
+            AdminAsk::GetParticipant(ask) => self.described(self.someone(&ask.room, &ask.identity)?),
+            AdminAsk::RemoveParticipant(ask) => self.remove_participant(&ask),
+            AdminAsk::MutePublishedTrack(ask) => self.mute_remotely(&ask),
+            AdminAsk::UpdateParticipant(ask) => self.update_participant(ask),
+            AdminAsk::UpdateSubscriptions(ask) => {
+                let id = self.someone(&ask.room, &ask.identity)?;
+                let proto::UpdateSubscriptionsRequest { track_sids, subscribe, participant_tracks, .. } = ask;
+                self.update_subscription(id, &proto::UpdateSubscription { track_sids, subscribe, participant_tracks });
+                Ok(AdminAnswer::Done)
+            }
+            AdminAsk::SendData(ask) => self.send_data(ask),
+            AdminAsk::UpdateRoomMetadata(ask) => self.update_room_metadata(ask),
+        }
+    }
+
+    fn room_named(&self, name: &str) -> Result<RoomKey, AdminError> {
+        self.keys_by_name.get(name).copied().ok_or(NO_ROOM)
+    }
+
+    fn someone(&self, room: &str, identity: &str) -> Result<PeerId, AdminError> {
+        let room = self.room_named(room)?;
+        self.others(room, PeerId(0)).find(|member| member.identity == identity).map(|member| member.id).ok_or(NOBODY)
+    }
+
+    fn described(&self, id: PeerId) -> Outcome {
+        let participant = self.participants.get(&id).ok_or(NOBODY)?;
+        Ok(AdminAnswer::Participant(Box::new(participant.info())))
+    }
+
+    fn list_rooms(&self, names: &[String]) -> AdminAnswer {
+        let wanted = |room: &Room| names.is_empty() || names.contains(&room.name);
+        let keys = self.rooms.iter().filter(|(_, room)| wanted(room)).map(|(key, _)| self.room_info(*key));
+        AdminAnswer::Rooms(proto::ListRoomsResponse { rooms: keys.collect() })
+    }
+
+    fn create_room(&mut self, ask: proto::CreateRoomRequest) -> Outcome {
+        if ask.name.is_empty() || ask.name.len() > ROOM_ID_MAX_BYTES {
+            return Err(AdminError::Invalid("the room's name is missing or too long"));
+        }
+        if ask.metadata.len() > self.limits.metadata_bytes {
+            return Err(AdminError::Invalid("the room's metadata is too long"));
+        }
+        let key = match self.keys_by_name.get(&ask.name) {
+            Some(key) => *key,
+            None if self.rooms.len() >= self.limits.rooms => {
+                return Err(AdminError::Exhausted("too many rooms are open"));
+            }
+            None => self.open_room(&ask.name),
+        };
+        let or = |given: u32, default: u32| if given == 0 { default } else { given.min(KEPT_MAX_SECS) };
+        if let Some(room) = self.rooms.get_mut(&key) {
+            room.empty_timeout_secs = or(ask.empty_timeout, EMPTY_TIMEOUT_SECS);
+            room.departure_timeout_secs = or(ask.departure_timeout, DEPARTURE_TIMEOUT_SECS);
+            if ask.max_participants > 0 {
+                room.max_participants = Some(ask.max_participants as usize);
+            }
+            if !ask.metadata.is_empty() {
+                room.metadata = ask.metadata;
+            }
+        }
+        Ok(AdminAnswer::Room(Box::new(self.room_info(key))))
+    }
+
+    fn delete_room(&mut self, name: &str) -> Outcome {
+        let key = self.room_named(name)?;
+        let members = self.rooms.get(&key).map(|room| room.members.clone()).unwrap_or_default();
+        for member in members {
+            self.remove(member, DisconnectReason::RoomDeleted, Some(Action::Disconnect));
+        }
+        if self.rooms.remove(&key).is_some() {
+            self.keys_by_name.remove(name);
+        }
+        tracing::info!(room = name, "closed by an administrator");
+        Ok(AdminAnswer::Done)
+    }
+
+    /// Tokens that were issued before are worth nothing in this room from now on.
+    fn remove_participant(&mut self, ask: &proto::RoomParticipantIdentity) -> Outcome {
+        let id = self.someone(&ask.room, &ask.identity)?;
+        let until_secs = if ask.revoke_token_ts > 0 { ask.revoke_token_ts } else { now_ms() / 1000 };
+        let key = self.room_named(&ask.room)?;
+        if let Some(room) = self.rooms.get_mut(&key) {
+            room.revoke(&ask.identity, u64::try_from(until_secs).unwrap_or(0), self.limits.participants_per_room);
+        }
+        self.remove(id, DisconnectReason::ParticipantRemoved, Some(Action::Disconnect));
+        Ok(AdminAnswer::Done)
+    }
+
+    fn mute_remotely(&mut self, ask: &proto::MuteRoomTrackRequest) -> Outcome {
+        let id = self.someone(&ask.room, &ask.identity)?;
+        let participant = self.participants.get_mut(&id).ok_or(NOBODY)?;
+        let track = participant.track_mut(&ask.track_sid).ok_or(AdminError::NotFound("track does not exist"))?;
+        if !ask.muted && track.info.muted {
+            return Err(AdminError::Precondition("only its publisher may unmute a track"));
+        }
+        let changed = track.info.muted != ask.muted;
+        track.info.muted = ask.muted;
+        let answer = AdminAnswer::Track(Box::new(proto::MuteRoomTrackResponse { track: Some(track.info.clone()) }));
+        if changed {
+            self.send(id, Message::Mute(MuteTrackRequest { sid: ask.track_sid.clone(), muted: ask.muted }));
+            self.announce(id);
+        }
+        Ok(answer)
+    }
+
+    fn update_participant(&mut self, ask: proto::UpdateParticipantRequest) -> Outcome {
+        let id = self.someone(&ask.room, &ask.identity)?;
+        let limits = self.limits;
+        let participant = self.participants.get_mut(&id).ok_or(NOBODY)?;
+        let mut attributes = participant.attributes.clone();
+        attributes.extend(ask.attributes);
+        attributes.retain(|_, value| !value.is_empty());
+        if ask.name.len() > limits.name_bytes
+            || ask.metadata.len() > limits.metadata_bytes
+            || attributes_len(&attributes) > limits.attributes_bytes
+        {
+            return Err(AdminError::Invalid("name, metadata or attributes are too long"));
+        }
+        participant.attributes = attributes;
+        if !ask.name.is_empty() {
+            participant.name = ask.name;
+        }
+        if !ask.metadata.is_empty() {
+            participant.metadata = ask.metadata;
+        }
+        if let Some(permission) = ask.permission {
+            self.permit(id, &permission);
+        }
+        self.announce(id);
+        self.refresh_token(id, Instant::now());
+        self.described(id)
+    }
+
+    /// Changes what a participant may do; what it no longer may ends.
+    fn permit(&mut self, id: PeerId, permission: &ParticipantPermission) {
+        let Some(participant) = self.participants.get_mut(&id) else { return };
+        let could_receive = participant.grant.may_subscribe();
+        let names = permission.can_publish_sources.iter().filter_map(|source| TrackSource::try_from(*source).ok());
+        let grant = &mut participant.grant;
+        grant.can_publish = Some(permission.can_publish);
+        grant.can_subscribe = Some(permission.can_subscribe);
+        grant.can_publish_data = Some(permission.can_publish_data);
+        grant.can_publish_sources = names.map(|source| source.as_str_name().to_ascii_lowercase()).collect();
+        grant.can_update_own_metadata = Some(permission.can_update_metadata);
+        grant.hidden = permission.hidden;
+        let permitted = participant.grant.may_publish_data();
+        let receives: Vec<_> = participant.receives.iter().copied().collect();
+        let source = |track: &super::participant::Track| {
+            TrackSource::try_from(track.info.source).unwrap_or(TrackSource::Unknown)
+        };
+        let barred = participant.tracks.iter().filter(|track| !participant.may_publish(source(track)));
+        let barred: Vec<String> = barred.map(|track| track.info.sid.clone()).collect();
+        self.commands.push(MediaCommand::PermitData { peer: id, permitted });
+        for track_sid in barred {
+            self.unpublish(id, &track_sid);
+            self.send(id, Message::TrackUnpublished(proto::TrackUnpublishedResponse { track_sid }));
+        }
+        if !permission.can_subscribe {
+            for track in receives {
+                self.withdraw(id, track);
+            }
+        } else if !could_receive {
+            self.subscribe_to_everyone(id);
+        }
+    }
+
+    fn send_data(&mut self, ask: proto::SendDataRequest) -> Outcome {
+        let room = self.room_named(&ask.room)?;
+        if ask.data.len() > DATA_PACKET_MAX_BYTES {
+            return Err(AdminError::Invalid("the data is too long for one packet"));
+        }
+        #[expect(deprecated, reason = "older callers still name session ids, older clients read the kind here")]
+        let packet = proto::DataPacket {
+            kind: ask.kind,
+            destination_identities: ask.destination_identities.clone(),
+            value: Some(proto::data_packet::Value::User(proto::UserPacket {
+                payload: ask.data,
+                destination_sids: ask.destination_sids,
+                destination_identities: ask.destination_identities,
+                topic: ask.topic,
+                nonce: ask.nonce,
+                ..proto::UserPacket::default()
+            })),
+            ..proto::DataPacket::default()
+        };
+        self.commands.push(MediaCommand::SendData { room, packet: Box::new(packet) });
+        Ok(AdminAnswer::Done)
+    }
+
+    fn update_room_metadata(&mut self, ask: proto::UpdateRoomMetadataRequest) -> Outcome {
+        let key = self.room_named(&ask.room)?;
+        if ask.metadata.len() > self.limits.metadata_bytes {
+            return Err(AdminError::Invalid("the room's metadata is too long"));
+        }
+        if let Some(room) = self.rooms.get_mut(&key) {
+            room.metadata = ask.metadata;
+        }
+        let info = self.room_info(key);
+        self.tell_room(key, &response(Message::RoomUpdate(RoomUpdate { room: Some(info.clone()) })));
+        Ok(AdminAnswer::Room(Box::new(info)))
+    }
+
+    /// Closes created rooms that were empty for long enough.
+    pub(super) fn close_empty_rooms(&mut self, now: Instant) {
+        let mut gone = Vec::new();
+        for (key, room) in self.rooms.iter_mut().filter(|(_, room)| room.members.is_empty()) {
+            let kept = Duration::from_secs(u64::from(room.kept_secs()));
+            let since = *room.empty_since.get_or_insert(now);
+            if now.saturating_duration_since(since) >= kept {
+                gone.push((*key, room.name.clone()));
+            }
+        }
+        for (key, name) in gone {
+            self.rooms.remove(&key);
+            self.keys_by_name.remove(&name);
+            tracing::info!(room = name, "closed: nobody came");
+        }
+    }
+}
+
+/// Whom a room does not let in: tokens issued to an identity before a moment, in unix seconds.
+pub(super) type Revoked = HashMap<String, u64>;
