@@ -1,6 +1,5 @@
 //! What a command line publishes: opens cameras, microphones, screens, files and generated sources by their names.
 
-use anyhow::bail;
 use clap::{Args, ValueEnum};
 use rotunda::bridge::{AudioOptions, PublishRequest, VideoOptions};
 use rotunda::client::guest::camera_bitrate_bps;
@@ -187,12 +186,12 @@ fn microphone(wish: &SourceArg, identity: &UserId) -> anyhow::Result<Option<(Box
 fn sound_input(id: Option<&str>) -> anyhow::Result<(Box<dyn AudioSource>, AudioOptions)> {
     let inputs = list_devices().inputs;
     if inputs.is_empty() {
-        bail!("no microphone was found: plug one in, or check that a sound server runs");
+        anyhow::bail!("no microphone was found: plug one in, or check that a sound server runs");
     }
     let Some(id) = id else { return Ok((Box::new(Microphone::new(AudioInput::Default)), AudioOptions::MICROPHONE)) };
     let Some(input) = inputs.iter().find(|input| input.id == id || input.name == id) else {
         let known: Vec<&str> = inputs.iter().map(|input| input.id.as_str()).collect();
-        bail!("the microphone {id} is not among those found: {}", known.join(", "));
+        anyhow::bail!("the microphone {id} is not among those found: {}", known.join(", "));
     };
     let named = AudioInput::Named(input.id.clone());
     Ok(if input.is_monitor {
@@ -209,7 +208,7 @@ fn system_sound() -> anyhow::Result<(Box<dyn AudioSource>, AudioOptions)> {
     let monitors = || devices.inputs.iter().filter(|input| input.is_monitor);
     let of_default = monitors().find(|monitor| speaker.is_some_and(|speaker| monitor.id.starts_with(speaker)));
     let Some(monitor) = of_default.or_else(|| monitors().next()) else {
-        bail!("the system's sound cannot be shared: that needs a PulseAudio or PipeWire server");
+        anyhow::bail!("the system's sound cannot be shared: that needs a PulseAudio or PipeWire server");
     };
     sound_input(Some(&monitor.id))
 }

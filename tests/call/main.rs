@@ -26,5 +26,6 @@ mod room;
 mod screen;
 mod server;
 mod soak;
+mod sound;
 
 use common::browser_driver;

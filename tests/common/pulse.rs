@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::servers::Guarded;
@@ -23,7 +24,9 @@ impl Pulse {
     /// # Errors
     /// A sentence that says what is missing or went wrong.
     pub fn start() -> Result<Self, String> {
-        let folder = std::env::temp_dir().join(format!("rotunda-pulse-{}", std::process::id()));
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let nth = STARTED.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("rotunda-pulse-{}-{nth}", std::process::id()));
         std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         let home = format!("HOME={0}", folder.display());
         let runtime = format!("PULSE_RUNTIME_PATH={0}", folder.display());

@@ -174,13 +174,14 @@ impl JitterBuffer {
     }
 
     /// Takes a copy of an earlier packet, which came along with a later one. It fills in when the packet itself is
-    /// missing, and says nothing about the way.
+    /// missing; where many do, the sound waits for them as it does for late packets.
     pub fn push_copy(&mut self, sequence: u16, timestamp: u32, payload: &[u8], arrived: Instant) {
         if payload.len() > MAX_AUDIO_PAYLOAD_BYTES {
             return;
         }
         let Some(samples) = packet_samples(payload) else { return };
         if let Some((sequence, timestamp)) = self.arrivals.note_copy(sequence, timestamp, arrived) {
+            self.estimator.note(timestamp, arrived);
             self.keep(sequence, timestamp, samples, payload);
         }
     }

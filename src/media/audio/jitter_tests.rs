@@ -266,3 +266,6 @@ fn hostile_packets_neither_panic_nor_grow_it() {
         assert!(stats.concealed_samples <= stats.played_samples);
     }
 }
+
+#[path = "jitter_trace_tests.rs"]
+mod traces;

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::device::{DeviceWatch, Direction, InputDevice, Trouble};
+use super::device::{DeviceName, DeviceWatch, Direction, InputDevice, Trouble, find, is_monitor};
 use crate::media::frame::AudioBlock;
 use crate::media::{AudioSource, CaptureError};
 use crate::model::DeviceState;
@@ -67,6 +67,26 @@ impl std::fmt::Debug for Microphone {
 }
 
 impl Microphone {
+    /// A microphone in mono, or a loudspeaker's monitor in stereo, which must be there now: for a wish that a person just
+    /// typed.
+    ///
+    /// # Errors
+    /// [`CaptureError::Open`] when there is no such device.
+    pub fn open(input: AudioInput) -> Result<Self, CaptureError> {
+        let microphone = Self::new(input);
+        let found = find(Direction::Input, microphone.wanted()).map_err(|trouble| CaptureError::Open {
+            what: microphone.wanted().unwrap_or("the microphone").to_owned(),
+            why: trouble.why,
+        })?;
+        let monitor = is_monitor(&DeviceName::of(&found).id);
+        Ok(if monitor { Self::stereo(microphone.input) } else { microphone })
+    }
+
+    /// Whether it was opened on the sound of the system.
+    pub fn is_monitor(&self) -> bool {
+        self.channels == 2
+    }
+
     /// A microphone in mono. It is opened when it is first asked for sound, on the thread that asks.
     pub fn new(input: AudioInput) -> Self {
         Self::with_channels(input, 1)
@@ -105,7 +125,7 @@ impl Microphone {
     }
 
     /// Opens the wished device, else the default one. Blocks for a few seconds at most.
-    fn open(&mut self) {
+    fn open_device(&mut self) {
         let channels = usize::from(self.channels);
         let wanted = self.wanted();
         let opened = match InputDevice::open(wanted, channels) {
@@ -182,7 +202,7 @@ impl Microphone {
             self.retry_at = Instant::now();
         }
         if self.device.is_none() && Instant::now() >= self.retry_at {
-            self.open();
+            self.open_device();
         }
     }
 
@@ -219,6 +239,7 @@ impl AudioSource for Microphone {
             if self.device.as_ref().is_some_and(|device| device.failure().is_some()) {
                 self.mind_device();
             }
+            // The callback ends the nap.
             std::thread::park_timeout(NAP);
         }
     }

@@ -306,7 +306,7 @@ fn the_facade_carries_a_call_from_login_to_logout() {
     let ann = User { id: "ann".into(), name: "Ann A.".into() };
     let named = token(&room, "ann", now_secs(), |request| request.name = "Ann A.".into());
     engine.login_room(room.as_str(), &named, &ann, RoomConfig::default()).unwrap();
-    let mut wait = |engine: &mut Engine, what: &str, fits: &dyn Fn(&RoomEvent) -> bool| {
+    let wait = |engine: &mut Engine, what: &str, fits: &dyn Fn(&RoomEvent) -> bool| {
         let deadline = Instant::now() + SOON;
         loop {
             match engine.try_event() {

@@ -67,15 +67,20 @@ pub(super) fn try_list() -> Result<AudioDevices, Trouble> {
     Ok(AudioDevices { inputs: list(Direction::Input)?, outputs: list(Direction::Output)? })
 }
 
+/// Whether an id is that of a source which hears a loudspeaker.
+pub(in crate::media::audio) fn is_monitor(id: &str) -> bool {
+    id.ends_with(MONITOR_SUFFIX)
+}
+
 fn describe(device: &cpal::Device, default: Option<&cpal::DeviceId>) -> AudioDeviceInfo {
     let DeviceName { id, name } = DeviceName::of(device);
     let is_default = default.is_some() && device.id().ok().as_ref() == default;
-    AudioDeviceInfo { is_monitor: id.ends_with(MONITOR_SUFFIX), id, name, is_default }
+    AudioDeviceInfo { is_monitor: is_monitor(&id), id, name, is_default }
 }
 
 /// The device of this id or name, or the default one. A monitor is no default microphone: nobody wants to be heard
 /// with the voices of everyone else.
-pub(super) fn find(direction: Direction, wanted: Option<&str>) -> Result<cpal::Device, Trouble> {
+pub(in crate::media::audio) fn find(direction: Direction, wanted: Option<&str>) -> Result<cpal::Device, Trouble> {
     let hosts = hosts();
     let mut trouble = None;
     for host in hosts.iter() {
@@ -92,7 +97,7 @@ fn find_on(host: &cpal::Host, direction: Direction, wanted: Option<&str>) -> Res
     let Some(wanted) = wanted else {
         let device = default_device(host, direction);
         return device
-            .filter(|device| direction == Direction::Output || !DeviceName::of(device).id.ends_with(MONITOR_SUFFIX))
+            .filter(|device| direction == Direction::Output || !is_monitor(&DeviceName::of(device).id))
             .ok_or_else(|| Trouble::new(DeviceState::Unplugged, format!("there is no {kind}: plug one in")));
     };
     let devices = devices(host, direction)?;

@@ -16,8 +16,9 @@ use crate::media::audio::resample::Resampler;
 use crate::media::frame::{SAMPLE_RATE_HZ, SAMPLES_10MS};
 use crate::model::DeviceState;
 
-/// How long a sound system may take to open a stream.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(2);
+/// Buffers asked for, in ms, and how long the first sound may take. PulseAudio drops everything from a device whose
+/// pieces are longer than the buffer, as some have 25 ms: what stays silent with the short one is tried with the long.
+const BUFFERS: [(u32, Duration); 2] = [(20, Duration::from_millis(1_500)), (100, Duration::from_secs(2))];
 /// Room in the ring, in ms. A reader that is held up for longer loses sound.
 const RING_MS: u32 = 500;
 /// What may wait in the ring before the oldest is thrown away, in ms: sound that old has no place in a call.
@@ -49,8 +50,16 @@ struct Signals {
 
 impl InputDevice {
     /// Opens a microphone by id or name, or the default one, for the calling thread, which is woken when sound comes.
-    /// Gives 1 or 2 channels. Blocks for two seconds at most.
+    /// Gives 1 or 2 channels. Blocks until the first sound is there, for four seconds at most.
     pub(in crate::media::audio) fn open(wanted: Option<&str>, channels: usize) -> Result<Self, Trouble> {
+        let [short, long] = BUFFERS;
+        match Self::open_with(wanted, channels, short) {
+            Err(trouble) if trouble.state == DeviceState::Stalled => Self::open_with(wanted, channels, long),
+            other => other,
+        }
+    }
+
+    fn open_with(wanted: Option<&str>, channels: usize, (buffer_ms, limit): (u32, Duration)) -> Result<Self, Trouble> {
         let device = find(Direction::Input, wanted)?;
         let default = device.default_input_config()?;
         // Sound servers convert anything; bare hardware may not know our rate.
@@ -74,7 +83,7 @@ impl InputDevice {
             channels: default.channels(),
             sample_rate: rate_hz,
             // Never the default, which can be seconds long.
-            buffer_size: BufferSize::Fixed(rate_hz / 100),
+            buffer_size: BufferSize::Fixed(rate_hz / 1000 * buffer_ms),
         };
         let (ring, consumer) = RingBuffer::new((rate_hz * RING_MS / 1000) as usize * channels);
         let signals = Arc::new(Signals::default());
@@ -86,7 +95,7 @@ impl InputDevice {
             reader: std::thread::current(),
         };
         let name = DeviceName::of(&device);
-        let stream = open_within(OPEN_TIMEOUT, move || {
+        let stream = open_within(limit, move || {
             let stream = match format {
                 SampleFormat::F32 => build::<f32>(&device, config, collector),
                 SampleFormat::I16 => build::<i16>(&device, config, collector),
@@ -219,7 +228,7 @@ where
                 signals.failed.get_or_init(|| Trouble::from(error));
             }
         },
-        Some(OPEN_TIMEOUT),
+        None,
     )
 }
 

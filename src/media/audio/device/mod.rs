@@ -9,8 +9,8 @@ mod watch;
 
 use cpal::traits::DeviceTrait;
 
-pub(super) use host::Direction;
 pub use host::{AudioDeviceInfo, AudioDevices, list_devices};
+pub(super) use host::{Direction, find, is_monitor};
 pub(super) use input::InputDevice;
 pub(super) use output::OutputDevice;
 pub(super) use watch::DeviceWatch;
@@ -72,7 +72,7 @@ pub(super) struct DeviceName {
 }
 
 impl DeviceName {
-    fn of(device: &cpal::Device) -> Self {
+    pub(super) fn of(device: &cpal::Device) -> Self {
         Self { id: device.id().map(|id| id.to_string()).unwrap_or_default(), name: device.to_string() }
     }
 }
