@@ -81,7 +81,7 @@ fn paired(inward: &[Seen], outward: &[Seen]) -> Vec<f64> {
         return Vec::new();
     };
     let went_in: HashMap<u16, Instant> = inward.iter().map(|seen| (seen.sequence, seen.at)).collect();
-    let took = |out: &Seen| Some(out.at.checked_duration_since(*went_in.get(&out.sequence.wrapping_sub(offset))?)?);
+    let took = |out: &Seen| out.at.checked_duration_since(*went_in.get(&out.sequence.wrapping_sub(offset))?);
     // A packet that was asked for again comes out twice; the first time counts.
     let mut known = HashSet::new();
     let fresh = outward.iter().filter(|out| known.insert(out.sequence));

@@ -135,7 +135,7 @@ impl Soak {
     }
 
     fn come(&mut self, name: &'static str) {
-        let through = if name.as_bytes()[0] % 2 == 0 { self.relay.url() } else { self.server.url.as_str() };
+        let through = if name.as_bytes()[0].is_multiple_of(2) { self.relay.url() } else { self.server.url.as_str() };
         let mut bot = Bot::new(name);
         bot.login(&[through], &self.room, self.server.token(&self.room, name));
         bot.wait_state(RoomState::Connected, RoomStateReason::LoggedIn);

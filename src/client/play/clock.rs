@@ -89,7 +89,7 @@ impl SenderClock {
             return;
         }
         let secs = (ntp >> 32) as i64 - NTP_TO_UNIX_SECS;
-        let ntp_us = secs * 1_000_000 + ((ntp & 0xffff_ffff) * 1_000_000 >> 32) as i64;
+        let ntp_us = secs * 1_000_000 + (((ntp & 0xffff_ffff) * 1_000_000) >> 32) as i64;
         self.report = Some((ntp_us, rtp));
         self.behind.note(now_us - ntp_us, now_us);
     }

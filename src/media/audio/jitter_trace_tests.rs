@@ -1,6 +1,8 @@
 //! The jitter buffer under seeded traces of bad networks: what is concealed, how long sound waits, and whether the
 //! delay stays where it belongs. Figures are printed; the bounds hold for every seed.
 
+#![allow(clippy::print_stdout, reason = "figures are shown beside a test's result")]
+
 use super::*;
 
 /// A network.

@@ -24,7 +24,7 @@ fn tokens_that_cannot_work_are_refused() {
     assert_eq!(fail(&room, server.token_at(&room, "ann", 1_500_000_000)), ErrorCode::TokenExpired);
     assert_eq!(fail(&room, String::new()), ErrorCode::TokenMissing);
     assert_eq!(fail(&room, "not.a.token".into()), ErrorCode::TokenMalformed);
-    assert_eq!(fail(&RoomId::new("elsewhere").unwrap(), server.token(&room, "ann")), ErrorCode::TokenMalformed);
+    assert_eq!(fail(&RoomId::new("elsewhere").unwrap(), server.token(&room, "ann")), ErrorCode::TokenOfOtherRoom);
     let mut forged = server.token(&room, "ann");
     forged.truncate(forged.len() - 10);
     forged.push_str("AAAAAAAAAA");

@@ -1,5 +1,7 @@
 //! The processing on simulated rooms: an echo path made of a delay and a decaying impulse response, speech near and far.
 
+#![allow(clippy::print_stdout, reason = "figures are shown beside a test's result")]
+
 use std::time::Instant;
 
 use super::*;
