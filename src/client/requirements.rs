@@ -1,11 +1,12 @@
-//! What works for calls on this machine, each with a reason: devices are looked for, codecs really tried. Runs on the
-//! caller's thread, for up to some seconds when a device or the sound system is slow.
+//! What works for calls on this machine, each with a reason: devices are opened for a moment, codecs really tried. Runs
+//! on the caller's thread, for up to some seconds when a device or the sound system is slow.
 
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::media::audio::{self, AudioDeviceInfo};
+use crate::media::audio::{self, AudioDeviceInfo, AudioInput, AudioOutput, Microphone, Playout};
 use crate::media::capture::{Camera, Screens, list_cameras};
 use crate::media::codec::encoder::VideoEncoder;
 use crate::media::codec::h264_decoder::H264Decoder;
@@ -13,11 +14,15 @@ use crate::media::codec::opus::{MAX_PACKET_SAMPLES, OpusDecoder, OpusEncoder};
 use crate::media::codec::vp8::Vp8Decoder;
 use crate::media::codec::{CodecError, EncoderConfig};
 use crate::media::frame::SAMPLES_10MS;
-use crate::media::{ColourSpace, VideoFormat, VideoFrame};
+use crate::media::{AudioSource, CaptureError, ColourSpace, VideoFormat, VideoFrame, VideoSource};
 use crate::model::{VideoCodec, VideoPreset};
 
 /// Size of the frame codecs are tried with, in pixels.
 const TRIED_PX: (u32, u32) = (160, 96);
+/// Pictures a camera is asked for before it is called dead; it may wait for each nearly a second.
+const PICTURES_ASKED: u32 = 2;
+/// How long a microphone may take to give its first sound; opening one takes up to four seconds.
+const SOUND_LIMIT: Duration = Duration::from_secs(5);
 
 /// A part of a call that may or may not work here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -26,9 +31,9 @@ const TRIED_PX: (u32, u32) = (160, 96);
 pub enum Part {
     /// A camera gives a picture.
     Camera,
-    /// There is a microphone.
+    /// A microphone gives sound.
     Microphone,
-    /// There is a loudspeaker.
+    /// A loudspeaker takes sound.
     Speaker,
     /// Screens and windows can be shared.
     ScreenCapture,
@@ -94,11 +99,10 @@ impl fmt::Display for Requirement {
 /// Tries everything the engine needs. Whether the room can be drawn is the application's to add ([`Part::Gpu`]).
 pub fn check_system_requirements() -> Vec<Requirement> {
     let devices = audio::list_devices();
-    let sound = "plug one in, or check that a sound server (PulseAudio, PipeWire) runs";
     vec![
         camera(),
-        sound_device(Part::Microphone, &devices.inputs, sound),
-        sound_device(Part::Speaker, &devices.outputs, sound),
+        sound_device(Part::Microphone, &devices.inputs, try_microphone),
+        sound_device(Part::Speaker, &devices.outputs, try_speaker),
         screens(),
         codec(Part::Vp8, try_picture(VideoCodec::Vp8)),
         codec(Part::H264, try_picture(VideoCodec::H264)),
@@ -114,18 +118,72 @@ fn camera() -> Requirement {
     }
     let names: Vec<&str> = cameras.iter().map(|camera| camera.name.as_str()).collect();
     let preset = VideoPreset::CAMERA_LOW;
-    match Camera::open(None, VideoFormat { width: preset.width, height: preset.height, fps: preset.fps }) {
-        Ok(_) => Requirement::works(Part::Camera, names.join(", ")),
+    let wish = VideoFormat { width: preset.width, height: preset.height, fps: preset.fps };
+    match Camera::open(None, wish).and_then(|mut camera| try_camera(&mut camera)) {
+        Ok(()) => Requirement::works(Part::Camera, names.join(", ")),
         Err(error) => Requirement::missing(Part::Camera, error.to_string(), "or choose another camera"),
     }
 }
 
-fn sound_device(part: Part, found: &[AudioDeviceInfo], advice: &str) -> Requirement {
-    let chosen = found.iter().find(|device| device.is_default).or(found.first());
-    match chosen {
-        Some(device) => Requirement::works(part, format!("{} ({} in all)", device.name, found.len())),
-        None => Requirement::missing(part, "none was found", advice),
+/// Takes a picture: a camera that opens may still give none.
+fn try_camera(camera: &mut dyn VideoSource) -> Result<(), CaptureError> {
+    let mut asked = 0;
+    loop {
+        asked += 1;
+        match camera.next_frame() {
+            Ok(Some(_)) => return Ok(()),
+            Ok(None) => return Err(gave_nothing("the camera")),
+            Err(CaptureError::Interrupted { .. }) if asked < PICTURES_ASKED => {}
+            Err(error) => return Err(error),
+        }
     }
+}
+
+fn gave_nothing(what: &str) -> CaptureError {
+    CaptureError::Open { what: what.to_owned(), why: "it ended at once: plug it in again".to_owned() }
+}
+
+/// Looks for the device that a call would use and tries it.
+fn sound_device(
+    part: Part,
+    listed: &[AudioDeviceInfo],
+    attempt: impl FnOnce(&AudioDeviceInfo) -> Result<(), String>,
+) -> Requirement {
+    // What hears a loudspeaker is no microphone.
+    let found: Vec<&AudioDeviceInfo> = listed.iter().filter(|device| !device.is_monitor).collect();
+    let Some(chosen) = found.iter().find(|device| device.is_default).or(found.first()) else {
+        let advice = "plug one in, or check that a sound server (PulseAudio, PipeWire) runs";
+        return Requirement::missing(part, "none was found", advice);
+    };
+    match attempt(chosen) {
+        Ok(()) => Requirement::works(part, format!("{} ({} in all)", chosen.name, found.len())),
+        Err(why) => Requirement::missing(part, format!("{}: {why}", chosen.name), "`rotunda devices` lists others"),
+    }
+}
+
+/// Records for a moment.
+fn try_microphone(device: &AudioDeviceInfo) -> Result<(), String> {
+    let mut microphone = Microphone::new(AudioInput::Named(device.id.clone()));
+    let state = microphone.state();
+    let began = Instant::now();
+    loop {
+        let heard = microphone.next_block();
+        // Another one that stands in does not make this one work.
+        if let Some(why) = state.get().fallback_reason {
+            return Err(why);
+        }
+        match heard {
+            Ok(Some(_)) => return Ok(()),
+            Err(CaptureError::Interrupted { .. }) if began.elapsed() < SOUND_LIMIT => {}
+            Ok(None) => return Err(gave_nothing(&device.name).to_string()),
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+/// Plays silence for a moment.
+fn try_speaker(device: &AudioDeviceInfo) -> Result<(), String> {
+    Playout::probe(&AudioOutput::Named(device.id.clone())).fallback_reason.map_or(Ok(()), Err)
 }
 
 fn screens() -> Requirement {
@@ -186,6 +244,7 @@ fn try_sound() -> Result<(), CodecError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::DeviceState;
 
     #[test]
     fn every_part_is_told_with_a_reason_and_codecs_work() {
@@ -202,9 +261,63 @@ mod tests {
         }
     }
 
+    fn device(id: &str, is_default: bool, is_monitor: bool) -> AudioDeviceInfo {
+        AudioDeviceInfo { id: id.to_owned(), name: id.to_owned(), is_default, is_monitor }
+    }
+
     #[test]
     fn what_is_missing_says_what_to_do() {
-        let none = sound_device(Part::Speaker, &[], "plug one in");
-        assert!(!none.works && none.to_string().ends_with("none was found: plug one in"), "{none}");
+        let none = sound_device(Part::Speaker, &[], |_| Ok(()));
+        assert!(!none.works && none.to_string().contains("none was found: plug one in"), "{none}");
+    }
+
+    #[test]
+    fn what_hears_a_loudspeaker_is_no_microphone() {
+        let monitor = device("monitor", true, true);
+        let none = sound_device(Part::Microphone, std::slice::from_ref(&monitor), |_| panic!("it was tried"));
+        assert!(!none.works && none.found == "none was found", "{none}");
+        let one = sound_device(Part::Microphone, &[monitor, device("desk", false, false)], |_| Ok(()));
+        assert!(one.works && one.found == "desk (1 in all)", "{one}");
+    }
+
+    #[test]
+    fn a_sound_device_that_is_listed_and_refused_does_not_work() {
+        let listed = [device("desk", false, false), device("headset", true, false)];
+        let refused = sound_device(Part::Microphone, &listed, |tried| {
+            assert_eq!(tried.id, "headset", "the default one");
+            Err("another program uses it: close that program".to_owned())
+        });
+        assert!(!refused.works && !refused.advice.is_empty(), "{refused}");
+        assert_eq!(refused.found, "headset: another program uses it: close that program");
+    }
+
+    /// A camera that answers by script.
+    struct Script(Vec<Result<Option<VideoFrame>, CaptureError>>);
+
+    impl VideoSource for Script {
+        fn format(&self) -> VideoFormat {
+            VideoFormat { width: 16, height: 16, fps: 15.0 }
+        }
+
+        fn next_frame(&mut self) -> Result<Option<VideoFrame>, CaptureError> {
+            self.0.remove(0)
+        }
+    }
+
+    #[test]
+    fn a_camera_that_opens_and_gives_no_picture_does_not_work() {
+        let stalled = || {
+            let why = "unplug it".to_owned();
+            Err(CaptureError::Interrupted { what: "the camera".to_owned(), state: DeviceState::Stalled, why })
+        };
+        let picture = || {
+            let data = vec![128; VideoFrame::byte_len(16, 16)];
+            Ok(Some(VideoFrame::new(16, 16, ColourSpace::default(), 0, data).unwrap()))
+        };
+        let error = try_camera(&mut Script(vec![stalled(), stalled()])).unwrap_err();
+        assert!(error.to_string().contains("unplug it"), "{error}");
+        assert!(try_camera(&mut Script(vec![Ok(None)])).is_err());
+        assert_eq!(try_camera(&mut Script(vec![picture()])), Ok(()));
+        assert_eq!(try_camera(&mut Script(vec![stalled(), picture()])), Ok(()), "a slow one");
     }
 }

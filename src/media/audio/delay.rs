@@ -53,8 +53,11 @@ impl DelayEstimator {
     pub(super) fn note(&mut self, timestamp: i64, arrived: Instant) {
         let transit_ms = self.transit_ms(timestamp, arrived);
         let now_secs = self.since_epoch_secs(arrived);
-        if now_secs - self.window_start_secs > BASELINE_WINDOW_SECS {
-            self.least = [self.least[1], f64::INFINITY];
+        let passed_secs = now_secs - self.window_start_secs;
+        if passed_secs > BASELINE_WINDOW_SECS {
+            // What came before a long pause says nothing any more: clocks drift meanwhile.
+            let recent = if passed_secs > 2.0 * BASELINE_WINDOW_SECS { f64::INFINITY } else { self.least[1] };
+            self.least = [recent, f64::INFINITY];
             self.window_start_secs = now_secs;
         }
         self.least[1] = self.least[1].min(transit_ms);
@@ -142,5 +145,21 @@ mod tests {
         assert!(drifting <= 25.0, "{drifting} ms with a sender 300 ppm slow");
         let moved = target_after(2000, |index| if index < 1000 { 0.0 } else { 120.0 });
         assert!(moved <= 25.0, "{moved} ms after the way became 120 ms longer");
+    }
+
+    #[test]
+    fn drift_during_a_long_pause_is_no_jitter() {
+        let mut estimator = DelayEstimator::new();
+        let start = Instant::now();
+        // Muted for half an hour, while the sender's clock ran 100 ppm slow.
+        for (from_ms, drift_ms) in [(0u64, 0u64), (1_800_000, 180)] {
+            for packet in 0..60u64 {
+                let (sent_ms, timestamp) = (from_ms + packet * 20, (from_ms + packet * 20) as i64 * 48);
+                let arrived = start + Duration::from_millis(sent_ms + drift_ms);
+                estimator.note(timestamp, arrived);
+                assert!(estimator.delay_ms(timestamp, arrived) < 1.0, "{sent_ms} ms");
+            }
+        }
+        assert!(estimator.target_ms() <= 25.0, "{} ms", estimator.target_ms());
     }
 }

@@ -212,7 +212,7 @@ fn copies_mend_what_the_correction_data_cannot() {
     let [plain, one, two] =
         [0, 1, 2].map(|redundancy| concealed(&run(&Trace { redundancy, ..heavy }, &payloads, 5, 0.0).stats));
     println!("20 % lost in bursts of 2: {plain:.3} made up, {one:.3} with a copy, {two:.3} with two");
-    assert!(one < plain && two < one * 0.8, "{plain} {one} {two}");
+    assert!(one < plain && two < one * 0.9, "{plain} {one} {two}");
     let counted = run(&Trace { redundancy: 2, ..heavy }, &payloads, 5, 0.0);
     assert!(counted.stats.lost < counted.lost as u64, "a packet whose copy came in time is not lost");
 }

@@ -1,16 +1,14 @@
 //! The microphone as a source: opens a device, follows the default one, and gets over whatever happens to it without a
-//! restart. Runs on the capture thread that pulls it; only its device's callback runs elsewhere.
+//! restart. Runs on the capture thread that pulls it; only devices are opened, and their callbacks run, elsewhere.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::device::{DeviceName, DeviceWatch, Direction, InputDevice, Trouble, find, is_monitor};
+use super::device::{Demand, DeviceName, DeviceWatch, Direction, InputDevice, Keeper, Trouble, find, is_monitor};
 use crate::media::frame::AudioBlock;
 use crate::media::{AudioSource, CaptureError};
-use crate::model::DeviceState;
+use crate::model::{DeviceState, DeviceUse};
 
-/// Pause between two attempts to open a device that is missing or was lost; less when the devices changed.
-const RETRY: Duration = Duration::from_secs(2);
 /// How long a source may wait for sound before it says that there is none.
 const PATIENCE: Duration = Duration::from_millis(900);
 /// A device that gives nothing for so long is closed, and another looked for.
@@ -27,6 +25,16 @@ pub enum AudioInput {
     /// The microphone, or the monitor of a loudspeaker, of this id or name; the default microphone while it is not
     /// there.
     Named(String),
+}
+
+impl AudioInput {
+    /// The device that is wished for; `None` for the default one.
+    fn wanted(&self) -> Option<&str> {
+        match self {
+            Self::Default => None,
+            Self::Named(device) => Some(device),
+        }
+    }
 }
 
 /// What a microphone records now; shared with whoever shows it.
@@ -47,14 +55,15 @@ pub struct InputState {
 pub struct Microphone {
     input: AudioInput,
     channels: u8,
-    device: Option<InputDevice>,
-    trouble: Option<Trouble>,
-    retry_at: Instant,
+    /// Nobody before sound is asked for.
+    keeper: Option<Keeper<InputDevice>>,
+    /// Which of the keeper's devices was heard last.
+    generation: u32,
     /// When sound came last.
     heard_at: Instant,
-    watch: Option<Arc<DeviceWatch>>,
-    changes: u64,
     state: Arc<Mutex<InputState>>,
+    /// The state changed since it was last asked for.
+    news: bool,
 }
 
 impl std::fmt::Debug for Microphone {
@@ -74,8 +83,9 @@ impl Microphone {
     /// [`CaptureError::Open`] when there is no such device.
     pub fn open(input: AudioInput) -> Result<Self, CaptureError> {
         let microphone = Self::new(input);
-        let found = find(Direction::Input, microphone.wanted()).map_err(|trouble| CaptureError::Open {
-            what: microphone.wanted().unwrap_or("the microphone").to_owned(),
+        let wanted = microphone.input.wanted();
+        let found = find(Direction::Input, wanted).map_err(|trouble| CaptureError::Open {
+            what: wanted.unwrap_or("the microphone").to_owned(),
             why: trouble.why,
         })?;
         let monitor = is_monitor(&DeviceName::of(&found).id);
@@ -98,17 +108,14 @@ impl Microphone {
     }
 
     fn with_channels(input: AudioInput, channels: u8) -> Self {
-        let now = Instant::now();
         Self {
             input,
             channels,
-            device: None,
-            trouble: None,
-            retry_at: now,
-            heard_at: now,
-            watch: None,
-            changes: 0,
+            keeper: None,
+            generation: 0,
+            heard_at: Instant::now(),
             state: Arc::default(),
+            news: false,
         }
     }
 
@@ -117,102 +124,50 @@ impl Microphone {
         InputStateReader(Arc::clone(&self.state))
     }
 
-    fn wanted(&self) -> Option<&str> {
-        match &self.input {
-            AudioInput::Default => None,
-            AudioInput::Named(device) => Some(device),
-        }
-    }
-
-    /// Opens the wished device, else the default one. Blocks for a few seconds at most.
-    fn open_device(&mut self) {
-        let channels = usize::from(self.channels);
-        let wanted = self.wanted();
-        let opened = match InputDevice::open(wanted, channels) {
-            Err(trouble) if wanted.is_some() => {
-                InputDevice::open(None, channels).map(|device| (device, Some(trouble.clone()))).map_err(|_| trouble)
-            }
-            other => other.map(|device| (device, None)),
-        };
-        let now = Instant::now();
-        self.changes = self.watch.get_or_insert_with(DeviceWatch::shared).changes();
-        self.heard_at = now;
-        match opened {
-            Ok((device, trouble)) => {
-                tracing::info!(device = device.name().name, "recording");
-                self.set_state(InputState {
-                    id: Some(device.name().id.clone()),
-                    name: Some(device.name().name.clone()),
-                    state: trouble.as_ref().map_or(DeviceState::On, |trouble| trouble.state),
-                    fallback_reason: trouble.map(|trouble| trouble.why),
-                });
-                self.device = Some(device);
-                self.trouble = None;
-            }
-            Err(trouble) => self.lose(trouble),
-        }
-    }
-
-    /// Nothing is recorded, for this reason.
-    fn lose(&mut self, trouble: Trouble) {
-        self.device = None;
-        self.retry_at = Instant::now() + RETRY;
-        self.set_state(InputState {
-            id: None,
-            name: None,
-            state: trouble.state,
-            fallback_reason: Some(trouble.why.clone()),
-        });
-        self.trouble = Some(trouble);
-    }
-
-    fn set_state(&self, state: InputState) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
-    }
-
-    /// The list of devices changed, and another one than the present should record.
-    fn better_device(&mut self) -> bool {
-        let Some(watch) = self.watch.as_ref().filter(|watch| watch.changes() != self.changes) else { return false };
-        self.changes = watch.changes();
-        let wished = self.wanted().and_then(|wanted| watch.id_of(Direction::Input, wanted));
-        let Some(best) = wished.or_else(|| watch.default_id(Direction::Input)) else {
-            // The list is empty: what still seems to record does not for long.
-            return self.device.is_some();
-        };
-        self.device.as_ref().is_none_or(|device| device.name().id != best)
-    }
-
-    /// Sees to the device between two blocks.
+    /// Lets go of a device that gives nothing, and goes along with what the keeper finds.
     fn mind_device(&mut self) {
-        if let Some(device) = &self.device {
-            if let Some(trouble) = device.failure().cloned() {
-                tracing::warn!(why = trouble.why, "the microphone is lost");
-                self.lose(trouble);
-                // Another one may be there at once.
-                self.retry_at = Instant::now();
-            } else if self.heard_at.elapsed() > STALLED {
-                self.lose(Trouble::new(
-                    DeviceState::Stalled,
-                    "the microphone gives no sound: plug it in again or choose another one",
-                ));
-            }
+        let now = Instant::now();
+        let (input, channels) = (&self.input, usize::from(self.channels));
+        let keeper = self.keeper.get_or_insert_with(|| keep(input, channels, now));
+        let silent = now.saturating_duration_since(self.heard_at) > STALLED;
+        if silent && keeper.device().is_some_and(InputDevice::is_empty) {
+            keeper.give_up(InputDevice::silence(), now);
         }
-        if self.better_device() {
-            self.device = None;
-            self.retry_at = Instant::now();
+        if keeper.mind(now) {
+            self.take_news(now);
         }
-        if self.device.is_none() && Instant::now() >= self.retry_at {
-            self.open_device();
+    }
+
+    /// Another device records than before, or none, or for another reason.
+    fn take_news(&mut self, now: Instant) {
+        let Some(keeper) = &self.keeper else { return };
+        if keeper.generation() != self.generation {
+            self.generation = keeper.generation();
+            self.heard_at = now;
         }
+        let (name, trouble) = (keeper.name(), keeper.trouble());
+        let state = InputState {
+            id: name.map(|name| name.id.clone()),
+            name: name.map(|name| name.name.clone()),
+            state: keeper.state(),
+            fallback_reason: trouble.map(|trouble| trouble.why.clone()),
+        };
+        match &state.name {
+            Some(name) => tracing::info!(device = name, why = state.fallback_reason, "recording"),
+            None => tracing::warn!(why = state.fallback_reason, "nothing is recorded"),
+        }
+        let mut told = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.news |= *told != state;
+        *told = state;
     }
 
     fn interrupted(&self) -> CaptureError {
-        let trouble = self
-            .trouble
-            .clone()
-            .unwrap_or_else(|| Trouble::new(DeviceState::Stalled, "no sound comes from it for now"));
-        let what = match (&self.device, &self.input) {
-            (Some(device), _) => device.name().name.clone(),
+        let name = self.keeper.as_ref().and_then(Keeper::name);
+        // What is wrong with the wished one does not keep another one from recording.
+        let trouble = self.keeper.as_ref().filter(|_| name.is_none()).and_then(Keeper::trouble).cloned();
+        let trouble = trouble.unwrap_or_else(|| Trouble::new(DeviceState::Stalled, "no sound comes from it for now"));
+        let what = match (name, &self.input) {
+            (Some(name), _) => name.name.clone(),
             (None, AudioInput::Named(device)) => device.clone(),
             (None, AudioInput::Default) => "the microphone".to_owned(),
         };
@@ -220,28 +175,44 @@ impl Microphone {
     }
 }
 
+/// Keeps a device open for the calling thread.
+fn keep(input: &AudioInput, channels: usize, now: Instant) -> Keeper<InputDevice> {
+    let reader = std::thread::current();
+    let open = move |wanted: Option<&str>, demand: Demand| InputDevice::open(wanted, channels, &reader, demand);
+    let wanted = input.wanted().map(str::to_owned);
+    Keeper::new(Direction::Input, wanted, DeviceWatch::shared(), Arc::new(open), now)
+}
+
 impl AudioSource for Microphone {
     fn next_block(&mut self) -> Result<Option<AudioBlock>, CaptureError> {
         let asked = Instant::now();
-        self.mind_device();
         loop {
-            if let Some(samples) = self.device.as_mut().and_then(InputDevice::read) {
-                self.heard_at = Instant::now();
-                return Ok(Some(AudioBlock { samples, channels: self.channels }));
-            }
-            if let Some(lost) = self.device.as_ref().map(InputDevice::take_lost).filter(|lost| *lost > 0) {
-                tracing::debug!(lost, "the microphone was not read in time");
+            self.mind_device();
+            let device = self.keeper.as_mut().and_then(Keeper::device_mut);
+            if let Some(device) = device {
+                if let Some(samples) = device.read() {
+                    self.heard_at = Instant::now();
+                    return Ok(Some(AudioBlock { samples, channels: self.channels }));
+                }
+                let lost = device.take_lost();
+                if lost > 0 {
+                    tracing::debug!(lost, "the microphone was not read in time");
+                }
             }
             if asked.elapsed() >= PATIENCE {
                 return Err(self.interrupted());
             }
-            // A device that fails says so at once; one that is missing is looked for at its time.
-            if self.device.as_ref().is_some_and(|device| device.failure().is_some()) {
-                self.mind_device();
-            }
             // The callback ends the nap.
             std::thread::park_timeout(NAP);
         }
+    }
+
+    fn device_news(&mut self) -> Option<DeviceUse> {
+        if !std::mem::take(&mut self.news) {
+            return None;
+        }
+        let InputState { name, state, fallback_reason, .. } = self.state().get();
+        Some(DeviceUse { name, state, why: fallback_reason })
     }
 }
 
@@ -253,5 +224,39 @@ impl InputStateReader {
     /// The newest state.
     pub fn get(&self) -> InputState {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Needs no sound system: without one the news is another sentence.
+    #[test]
+    fn what_became_of_the_device_is_told_once() {
+        let mut microphone = Microphone::new(AudioInput::Named("no such microphone".to_owned()));
+        assert_eq!(microphone.device_news(), None, "nothing was asked of it yet");
+        let began = Instant::now();
+        let news = loop {
+            microphone.next_block().ok();
+            if let Some(news) = microphone.device_news() {
+                break news;
+            }
+            assert!(began.elapsed() < Duration::from_secs(30), "{microphone:?}");
+        };
+        assert_eq!(news.state, DeviceState::Unplugged);
+        assert!(news.why.is_some_and(|why| why.contains(':')), "it says what to do");
+        assert_eq!(news.name, microphone.state().get().name);
+        assert_eq!(microphone.device_news(), None, "once");
+    }
+
+    #[test]
+    fn a_microphone_that_is_looked_for_answers_within_a_second() {
+        let mut microphone = Microphone::new(AudioInput::Named("no such microphone".to_owned()));
+        for _ in 0..3 {
+            let asked = Instant::now();
+            microphone.next_block().ok();
+            assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! Threads: packets come from any thread ([`Voice::push`] takes a short lock of that voice); `audio-playout` decodes
 //! and mixes; the devices' own callbacks only copy into or out of a lock-free ring; a [`Microphone`] and its
 //! [`SoundProcessor`] run on the capture thread of their track; `audio-devices` asks which devices there are,
-//! `audio-open` and `audio-close` live for one call that may hang.
+//! `audio-ask`, `audio-open` and `audio-close` live for one call that may hang, `audio-keep` tries a better device.
 
 #[cfg(test)]
 mod allocations;

@@ -8,13 +8,12 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::AudioError;
-use super::device::{DeviceWatch, Direction, OutputDevice, Trouble};
+use super::device::{Demand, DeviceWatch, Direction, Keeper, Kept, OutputDevice};
 use super::mixer::Mixer;
 use super::playout_state::{AudioOutput, OutputState};
 use super::reference::{EchoReference, ReferenceTap, echo_reference};
 use super::voice::{Voice, VoiceShared};
 use crate::media::frame::SAMPLES_10MS;
-use crate::model::DeviceState;
 
 const TICK: Duration = Duration::from_millis(10);
 const TICK_MS: f32 = 10.0;
@@ -25,14 +24,13 @@ const MIN_READY_MS: f32 = 20.0;
 const MAX_READY_MS: f32 = 100.0;
 /// Ticks without trouble until less is kept ready: 30 s.
 const CALM_TICKS: u32 = 3_000;
-/// Pause between two attempts to open a device that is missing or was lost; less when the devices changed.
-const RETRY: Duration = Duration::from_secs(5);
 /// A device that asks for nothing for so long stands still.
 const STALLED: Duration = Duration::from_secs(2);
 /// Share of the difference to the system's clock made good in each block.
 const CLOCK_PULL: f64 = 0.05;
 
-/// The running playout. Dropping it stops its thread and closes the device.
+/// The running playout. Dropping it stops its thread and closes the device, within a moment also when the sound system
+/// hangs.
 pub struct Playout {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -63,7 +61,9 @@ impl Playout {
             .spawn({
                 let shared = Arc::clone(&shared);
                 move || {
-                    let mut player = Player::open(shared, output);
+                    let mut player = Player::new(shared);
+                    player.switch(output);
+                    player.settle();
                     if opened.send(()).is_ok() {
                         player.run();
                     }
@@ -72,6 +72,17 @@ impl Playout {
             .map_err(|error| AudioError::Thread(error.to_string()))?;
         wait.recv().map_err(|_| AudioError::Thread("it ended while opening the output".to_owned()))?;
         Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Opens a loudspeaker for a second, plays silence and says whether it takes it. Blocks for a few seconds at most.
+    pub fn probe(output: &AudioOutput) -> OutputState {
+        if *output == AudioOutput::Null {
+            return OutputState::default();
+        }
+        match OutputDevice::open(output.wanted(), Demand::Delivers) {
+            Ok(device) => OutputState::of(Some(device.name()), None),
+            Err(trouble) => OutputState::of(None, Some(&trouble)),
+        }
     }
 
     /// Adds a voice to the mix; it stays until the returned handle is dropped.
@@ -137,13 +148,10 @@ impl Drop for Playout {
 /// What runs on the thread.
 struct Player {
     shared: Arc<Shared>,
-    output: AudioOutput,
-    device: Option<OutputDevice>,
-    watch: Option<Arc<DeviceWatch>>,
-    /// The list of devices last looked at.
-    changes: u64,
-    /// When a device that is missing or was lost is looked for again.
-    retry_at: Option<Instant>,
+    /// Nobody while the sound is to go nowhere.
+    keeper: Option<Keeper<OutputDevice>>,
+    /// Which of the keeper's devices was played on last.
+    generation: u32,
     pulse: Pulse,
     mixer: Mixer,
     /// The voices of the tick at hand; kept for its allocation.
@@ -154,115 +162,76 @@ struct Player {
 }
 
 impl Player {
-    fn open(shared: Arc<Shared>, output: AudioOutput) -> Self {
+    fn new(shared: Arc<Shared>) -> Self {
         let now = Instant::now();
-        let mut player = Self {
+        Self {
             shared,
-            output: AudioOutput::Null,
-            device: None,
-            watch: None,
-            changes: 0,
-            retry_at: None,
+            keeper: None,
+            generation: 0,
             pulse: Pulse::new(now),
             mixer: Mixer::new(),
             voices: Vec::new(),
             clock: now,
             ready: Ready::new(),
-        };
-        player.switch(output);
-        player
+        }
     }
 
+    /// What comes of it is told when it is known.
     fn switch(&mut self, output: AudioOutput) {
-        self.output = output;
-        self.device = None;
-        self.retry_at = None;
-        if self.output == AudioOutput::Null {
-            self.watch = None;
-            self.set_state(OutputState::default());
-        } else {
-            self.watch.get_or_insert_with(DeviceWatch::shared);
-            self.open_device();
-        }
-    }
-
-    /// Tries to open the wished device, else the default one, and tells how that went. Holds this thread up for a
-    /// moment, when there is nothing to hear anyway.
-    fn open_device(&mut self) {
-        let wanted = self.output.wanted();
-        let opened = match OutputDevice::open(wanted) {
-            Err(trouble) if wanted.is_some() => {
-                OutputDevice::open(None).map(|device| (device, Some(trouble.clone()))).map_err(|_| trouble)
-            }
-            other => other.map(|device| (device, None)),
+        self.generation = 0;
+        self.keeper = match output {
+            AudioOutput::Null => None,
+            AudioOutput::Device | AudioOutput::Named(_) => Some(Keeper::new(
+                Direction::Output,
+                output.wanted().map(str::to_owned),
+                DeviceWatch::shared(),
+                Arc::new(OutputDevice::open),
+                Instant::now(),
+            )),
         };
-        let now = Instant::now();
-        self.pulse = Pulse::new(now);
-        self.ready = Ready::new();
-        self.changes = self.watch.as_ref().map_or(0, |watch| watch.changes());
-        match opened {
-            Ok((device, trouble)) => {
-                tracing::info!(device = device.name().name, "playing");
-                self.set_state(OutputState {
-                    id: Some(device.name().id.clone()),
-                    name: Some(device.name().name.clone()),
-                    state: trouble.as_ref().map_or(DeviceState::On, |trouble| trouble.state),
-                    fallback_reason: trouble.map(|trouble| trouble.why),
-                });
-                self.device = Some(device);
-                self.retry_at = None;
-            }
-            Err(trouble) => {
-                self.retry_at = Some(now + RETRY);
-                self.set_silent(trouble);
-            }
+        if self.keeper.is_none() {
+            self.set_state(OutputState::default());
         }
     }
 
-    /// Lets go of a device that was lost or stands still, and takes the wished or the default one when that comes or
-    /// changes.
+    /// Waits until it is known what became of the wish.
+    fn settle(&mut self) {
+        self.mind_device();
+        while self.keeper.as_ref().is_some_and(|keeper| !keeper.is_settled()) {
+            std::thread::sleep(TICK);
+            self.mind_device();
+        }
+    }
+
+    /// Lets go of a device that stands still, and goes along with what the keeper finds.
     fn mind_device(&mut self) {
         let wish = self.shared.wish.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(output) = wish {
             self.switch(output);
         }
-        if self.output == AudioOutput::Null {
-            return;
-        }
+        let Some(keeper) = &mut self.keeper else { return };
         let now = Instant::now();
-        if let Some(device) = &self.device {
-            let stalled = self.pulse.is_still(device.pulses(), now);
-            let trouble = device.failure().cloned().or_else(|| {
-                stalled
-                    .then(|| Trouble::new(DeviceState::Stalled, "the loudspeaker takes no sound: choose another one"))
-            });
-            if let Some(trouble) = trouble {
-                self.device = None;
-                self.retry_at = Some(now);
-                self.set_silent(trouble);
-            }
+        let stands_still = keeper.device().is_some_and(|device| self.pulse.is_still(device.pulses(), now));
+        if stands_still {
+            keeper.give_up(OutputDevice::standstill(), now);
         }
-        if self.retry_at.is_some_and(|at| now >= at) || self.better_device() {
-            self.device = None;
-            self.open_device();
+        if keeper.mind(now) {
+            self.take_news(now);
         }
     }
 
-    /// The list of devices changed, and another one than the present should play.
-    fn better_device(&mut self) -> bool {
-        let Some(watch) = self.watch.as_ref().filter(|watch| watch.changes() != self.changes) else { return false };
-        self.changes = watch.changes();
-        let wished = self.output.wanted().and_then(|wanted| watch.id_of(Direction::Output, wanted));
-        let best = wished.or_else(|| watch.default_id(Direction::Output));
-        best.is_some() && best.as_ref() != self.device.as_ref().map(|device| &device.name().id)
-    }
-
-    /// Nothing is heard, for this reason.
-    fn set_silent(&self, trouble: Trouble) {
-        let state = OutputState { id: None, name: None, state: trouble.state, fallback_reason: Some(trouble.why) };
-        // The same again, at every attempt, is no news.
-        if *self.shared.state.lock().unwrap_or_else(PoisonError::into_inner) != state {
-            tracing::warn!(why = state.fallback_reason, "no sound will be heard");
+    /// Another device plays than before, or none, or for another reason.
+    fn take_news(&mut self, now: Instant) {
+        let Some(keeper) = &self.keeper else { return };
+        if keeper.generation() != self.generation {
+            self.generation = keeper.generation();
+            self.pulse = Pulse::new(now);
+            self.ready = Ready::new();
+        }
+        let state = OutputState::of(keeper.name(), keeper.trouble());
+        match &state.name {
+            Some(name) => tracing::info!(device = name, why = state.fallback_reason, "playing"),
+            None => tracing::warn!(why = state.fallback_reason, "no sound will be heard"),
         }
         self.set_state(state);
     }
@@ -287,7 +256,7 @@ impl Player {
     /// Produces what the output needs now.
     fn tick(&mut self) {
         self.mind_device();
-        let Some(device) = &self.device else {
+        let Some(device) = self.keeper.as_ref().and_then(Keeper::device) else {
             self.set_delay(0.0);
             self.block();
             return;
@@ -296,7 +265,7 @@ impl Player {
         let mut blocks = ((wanted_ms - device.queued_ms()) / TICK_MS).ceil().max(0.0) as u32;
         while blocks > 0 {
             let block = self.block();
-            if let Some(device) = &mut self.device {
+            if let Some(device) = self.keeper.as_mut().and_then(Keeper::device_mut) {
                 let delay_ms = device.delay_ms();
                 device.write(&block);
                 self.set_delay(delay_ms);

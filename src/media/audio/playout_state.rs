@@ -1,5 +1,6 @@
 //! Where the sound goes: what was wished, what plays now, and why that differs. Plain data.
 
+use super::device::{DeviceName, Trouble};
 use crate::model::DeviceState;
 
 /// Where the sound is to go.
@@ -34,4 +35,16 @@ pub struct OutputState {
     pub state: DeviceState,
     /// Why another device plays than the one wished for, or none, and what to do.
     pub fallback_reason: Option<String>,
+}
+
+impl OutputState {
+    /// Of the device that plays, if one does, and of what is wrong with the wished one, if something is.
+    pub(super) fn of(device: Option<&DeviceName>, trouble: Option<&Trouble>) -> Self {
+        Self {
+            id: device.map(|device| device.id.clone()),
+            name: device.map(|device| device.name.clone()),
+            state: trouble.map_or(DeviceState::On, |trouble| trouble.state),
+            fallback_reason: trouble.map(|trouble| trouble.why.clone()),
+        }
+    }
 }

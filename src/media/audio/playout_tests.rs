@@ -28,6 +28,22 @@ fn a_voice_is_played_metered_and_removed() {
 }
 
 #[test]
+fn a_device_that_asks_for_nothing_stands_still() {
+    let now = Instant::now();
+    let mut pulse = Pulse::new(now);
+    assert!(!pulse.is_still(0, now + STALLED));
+    assert!(pulse.is_still(0, now + STALLED + TICK));
+    assert!(!pulse.is_still(1, now + STALLED + TICK), "it asked");
+    assert!(!pulse.is_still(1, now + STALLED * 2));
+    assert!(pulse.is_still(1, now + STALLED * 2 + TICK * 2));
+}
+
+#[test]
+fn nothing_is_wrong_with_going_nowhere() {
+    assert_eq!(Playout::probe(&AudioOutput::Null), OutputState::default());
+}
+
+#[test]
 fn the_clock_follows_smoothly_and_jumps_when_it_must() {
     let now = Instant::now() + Duration::from_secs(100);
     let late = follow(now - Duration::from_millis(20), now);

@@ -1,12 +1,16 @@
 //! Microphones and loudspeakers that are chosen, unplugged, plugged in again, and stand still.
 
-use std::time::Instant;
+use std::sync::mpsc::sync_channel;
+use std::time::{Duration, Instant};
 
 use rotunda::media::audio::{AudioInput, AudioOutput, Microphone, Playout, list_devices};
 use rotunda::media::{AudioSource, CaptureError};
 use rotunda::model::DeviceState;
 
-use super::{SOON, pactl, wait_for};
+use super::{SOON, pactl, signal, wait_for};
+
+/// Whoever asks a sound system that hangs has an answer within this.
+const ANSWERED: Duration = Duration::from_secs(5);
 
 /// Something that whistles.
 fn whistle(name: &str, hz: u32) {
@@ -68,11 +72,103 @@ fn wait_trouble(what: &str, microphone: &mut Microphone, wanted: DeviceState) {
     }
 }
 
+/// Does something that must not be held up by a sound system, and gives what comes of it.
+#[track_caller]
+fn answered<T: Send + 'static>(what: &str, call: impl FnOnce() -> T + Send + 'static) -> T {
+    let (answer, wait) = sync_channel(1);
+    let thread = std::thread::Builder::new().name("answered".to_owned());
+    thread.spawn(move || answer.send(call()).ok()).unwrap();
+    wait.recv_timeout(ANSWERED).unwrap_or_else(|error| panic!("{what} within {ANSWERED:?}: {error}"))
+}
+
+fn plays_on(playout: &Playout, name: &str) -> bool {
+    playout.state().id.is_some_and(|id| id.ends_with(&format!(":{name}")))
+}
+
 #[test]
 #[ignore = "run by its parent, with a sound system of its own"]
 fn child() {
     microphones();
     loudspeakers();
+}
+
+#[test]
+#[ignore = "run by its parent, with a sound system of its own"]
+fn child_stands_still() {
+    whistle("low", 440);
+    whistle("high", 880);
+    plug_in("low");
+    plug_in("high");
+    pactl(&["set-default-source", "high"]);
+    pactl(&["load-module", "module-null-sink", "sink_name=first"]);
+    pactl(&["set-default-sink", "speaker"]);
+    let mut microphone = Microphone::new(AudioInput::Named("low".to_owned()));
+    wait_pitch("the chosen one", &mut microphone, 440.0);
+    let playout = Playout::start(AudioOutput::Named("first".to_owned())).unwrap();
+    wait_for("the chosen loudspeaker", || plays_on(&playout, "first").then_some(()));
+    assert_eq!(Playout::probe(&AudioOutput::Named("first".to_owned())).state, DeviceState::On);
+
+    pactl(&["suspend-source", "low", "1"]);
+    pactl(&["suspend-sink", "first", "1"]);
+    wait_pitch("another stands in", &mut microphone, 880.0);
+    let used = microphone.state().get();
+    assert_eq!(used.state, DeviceState::Stalled, "{used:?}");
+    assert!(used.fallback_reason.is_some_and(|why| why.contains("gives no sound")));
+    wait_for("the default loudspeaker", || plays_on(&playout, "speaker").then_some(()));
+    // Long enough for one attempt to get the suspended one back.
+    let until = Instant::now() + Duration::from_secs(13);
+    while Instant::now() < until {
+        assert!(pitch(&mut microphone).is_ok(), "the stand-in is not interrupted");
+        let state = playout.state();
+        assert!(plays_on(&playout, "speaker") && state.state == DeviceState::Stalled, "{state:?}");
+        assert!(state.fallback_reason.is_some_and(|why| why.contains("takes no sound")));
+    }
+    assert_eq!(Playout::probe(&AudioOutput::Named("first".to_owned())).state, DeviceState::Stalled);
+
+    pactl(&["suspend-source", "low", "0"]);
+    pactl(&["suspend-sink", "first", "0"]);
+    wait_pitch("the chosen one again", &mut microphone, 440.0);
+    wait_for("the chosen loudspeaker again", || plays_on(&playout, "first").then_some(()));
+    assert_eq!((playout.state().state, playout.fallback_reason()), (DeviceState::On, None));
+    assert_eq!(microphone.state().get().state, DeviceState::On);
+}
+
+#[test]
+#[ignore = "run by its parent, with a sound system of its own"]
+fn child_hangs() {
+    whistle("low", 440);
+    plug_in("low");
+    pactl(&["set-default-source", "low"]);
+    pactl(&["set-default-sink", "speaker"]);
+    let mut microphone = Microphone::new(AudioInput::Default);
+    wait_pitch("the microphone", &mut microphone, 440.0);
+    let playout = Playout::start(AudioOutput::Device).unwrap();
+    wait_for("the loudspeaker", || (plays_on(&playout, "speaker") && playout.delay_ms() > 1.0).then_some(()));
+    let another = Playout::start(AudioOutput::Device).unwrap();
+
+    signal("STOP");
+    for _ in 0..3 {
+        answered("a list", list_devices);
+    }
+    let state = wait_for("silence", || Some(playout.state()).filter(|state| state.state == DeviceState::Stalled));
+    assert_eq!(state.id, None, "{state:?}");
+    answered("the end of a playout", move || drop(another));
+    let late = answered("a playout", || Playout::start(AudioOutput::Device).unwrap());
+    assert_eq!(late.state().state, DeviceState::Stalled, "{:?}", late.state());
+    answered("the end of it", move || drop(late));
+    wait_trouble("no answer", &mut microphone, DeviceState::Stalled);
+    let asked = Instant::now();
+    assert!(microphone.next_block().is_err());
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+
+    signal("CONT");
+    wait_for("the loudspeaker again", || {
+        (plays_on(&playout, "speaker") && playout.state().state == DeviceState::On).then_some(())
+    });
+    wait_for("a delay again", || (playout.delay_ms() > 1.0).then_some(()));
+    wait_pitch("the microphone again", &mut microphone, 440.0);
+    assert!(!answered("a list", list_devices).outputs.is_empty());
+    answered("the end of the playout", move || drop(playout));
 }
 
 fn microphones() {
@@ -96,8 +192,13 @@ fn microphones() {
     let state = chosen.state();
     wait_pitch("the chosen one", &mut chosen, 440.0);
     assert_eq!((state.get().state, state.get().fallback_reason), (DeviceState::On, None));
+    let news = chosen.device_news();
+    assert!(news.as_ref().is_some_and(|news| news.state == DeviceState::On && news.name.is_some()), "{news:?}");
+    assert_eq!(chosen.device_news(), None, "told once");
     plug_out(&low);
     wait_pitch("unplugged", &mut chosen, 880.0);
+    let news = chosen.device_news();
+    assert!(news.as_ref().is_some_and(|news| news.state == DeviceState::Unplugged && news.name.is_some()), "{news:?}");
     assert_eq!(state.get().state, DeviceState::Unplugged);
     assert!(state.get().fallback_reason.is_some_and(|why| why.contains("low")), "{:?}", state.get());
     let low = plug_in("low");
@@ -129,7 +230,7 @@ fn loudspeakers() {
     plug_in("second");
     pactl(&["set-default-sink", "speaker"]);
     let playout = Playout::start(AudioOutput::Named("first".to_owned())).unwrap();
-    let playing_on = |name: &str| playout.state().id.is_some_and(|id| id.ends_with(&format!(":{name}")));
+    let playing_on = |name: &str| plays_on(&playout, name);
     wait_for("the chosen loudspeaker", || playing_on("first").then_some(()));
     assert_eq!(playout.state().fallback_reason, None);
     wait_for("a delay", || (playout.delay_ms() > 1.0).then_some(()));

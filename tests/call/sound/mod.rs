@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 
 use crate::common::pulse::Pulse;
 
+/// Names the sound system's process to the child.
+const PULSE_PID: &str = "ROTUNDA_TEST_PULSE_PID";
+
 /// Runs an ignored test of this module in a process that knows only the sound system of the test. Skipped, with the
 /// reason, where PulseAudio cannot be started; not in CI.
 fn run_with_pulse(child: &str) {
@@ -24,6 +27,7 @@ fn run_with_pulse(child: &str) {
     let ended = Command::new(std::env::current_exe().unwrap())
         .args([child, "--exact", "--ignored", "--nocapture"])
         .env("PULSE_SERVER", pulse.server())
+        .env(PULSE_PID, pulse.pid().to_string())
         .output()
         .unwrap();
     let (said, complained) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
@@ -37,6 +41,16 @@ fn devices_come_and_go_without_a_restart() {
 }
 
 #[test]
+fn what_stands_still_is_avoided_and_comes_back() {
+    run_with_pulse("sound::devices::child_stands_still");
+}
+
+#[test]
+fn a_sound_system_that_hangs_holds_nobody_up() {
+    run_with_pulse("sound::devices::child_hangs");
+}
+
+#[test]
 fn speech_arrives_from_mouth_to_ear() {
     run_with_pulse("sound::mouth_to_ear::child");
 }
@@ -47,6 +61,13 @@ fn pactl(arguments: &[&str]) -> String {
     let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     assert!(output.status.success(), "pactl {arguments:?}: {said}{}", String::from_utf8_lossy(&output.stderr));
     said
+}
+
+/// Sends the sound system a signal, by its name without `SIG`.
+fn signal(name: &str) {
+    let pid = std::env::var(PULSE_PID).unwrap();
+    // The shell's own `kill` is always there.
+    assert!(Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status().unwrap().success());
 }
 
 /// Everything about devices happens within this, even on a busy machine.

@@ -62,6 +62,8 @@ fn speak(stop: Arc<AtomicBool>) -> std::thread::JoinHandle<()> {
 fn record() -> (Vec<f32>, Vec<f32>) {
     let mut recorder = Microphone::stereo(AudioInput::Named("both.monitor".to_owned()));
     let (mut mouth, mut ear) = (Vec::new(), Vec::new());
+    // It may take longer to open than it waits for sound.
+    wait_for("the recorder", || recorder.next_block().ok().flatten());
     while mouth.len() < SECONDS * RATE_HZ {
         let block = recorder.next_block().unwrap().unwrap();
         for frame in block.samples.chunks_exact(2) {

@@ -1,5 +1,6 @@
 //! The sound systems of this machine and their devices. The connections to them are kept for the life of the process:
-//! each costs a thread and a socket that the library never gives back.
+//! each costs a thread and a socket that the library never gives back. Everything that asks them runs on the thread
+//! `audio-ask`: a sound system may hang.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,11 +8,16 @@ use std::time::{Duration, Instant};
 
 use cpal::traits::{DeviceTrait, HostTrait};
 
+use super::bounded::{ask, forget_gone};
 use super::{DeviceName, Trouble};
 use crate::model::DeviceState;
 
 /// Between two attempts to reach a sound system that did not answer.
 const RECONNECT: Duration = Duration::from_secs(1);
+/// The library waits so long for a sound system's greeting, and leaves a thread behind when none comes.
+const GREETING_LIMIT: Duration = Duration::from_secs(2);
+/// The pause doubles after each attempt that left a thread behind, up to this.
+const LONGEST_RECONNECT: Duration = Duration::from_secs(300);
 /// How PulseAudio and PipeWire name the source that carries what a loudspeaker plays.
 const MONITOR_SUFFIX: &str = ".monitor";
 
@@ -46,8 +52,8 @@ pub(in crate::media::audio) enum Direction {
     Output,
 }
 
-/// Asks the preferred sound system for its devices; none when there is no sound system. May block for two seconds when
-/// the sound server hangs.
+/// Asks the preferred sound system for its devices; none when there is no sound system. May block for three seconds
+/// when the sound server hangs.
 pub fn list_devices() -> AudioDevices {
     try_list().unwrap_or_else(|trouble| {
         tracing::debug!(why = trouble.why, "no audio devices can be listed");
@@ -55,8 +61,15 @@ pub fn list_devices() -> AudioDevices {
     })
 }
 
-/// As [`list_devices`], but says why there are none.
+/// As [`list_devices`], but says why there are none: [`DeviceState::Stalled`] when the sound system hangs.
 pub(super) fn try_list() -> Result<AudioDevices, Trouble> {
+    let devices = ask(list)?;
+    forget_gone(Direction::Input, &devices.inputs);
+    forget_gone(Direction::Output, &devices.outputs);
+    Ok(devices)
+}
+
+fn list() -> Result<AudioDevices, Trouble> {
     let hosts = hosts();
     let Some(host) = hosts.first() else { return Err(no_system()) };
     let list = |direction| -> Result<Vec<AudioDeviceInfo>, Trouble> {
@@ -79,8 +92,13 @@ fn describe(device: &cpal::Device, default: Option<&cpal::DeviceId>) -> AudioDev
 }
 
 /// The device of this id or name, or the default one. A monitor is no default microphone: nobody wants to be heard
-/// with the voices of everyone else.
+/// with the voices of everyone else. Blocks for three seconds at most.
 pub(in crate::media::audio) fn find(direction: Direction, wanted: Option<&str>) -> Result<cpal::Device, Trouble> {
+    let wanted = wanted.map(str::to_owned);
+    ask(move || look_for(direction, wanted.as_deref()))
+}
+
+fn look_for(direction: Direction, wanted: Option<&str>) -> Result<cpal::Device, Trouble> {
     let hosts = hosts();
     let mut trouble = None;
     for host in hosts.iter() {
@@ -138,9 +156,11 @@ fn no_system() -> Trouble {
 struct Hosts {
     connected: Option<Arc<Vec<cpal::Host>>>,
     tried: Option<Instant>,
+    /// Between the last attempt and the next.
+    pause: Duration,
 }
 
-static HOSTS: Mutex<Hosts> = Mutex::new(Hosts { connected: None, tried: None });
+static HOSTS: Mutex<Hosts> = Mutex::new(Hosts { connected: None, tried: None, pause: RECONNECT });
 
 /// The sound systems that answer, the preferred one first (on Linux PulseAudio, then ALSA). Does not try again right
 /// after an attempt that failed.
@@ -148,19 +168,29 @@ fn hosts() -> Arc<Vec<cpal::Host>> {
     let mut hosts = HOSTS.lock().unwrap_or_else(PoisonError::into_inner);
     let preferred = cpal::available_hosts().into_iter().find(has_hardware);
     let complete = |list: &Arc<Vec<cpal::Host>>| list.first().map(cpal::Host::id) == preferred;
-    let fresh = hosts.tried.is_some_and(|tried| tried.elapsed() < RECONNECT);
+    let fresh = hosts.tried.is_some_and(|tried| tried.elapsed() < hosts.pause);
     if let Some(list) = hosts.connected.as_ref().filter(|list| complete(list) || fresh) {
         return Arc::clone(list);
     }
+    if fresh {
+        return Arc::default();
+    }
+    let began = Instant::now();
     let list = Arc::new(connect());
+    hosts.pause = pause_after(hosts.pause, began.elapsed());
     hosts.tried = Some(Instant::now());
     hosts.connected = Some(Arc::clone(&list));
     list
 }
 
+/// How long to wait after an attempt to connect that took so long.
+fn pause_after(pause: Duration, took: Duration) -> Duration {
+    if took < GREETING_LIMIT { RECONNECT } else { (pause * 2).min(LONGEST_RECONNECT) }
+}
+
 /// One of the sound systems is gone: asks all of them anew next time.
 fn forget_hosts() {
-    *HOSTS.lock().unwrap_or_else(PoisonError::into_inner) = Hosts { connected: None, tried: None };
+    HOSTS.lock().unwrap_or_else(PoisonError::into_inner).connected = None;
 }
 
 fn connect() -> Vec<cpal::Host> {
@@ -178,4 +208,24 @@ fn connect() -> Vec<cpal::Host> {
 /// sound card.
 fn has_hardware(id: &cpal::HostId) -> bool {
     !(cfg!(target_os = "linux") && id.name().eq_ignore_ascii_case("alsa")) || Path::new("/proc/asound/cards").exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sound_system_that_hangs_is_greeted_less_and_less_often() {
+        let mut pauses = vec![RECONNECT];
+        for _ in 0..10 {
+            pauses.push(pause_after(pauses[pauses.len() - 1], GREETING_LIMIT));
+        }
+        assert_eq!((pauses[1], pauses[3]), (Duration::from_secs(2), Duration::from_secs(8)));
+        assert_eq!(pauses[10], LONGEST_RECONNECT);
+        assert_eq!(
+            pause_after(LONGEST_RECONNECT, Duration::from_millis(20)),
+            RECONNECT,
+            "it says that it is not there"
+        );
+    }
 }

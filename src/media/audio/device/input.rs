@@ -4,13 +4,15 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cpal::traits::{DeviceTrait, StreamTrait};
 use cpal::{BufferSize, FromSample, SampleFormat, SizedSample, StreamConfig};
 use rtrb::{Consumer, Producer, RingBuffer};
 
+use super::bounded::{Errand, within};
 use super::host::{Direction, find};
+use super::keeper::{Demand, Kept};
 use super::{DeviceName, Stream, Trouble, is_harmless};
 use crate::media::audio::resample::Resampler;
 use crate::media::frame::{SAMPLE_RATE_HZ, SAMPLES_10MS};
@@ -19,6 +21,8 @@ use crate::model::DeviceState;
 /// Buffers asked for, in ms, and how long the first sound may take. PulseAudio drops everything from a device whose
 /// pieces are longer than the buffer, as some have 25 ms: what stays silent with the short one is tried with the long.
 const BUFFERS: [(u32, Duration); 2] = [(20, Duration::from_millis(1_500)), (100, Duration::from_secs(2))];
+/// How long a device that opened may take to give its first sound, where it has to show some.
+const FIRST_SOUND: Duration = Duration::from_secs(1);
 /// Room in the ring, in ms. A reader that is held up for longer loses sound.
 const RING_MS: u32 = 500;
 /// What may wait in the ring before the oldest is thrown away, in ms: sound that old has no place in a call.
@@ -49,18 +53,45 @@ struct Signals {
 }
 
 impl InputDevice {
-    /// Opens a microphone by id or name, or the default one, for the calling thread, which is woken when sound comes.
-    /// Gives 1 or 2 channels. Blocks until the first sound is there, for four seconds at most.
-    pub(in crate::media::audio) fn open(wanted: Option<&str>, channels: usize) -> Result<Self, Trouble> {
+    /// Opens a microphone by id or name, or the default one, for the thread that will read it, which is woken when
+    /// sound comes. Gives 1 or 2 channels. Blocks for some seconds at most, until the first sound is there where the
+    /// sound system waits for it or [`Demand::Delivers`] asks for it.
+    pub(in crate::media::audio) fn open(
+        wanted: Option<&str>,
+        channels: usize,
+        reader: &Thread,
+        demand: Demand,
+    ) -> Result<Self, Trouble> {
+        let device = find(Direction::Input, wanted)?;
         let [short, long] = BUFFERS;
-        match Self::open_with(wanted, channels, short) {
-            Err(trouble) if trouble.state == DeviceState::Stalled => Self::open_with(wanted, channels, long),
+        let opened = match Self::open_with(&device, channels, reader, short) {
+            Err(trouble) if trouble.state == DeviceState::Stalled => Self::open_with(&device, channels, reader, long),
             other => other,
+        }?;
+        if demand == Demand::Delivers {
+            opened.wait_for_sound()?;
         }
+        Ok(opened)
     }
 
-    fn open_with(wanted: Option<&str>, channels: usize, (buffer_ms, limit): (u32, Duration)) -> Result<Self, Trouble> {
-        let device = find(Direction::Input, wanted)?;
+    fn open_with(
+        device: &cpal::Device,
+        channels: usize,
+        reader: &Thread,
+        (buffer_ms, limit): (u32, Duration),
+    ) -> Result<Self, Trouble> {
+        let (device, name, reader) = (device.clone(), DeviceName::of(device), reader.clone());
+        let errand = Errand::Open { direction: Direction::Input, id: name.id.clone(), buffer_ms };
+        within(errand, limit, move || Self::set_up(&device, name, channels, reader, buffer_ms))
+    }
+
+    fn set_up(
+        device: &cpal::Device,
+        name: DeviceName,
+        channels: usize,
+        reader: Thread,
+        buffer_ms: u32,
+    ) -> Result<Self, Trouble> {
         let default = device.default_input_config()?;
         // Sound servers convert anything; bare hardware may not know our rate.
         let ours = device.supported_input_configs()?.find(|range| {
@@ -92,26 +123,23 @@ impl InputDevice {
             from: usize::from(default.channels().max(1)),
             to: channels,
             signals: Arc::clone(&signals),
-            reader: std::thread::current(),
+            reader,
         };
-        let name = DeviceName::of(&device);
-        let stream = open_within(limit, move || {
-            let stream = match format {
-                SampleFormat::F32 => build::<f32>(&device, config, collector),
-                SampleFormat::I16 => build::<i16>(&device, config, collector),
-                SampleFormat::I32 => build::<i32>(&device, config, collector),
-                SampleFormat::U8 => build::<u8>(&device, config, collector),
-                other => {
-                    let why = format!("its sample format {other} is not supported");
-                    return Err(Trouble::new(DeviceState::Failed, why));
-                }
-            }?;
-            stream.play()?;
-            Ok(Stream(Some(stream)))
-        })?;
+        let stream = match format {
+            SampleFormat::F32 => build::<f32>(device, config, collector),
+            SampleFormat::I16 => build::<i16>(device, config, collector),
+            SampleFormat::I32 => build::<i32>(device, config, collector),
+            SampleFormat::U8 => build::<u8>(device, config, collector),
+            other => {
+                let why = format!("its sample format {other} is not supported: choose another microphone");
+                return Err(Trouble::new(DeviceState::Failed, why));
+            }
+        }?;
+        // PulseAudio comes back when the first sound does.
+        stream.play()?;
         Ok(Self {
             name,
-            _stream: stream,
+            _stream: Stream(Some(stream)),
             ring: consumer,
             channels,
             resampler,
@@ -122,14 +150,28 @@ impl InputDevice {
         })
     }
 
-    /// What the sound system calls it.
-    pub(in crate::media::audio) fn name(&self) -> &DeviceName {
-        &self.name
+    fn wait_for_sound(&self) -> Result<(), Trouble> {
+        let opened = Instant::now();
+        while self.is_empty() {
+            if let Some(trouble) = self.failure() {
+                return Err(trouble.clone());
+            }
+            if opened.elapsed() > FIRST_SOUND {
+                return Err(Self::silence());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
     }
 
-    /// Why the device is gone; `None` while it records.
-    pub(in crate::media::audio) fn failure(&self) -> Option<&Trouble> {
-        self.signals.failed.get()
+    /// What is wrong with a device that gives nothing.
+    pub(in crate::media::audio) fn silence() -> Trouble {
+        Trouble::new(DeviceState::Stalled, "the microphone gives no sound: plug it in again or choose another one")
+    }
+
+    /// Whether nothing waits to be read.
+    pub(in crate::media::audio) fn is_empty(&self) -> bool {
+        self.ring.slots() == 0
     }
 
     /// Samples lost because nobody read, since the last call.
@@ -192,21 +234,14 @@ impl InputDevice {
     }
 }
 
-/// Runs `open` on a thread of its own, which is left behind when it takes too long: sound systems may hang.
-pub(super) fn open_within<T: Send + 'static>(
-    limit: Duration,
-    open: impl FnOnce() -> Result<T, Trouble> + Send + 'static,
-) -> Result<T, Trouble> {
-    let (opened, wait) = std::sync::mpsc::sync_channel(1);
-    std::thread::Builder::new()
-        .name("audio-open".to_owned())
-        .spawn(move || {
-            // Nobody waits any more when it took too long; the device is closed again at once.
-            opened.send(open()).unwrap_or_else(|late| drop(late.0));
-        })
-        .map_err(|error| Trouble::new(DeviceState::Failed, format!("no thread to open it on: {error}")))?;
-    wait.recv_timeout(limit)
-        .unwrap_or_else(|_| Err(Trouble::new(DeviceState::Stalled, "the sound system takes too long to open it")))
+impl Kept for InputDevice {
+    fn name(&self) -> &DeviceName {
+        &self.name
+    }
+
+    fn failure(&self) -> Option<&Trouble> {
+        self.signals.failed.get()
+    }
 }
 
 fn build<T: SizedSample>(
@@ -325,15 +360,5 @@ mod tests {
         let buffers = [vec![0.1f32; 2], vec![0.1; 0], vec![0.1; 3], vec![0.1; 3840]];
         let counted = allocations_in(|| buffers.iter().for_each(|buffer| collector.take(buffer)));
         assert_eq!(counted, 0);
-    }
-
-    #[test]
-    fn opening_that_hangs_is_given_up() {
-        let (_keep, hang) = std::sync::mpsc::sync_channel::<()>(1);
-        let opened = open_within(Duration::from_millis(50), move || {
-            hang.recv().ok();
-            Ok(())
-        });
-        assert_eq!(opened.unwrap_err().state, DeviceState::Stalled);
     }
 }

@@ -1,9 +1,11 @@
-//! Microphones and loudspeakers: finding them, opening them within bounded time, and saying what is wrong in the words
-//! everyone is told. What a callback does stands in `input` and `output`; callbacks run on a thread of the sound
-//! system and neither lock nor allocate.
+//! Microphones and loudspeakers: finding them, opening them within bounded time, keeping one in use, and saying what
+//! is wrong in the words everyone is told. What a callback does stands in `input` and `output`; callbacks run on a
+//! thread of the sound system and neither lock nor allocate.
 
+mod bounded;
 mod host;
 mod input;
+mod keeper;
 mod output;
 mod watch;
 
@@ -12,6 +14,7 @@ use cpal::traits::DeviceTrait;
 pub use host::{AudioDeviceInfo, AudioDevices, list_devices};
 pub(super) use host::{Direction, find, is_monitor};
 pub(super) use input::InputDevice;
+pub(super) use keeper::{Demand, Keeper, Kept};
 pub(super) use output::OutputDevice;
 pub(super) use watch::DeviceWatch;
 
@@ -22,7 +25,7 @@ use crate::model::DeviceState;
 pub(super) struct Trouble {
     /// In a word.
     pub(super) state: DeviceState,
-    /// What the sound system said.
+    /// What is wrong, and what to do.
     pub(super) why: String,
 }
 
@@ -34,14 +37,33 @@ impl Trouble {
 
 impl From<cpal::Error> for Trouble {
     fn from(error: cpal::Error) -> Self {
-        use cpal::ErrorKind::{DeviceBusy, DeviceNotAvailable, HostUnavailable, PermissionDenied, StreamInvalidated};
-        let state = match error.kind() {
-            DeviceBusy => DeviceState::InUse,
-            PermissionDenied => DeviceState::NoPermission,
-            DeviceNotAvailable | HostUnavailable | StreamInvalidated => DeviceState::Unplugged,
-            _ => DeviceState::Failed,
+        use cpal::ErrorKind::{
+            DeviceBusy, DeviceNotAvailable, HostUnavailable, PermissionDenied, ResourceExhausted, StreamInvalidated,
         };
-        Self::new(state, error.to_string())
+        let (state, why) = match error.kind() {
+            PermissionDenied => (
+                DeviceState::NoPermission,
+                "the system does not let you use it: allow it in the privacy settings, or join the group that may \
+                 (usually `audio`) and log in again",
+            ),
+            DeviceBusy => (DeviceState::InUse, "another program uses it: close that program, or choose another device"),
+            DeviceNotAvailable => {
+                (DeviceState::Unplugged, "it is not there (any more): plug it in again, or choose another device")
+            }
+            HostUnavailable | StreamInvalidated => (
+                DeviceState::Unplugged,
+                "the sound system let go of it: start PulseAudio or PipeWire again, or plug it in again",
+            ),
+            ResourceExhausted => {
+                (DeviceState::Failed, "the system has no room for another stream of sound: close other programs")
+            }
+            _ => {
+                let why = format!("{error}: plug it out and in again, or choose another device");
+                return Self::new(DeviceState::Failed, why);
+            }
+        };
+        tracing::debug!(%error, state = state.word(), "a sound device is refused");
+        Self::new(state, why)
     }
 }
 
@@ -74,5 +96,34 @@ pub(super) struct DeviceName {
 impl DeviceName {
     pub(super) fn of(device: &cpal::Device) -> Self {
         Self { id: device.id().map(|id| id.to_string()).unwrap_or_default(), name: device.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cpal::ErrorKind::{
+        BackendError, DeviceBusy, DeviceNotAvailable, HostUnavailable, Other, PermissionDenied, ResourceExhausted,
+        StreamInvalidated, UnsupportedConfig,
+    };
+
+    use super::*;
+
+    #[test]
+    fn each_error_has_its_state_and_advice() {
+        for (kind, state, advice) in [
+            (PermissionDenied, DeviceState::NoPermission, "group"),
+            (DeviceBusy, DeviceState::InUse, "close that program"),
+            (DeviceNotAvailable, DeviceState::Unplugged, "plug it in again"),
+            (HostUnavailable, DeviceState::Unplugged, "start PulseAudio"),
+            (StreamInvalidated, DeviceState::Unplugged, "plug it in again"),
+            (ResourceExhausted, DeviceState::Failed, "close other programs"),
+            (UnsupportedConfig, DeviceState::Failed, "what was said: plug it out"),
+            (BackendError, DeviceState::Failed, "what was said: plug it out"),
+            (Other, DeviceState::Failed, "choose another device"),
+        ] {
+            let trouble = Trouble::from(cpal::Error::with_message(kind, "what was said"));
+            assert_eq!(trouble.state, state, "{kind:?}");
+            assert!(trouble.why.contains(advice), "{kind:?}: {}", trouble.why);
+        }
     }
 }

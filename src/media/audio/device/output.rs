@@ -9,8 +9,9 @@ use cpal::traits::{DeviceTrait, StreamTrait};
 use cpal::{BufferSize, FromSample, OutputCallbackInfo, SampleFormat, SizedSample, StreamConfig};
 use rtrb::{Consumer, Producer, RingBuffer};
 
+use super::bounded::{Errand, within};
 use super::host::{Direction, find};
-use super::input::open_within;
+use super::keeper::{Demand, Kept};
 use super::{DeviceName, Stream, Trouble, is_harmless};
 use crate::media::audio::resample::Resampler;
 use crate::media::frame::{SAMPLE_RATE_HZ, SAMPLES_10MS};
@@ -18,6 +19,11 @@ use crate::model::DeviceState;
 
 /// How long a sound system may take to open a stream.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(2);
+/// Buffer asked for, in ms.
+const BUFFER_MS: u32 = 10;
+/// Twice this long a device is watched that has to show that it takes sound: one that stands still asks for some when
+/// it is opened, and then no more.
+const TRIAL: Duration = Duration::from_millis(500);
 /// Room in the ring, in ms: more than is ever aimed for.
 const RING_MS: u32 = 250;
 /// What is left of a step in the sound, sample by sample, after the ring ran dry or filled again: 1 ms to fade.
@@ -48,9 +54,20 @@ struct Signals {
 }
 
 impl OutputDevice {
-    /// Opens a loudspeaker by id or name, or the default one. Blocks for two seconds at most.
-    pub(in crate::media::audio) fn open(wanted: Option<&str>) -> Result<Self, Trouble> {
+    /// Opens a loudspeaker by id or name, or the default one. Blocks for some seconds at most, a second longer where
+    /// [`Demand::Delivers`] is asked for.
+    pub(in crate::media::audio) fn open(wanted: Option<&str>, demand: Demand) -> Result<Self, Trouble> {
         let device = find(Direction::Output, wanted)?;
+        let name = DeviceName::of(&device);
+        let errand = Errand::Open { direction: Direction::Output, id: name.id.clone(), buffer_ms: BUFFER_MS };
+        let opened = within(errand, OPEN_TIMEOUT, move || Self::set_up(&device, name))?;
+        if demand == Demand::Delivers {
+            opened.try_out()?;
+        }
+        Ok(opened)
+    }
+
+    fn set_up(device: &cpal::Device, name: DeviceName) -> Result<Self, Trouble> {
         let default = device.default_output_config()?;
         // Sound servers convert anything; bare hardware may not know our rate.
         let our_rate = device.supported_output_configs()?.find(|range| {
@@ -66,7 +83,7 @@ impl OutputDevice {
             channels: default.channels(),
             sample_rate: rate_hz,
             // Never the default, which can be seconds long.
-            buffer_size: BufferSize::Fixed(rate_hz / 100),
+            buffer_size: BufferSize::Fixed(rate_hz * BUFFER_MS / 1000),
         };
         let resampler = match rate_hz {
             SAMPLE_RATE_HZ => None,
@@ -85,27 +102,34 @@ impl OutputDevice {
             last: 0.0,
             step: 0.0,
         };
-        let name = DeviceName::of(&device);
-        let stream = open_within(OPEN_TIMEOUT, move || {
-            let stream = match format {
-                SampleFormat::F32 => build::<f32>(&device, config, feeder),
-                SampleFormat::I16 => build::<i16>(&device, config, feeder),
-                SampleFormat::I32 => build::<i32>(&device, config, feeder),
-                SampleFormat::U8 => build::<u8>(&device, config, feeder),
-                other => {
-                    let why = format!("its sample format {other} is not supported");
-                    return Err(Trouble::new(DeviceState::Failed, why));
-                }
-            }?;
-            stream.play()?;
-            Ok(Stream(Some(stream)))
-        })?;
-        Ok(Self { name, _stream: stream, ring, resampler, rate_hz, signals })
+        let stream = match format {
+            SampleFormat::F32 => build::<f32>(device, config, feeder),
+            SampleFormat::I16 => build::<i16>(device, config, feeder),
+            SampleFormat::I32 => build::<i32>(device, config, feeder),
+            SampleFormat::U8 => build::<u8>(device, config, feeder),
+            other => {
+                let why = format!("its sample format {other} is not supported: choose another loudspeaker");
+                return Err(Trouble::new(DeviceState::Failed, why));
+            }
+        }?;
+        stream.play()?;
+        Ok(Self { name, _stream: Stream(Some(stream)), ring, resampler, rate_hz, signals })
     }
 
-    /// What the sound system calls it.
-    pub(in crate::media::audio) fn name(&self) -> &DeviceName {
-        &self.name
+    fn try_out(&self) -> Result<(), Trouble> {
+        std::thread::sleep(TRIAL);
+        let before = self.pulses();
+        std::thread::sleep(TRIAL);
+        match self.failure() {
+            Some(trouble) => Err(trouble.clone()),
+            None if self.pulses() == before => Err(Self::standstill()),
+            None => Ok(()),
+        }
+    }
+
+    /// What is wrong with a device that asks for nothing.
+    pub(in crate::media::audio) fn standstill() -> Trouble {
+        Trouble::new(DeviceState::Stalled, "the loudspeaker takes no sound: choose another one")
     }
 
     /// Sound waiting in the ring, in ms.
@@ -129,11 +153,6 @@ impl OutputDevice {
         self.queued_ms() + self.signals.latency_us.load(Ordering::Relaxed) as f32 / 1e3
     }
 
-    /// Why the device is gone; `None` while it plays.
-    pub(in crate::media::audio) fn failure(&self) -> Option<&Trouble> {
-        self.signals.failed.get()
-    }
-
     /// Queues 10 ms; what does not fit is dropped, which the caller avoids by looking at [`Self::queued_ms`].
     pub(in crate::media::audio) fn write(&mut self, block: &[f32; SAMPLES_10MS]) {
         let samples = match &mut self.resampler {
@@ -144,6 +163,16 @@ impl OutputDevice {
         if !dropped.is_empty() {
             tracing::debug!(samples = dropped.len(), "the ring to the audio device is full");
         }
+    }
+}
+
+impl Kept for OutputDevice {
+    fn name(&self) -> &DeviceName {
+        &self.name
+    }
+
+    fn failure(&self) -> Option<&Trouble> {
+        self.signals.failed.get()
     }
 }
 
@@ -167,7 +196,8 @@ fn build<T: SizedSample + FromSample<f32>>(
                 signals.failed.get_or_init(|| Trouble::from(error));
             }
         },
-        Some(OPEN_TIMEOUT),
+        // The library's own limit would leave a thread behind that nobody remembers.
+        None,
     )
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use super::host::{AudioDevices, Direction, try_list};
+use crate::model::DeviceState;
 
 const PERIOD: Duration = Duration::from_millis(500);
 
@@ -37,17 +38,22 @@ impl DeviceWatch {
     }
 
     /// Grows with every change; 0 while nothing is known.
-    pub(in crate::media::audio) fn changes(&self) -> u64 {
+    pub(super) fn changes(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
     }
 
-    /// The id of the default device.
-    pub(in crate::media::audio) fn default_id(&self, direction: Direction) -> Option<String> {
-        self.look(direction, |device| device.is_default)
+    /// The id of the default device; a monitor is no default microphone.
+    pub(super) fn default_id(&self, direction: Direction) -> Option<String> {
+        self.look(direction, |device| device.is_default && !device.is_monitor)
+    }
+
+    /// Whether there is a device of this id.
+    pub(super) fn is_listed(&self, direction: Direction, id: &str) -> bool {
+        self.look(direction, |device| device.id == id).is_some()
     }
 
     /// The id of the device that has this id or name.
-    pub(in crate::media::audio) fn id_of(&self, direction: Direction, wanted: &str) -> Option<String> {
+    pub(super) fn id_of(&self, direction: Direction, wanted: &str) -> Option<String> {
         self.look(direction, |device| {
             device.id == wanted
                 || device.name == wanted
@@ -61,9 +67,10 @@ impl DeviceWatch {
         list.iter().find(|device| fits(device)).map(|device| device.id.clone())
     }
 
-    fn take(&self, now: AudioDevices) {
+    /// Takes a list in; it counts as a change also when the sound system had not answered for a while.
+    pub(super) fn take(&self, now: AudioDevices, after_hang: bool) {
         let mut devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
-        if *devices != now || self.changes() == 0 {
+        if *devices != now || after_hang || self.changes() == 0 {
             *devices = now;
             self.changes.fetch_add(1, Ordering::Release);
         }
@@ -71,11 +78,16 @@ impl DeviceWatch {
 }
 
 fn run(watched: &Weak<DeviceWatch>) {
+    let mut hangs = false;
     while watched.strong_count() > 0 {
         // Asked without holding the watch: a sound system that hangs must not keep it alive.
-        let devices = try_list().unwrap_or_default();
+        let listed = try_list();
         let Some(watch) = watched.upgrade() else { return };
-        watch.take(devices);
+        match listed {
+            // A sound system that hangs still has its devices.
+            Err(trouble) if trouble.state == DeviceState::Stalled => hangs = true,
+            listed => watch.take(listed.unwrap_or_default(), std::mem::take(&mut hangs)),
+        }
         drop(watch);
         std::thread::sleep(PERIOD);
     }
