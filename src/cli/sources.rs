@@ -1,12 +1,13 @@
 //! What a command line publishes: opens cameras, microphones, screens, files and generated sources by their names.
 
+use anyhow::bail;
 use clap::{Args, ValueEnum};
 use rotunda::bridge::{AudioOptions, PublishRequest, VideoOptions};
 use rotunda::client::guest::camera_bitrate_bps;
 use rotunda::client::{CameraPreset, ScreenPreset};
-use rotunda::media::audio::{AudioInput, Microphone, list_devices};
+use rotunda::media::audio::{AudioDeviceInfo, AudioInput, Microphone, list_devices};
 use rotunda::media::capture::{
-    Camera, PageSource, PortraitSource, Screens, SpeechSource, open_audio_file, open_video_file,
+    Camera, PageSource, PortraitSource, Screens, SpeechSource, list_cameras, open_audio_file, open_video_file,
 };
 use rotunda::media::{AudioSource, VideoFormat, VideoSource};
 use rotunda::model::limits::EXTRA_INFO_MAX_BYTES;
@@ -128,6 +129,9 @@ fn custom(text: &str) -> Option<VideoPreset> {
 pub fn publications(wishes: &Wishes<'_>, name: &str, identity: &UserId) -> anyhow::Result<Vec<PublishRequest>> {
     let mut publications = Vec::new();
     let look = &wishes.look;
+    if look.screen_audio && *wishes.screen == SourceArg::None {
+        bail!("--screen-audio goes along with a shared screen: add --screen screen, or leave it out");
+    }
     let extra_info = look.extra_info.clone();
     let (video, audio) = (camera(wishes.video, look, name, identity)?, microphone(wishes.audio, identity)?);
     if video.is_some() || audio.is_some() {
@@ -161,7 +165,7 @@ fn camera(
     let source: Box<dyn VideoSource> = match wish {
         SourceArg::Test => Box::new(PortraitSource::new(name, seed_of(identity), preset.map_or(TEST_CAMERA, size))),
         SourceArg::File(path) => open_video_file(path)?,
-        SourceArg::Device(id) => Box::new(Camera::open(id.as_deref(), size(device))?),
+        SourceArg::Device(id) => Box::new(device_camera(id.as_deref(), size(device))?),
         SourceArg::None => return Ok(None),
     };
     let max_bitrate_bps = match (wish, preset) {
@@ -173,6 +177,24 @@ fn camera(
     Ok(Some((source, options)))
 }
 
+/// A camera of this machine; the call begins without it while it is missing or in use. An id that names none is taken
+/// for a slip of the pen.
+fn device_camera(id: Option<&str>, format: VideoFormat) -> anyhow::Result<Camera> {
+    if let Some(id) = id {
+        let cameras = list_cameras();
+        if !cameras.iter().any(|camera| camera.id == id) {
+            bail!("the camera {id} is not among those found: {}", listed(cameras.iter().map(|camera| &camera.id)));
+        }
+    }
+    Ok(Camera::waiting(id, format))
+}
+
+/// Ids in a row.
+fn listed<'a>(ids: impl Iterator<Item = &'a String>) -> String {
+    let ids: Vec<&str> = ids.map(String::as_str).collect();
+    if ids.is_empty() { "there is none, plug one in".to_owned() } else { ids.join(", ") }
+}
+
 fn microphone(wish: &SourceArg, identity: &UserId) -> anyhow::Result<Option<(Box<dyn AudioSource>, AudioOptions)>> {
     Ok(match wish {
         SourceArg::Test => Some((Box::new(SpeechSource::new(seed_of(identity))), AudioOptions::PLAIN)),
@@ -182,16 +204,12 @@ fn microphone(wish: &SourceArg, identity: &UserId) -> anyhow::Result<Option<(Box
     })
 }
 
-/// A microphone as a voice, or the monitor of a loudspeaker as it is.
+/// A microphone as a voice, or the monitor of a loudspeaker as it is. The default one need not be there yet.
 fn sound_input(id: Option<&str>) -> anyhow::Result<(Box<dyn AudioSource>, AudioOptions)> {
-    let inputs = list_devices().inputs;
-    if inputs.is_empty() {
-        anyhow::bail!("no microphone was found: plug one in, or check that a sound server runs");
-    }
     let Some(id) = id else { return Ok((Box::new(Microphone::new(AudioInput::Default)), AudioOptions::MICROPHONE)) };
+    let inputs = list_devices().inputs;
     let Some(input) = inputs.iter().find(|input| input.id == id || input.name == id) else {
-        let known: Vec<&str> = inputs.iter().map(|input| input.id.as_str()).collect();
-        anyhow::bail!("the microphone {id} is not among those found: {}", known.join(", "));
+        bail!("the microphone {id} is not among those found: {}", listed(inputs.iter().map(|input| &input.id)));
     };
     let named = AudioInput::Named(input.id.clone());
     Ok(if input.is_monitor {
@@ -204,13 +222,18 @@ fn sound_input(id: Option<&str>) -> anyhow::Result<(Box<dyn AudioSource>, AudioO
 /// What the default loudspeaker plays.
 fn system_sound() -> anyhow::Result<(Box<dyn AudioSource>, AudioOptions)> {
     let devices = list_devices();
-    let speaker = devices.outputs.iter().find(|speaker| speaker.is_default).map(|speaker| speaker.id.as_str());
     let monitors = || devices.inputs.iter().filter(|input| input.is_monitor);
-    let of_default = monitors().find(|monitor| speaker.is_some_and(|speaker| monitor.id.starts_with(speaker)));
+    let speaker = devices.outputs.iter().find(|speaker| speaker.is_default);
+    let of_default = speaker.and_then(|speaker| monitors().find(|monitor| hears(monitor, speaker)));
     let Some(monitor) = of_default.or_else(|| monitors().next()) else {
-        anyhow::bail!("the system's sound cannot be shared: that needs a PulseAudio or PipeWire server");
+        bail!("the system's sound cannot be shared: that needs a PulseAudio or PipeWire server");
     };
     sound_input(Some(&monitor.id))
+}
+
+/// Whether a monitor is that of a loudspeaker: PulseAudio and PipeWire name it so.
+fn hears(monitor: &AudioDeviceInfo, speaker: &AudioDeviceInfo) -> bool {
+    monitor.id.strip_suffix(".monitor") == Some(speaker.id.as_str())
 }
 
 fn screen(wish: &SourceArg, preset: VideoPreset, name: &str) -> anyhow::Result<Option<Box<dyn VideoSource>>> {

@@ -84,6 +84,18 @@ fn illegal_ids_tokens_and_sources_are_refused_before_dialling() {
     assert_says(&join("r", &with(&["--screen", "cinema"])), "window:ID");
     assert_says(&join("r", &with(&["--video", "file:/nowhere.y4m"])), "/nowhere.y4m");
     assert_says(&join("r", &with(&["--video", "film"])), "file:PATH");
+    assert_says(&join("r", &with(&["--video", "file:/dev/zero"])), "pipe or device");
+    assert_says(&join("r", &with(&["--audio", "file:/dev/zero"])), "pipe or device");
+    assert_says(&join("r", &with(&["--audio", "microphone:none-such"])), "the microphone none-such");
+    assert_says(&join("r", &with(&["--screen-audio"])), "add --screen");
+}
+
+#[test]
+fn a_camera_and_a_microphone_that_are_not_there_keep_nobody_from_dialling() {
+    let mut args = vec!["join", "ws://127.0.0.1:9", "--room", "r", "--name", "n", "--no-render", "--headless"];
+    args.extend(["--seconds", "20", "--api-key", "devkey", "--api-secret", "secret"]);
+    args.extend(["--video", "camera", "--audio", "microphone"]);
+    assert_says(&refused(&args), "1002030");
 }
 
 #[test]
@@ -180,6 +192,7 @@ fn devices_lists_as_json() {
     for kind in ["cameras", "microphones", "speakers", "screens", "windows"] {
         assert!(devices[kind].is_array(), "{kind}: {devices}");
     }
+    assert_says(&refused(&["devices", "--watch", "--json"]), "--json");
 }
 
 /// The main job: one command, a room with guests and a wall, a picture of it, and figures for every stream.

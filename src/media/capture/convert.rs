@@ -112,6 +112,12 @@ pub(super) fn blank(width: u32, height: u32, timestamp_us: u64, mut buffer: Vec<
     VideoFrame::new(width, height, ColourSpace::default(), timestamp_us, buffer).map_err(|error| error.to_string())
 }
 
+/// The same picture at another time.
+pub(super) fn retimed(frame: VideoFrame, timestamp_us: u64) -> Result<VideoFrame, String> {
+    let (width, height, colour) = (frame.width(), frame.height(), frame.colour());
+    VideoFrame::new(width, height, colour, timestamp_us, frame.into_data()).map_err(|error| error.to_string())
+}
+
 const RANGE: YuvRange = YuvRange::Limited;
 const MATRIX: YuvStandardMatrix = YuvStandardMatrix::Bt601;
 

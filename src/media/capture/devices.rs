@@ -25,7 +25,7 @@ pub struct Devices {
 }
 
 impl Devices {
-    /// Looks. May block for two seconds when the sound server hangs.
+    /// Looks. May block for two seconds each when the sound server or the display hangs.
     pub fn now() -> Self {
         let audio = list_devices();
         let (screens, screens_missing) = match Screens::of_this_session().list(false) {

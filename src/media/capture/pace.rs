@@ -3,6 +3,9 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// The fewest ticks a second: whoever pulls a source waits for a second at most. What is slower repeats its pictures.
+const SLOWEST_HZ: f64 = 1.0;
+
 /// A fixed grid of due times, on the thread that pulls the source.
 #[derive(Debug)]
 pub(super) struct Pace {
@@ -13,10 +16,10 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// `rate_hz` ticks a second. A caller that comes late gets up to `most_late` ticks at once; earlier ones are
-    /// skipped.
+    /// `rate_hz` ticks a second, at least one. A caller that comes late gets up to `most_late` ticks at once; earlier
+    /// ones are skipped.
     pub fn new(rate_hz: f64, most_late: u64) -> Self {
-        let rate_hz = if rate_hz.is_finite() { rate_hz.clamp(0.1, 1000.0) } else { 1.0 };
+        let rate_hz = if rate_hz.is_finite() { rate_hz.clamp(SLOWEST_HZ, 1000.0) } else { SLOWEST_HZ };
         Self { rate_hz, most_late, start: None, next: 0 }
     }
 
@@ -58,6 +61,13 @@ mod tests {
         let before = Instant::now();
         let (next, _) = pace.wait();
         assert!(next > tick && before.elapsed() < Duration::from_millis(200));
+    }
+
+    #[test]
+    fn no_wait_is_longer_than_a_second() {
+        for rate_hz in [0.0, 0.5, 1.0, -3.0, f64::NAN] {
+            assert_eq!(Pace::new(rate_hz, 0).due(1), Duration::from_secs(1), "{rate_hz}");
+        }
     }
 
     #[test]

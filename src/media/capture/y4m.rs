@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, Read, Seek, SeekFrom};
 
+use super::convert::retimed;
 use super::pace::Pace;
 use crate::media::frame::{ColourMatrix, ColourRange, ColourSpace, VideoFrame};
 use crate::media::source::{CaptureError, VideoFormat, VideoSource};
@@ -29,6 +30,10 @@ pub(super) struct Y4mSource<R> {
     pace: Pace,
     first_frame_at: u64,
     in_pass: u64,
+    /// How often each frame is given: more than once where the file has less than one a second.
+    times: u64,
+    /// The frame that is given again, and which it is.
+    shown: Option<(u64, VideoFrame)>,
 }
 
 impl<R: BufRead + Seek> Y4mSource<R> {
@@ -38,8 +43,10 @@ impl<R: BufRead + Seek> Y4mSource<R> {
         let line = read_line(&mut reader).map_err(&failed)?.ok_or_else(|| failed("it is empty".into()))?;
         let header = parse_header(&line).map_err(&failed)?;
         let first_frame_at = reader.stream_position().map_err(|error| failed(error.to_string()))?;
-        let pace = Pace::new(f64::from(header.fps), 0);
-        let mut source = Self { reader, what, header, pace, first_frame_at, in_pass: 0 };
+        let times = (1.0 / f64::from(header.fps)).ceil().max(1.0);
+        let pace = Pace::new(f64::from(header.fps) * times, 0);
+        let times = times as u64;
+        let mut source = Self { reader, what, header, pace, first_frame_at, in_pass: 0, times, shown: None };
         source.read_frame(0).map_err(|why| source.failed(why))?;
         source.rewind().map_err(|why| source.failed(why))?;
         Ok(source)
@@ -76,6 +83,22 @@ impl<R: BufRead + Seek> Y4mSource<R> {
         self.in_pass += 1;
         VideoFrame::new(width, height, colour, timestamp_us, data).map_err(|error| error.to_string())
     }
+
+    /// The frame of a tick: the next one of the file, or the last one again.
+    fn frame_at(&mut self, tick: u64, timestamp_us: u64) -> Result<VideoFrame, String> {
+        if self.times == 1 {
+            return self.read_frame(timestamp_us);
+        }
+        let number = tick / self.times;
+        if let Some((shown, frame)) = &self.shown
+            && *shown == number
+        {
+            return retimed(frame.clone(), timestamp_us);
+        }
+        let frame = self.read_frame(timestamp_us)?;
+        self.shown = Some((number, frame.clone()));
+        Ok(frame)
+    }
 }
 
 impl<R: BufRead + Seek + Send> VideoSource for Y4mSource<R> {
@@ -84,8 +107,8 @@ impl<R: BufRead + Seek + Send> VideoSource for Y4mSource<R> {
     }
 
     fn next_frame(&mut self) -> Result<Option<VideoFrame>, CaptureError> {
-        let (_, timestamp_us) = self.pace.wait();
-        self.read_frame(timestamp_us).map(Some).map_err(|why| self.failed(why))
+        let (tick, timestamp_us) = self.pace.wait();
+        self.frame_at(tick, timestamp_us).map(Some).map_err(|why| self.failed(why))
     }
 }
 
@@ -172,6 +195,21 @@ mod tests {
         assert_eq!(shown, [10, 20, 30, 10, 20, 30, 10]);
         let frame = source.next_frame().unwrap().unwrap();
         assert_eq!((frame.width(), frame.height(), frame.colour().range), (4, 2, ColourRange::Full));
+    }
+
+    #[test]
+    fn a_slow_film_gives_its_frames_again_within_a_second() {
+        let mut source = open(&file("YUV4MPEG2 W4 H2 F1:2", &[10, 20], 12)).unwrap();
+        assert!((source.format().fps - 0.5).abs() < 1e-6);
+        let shown: Vec<(u8, u64)> = (0..6)
+            .map(|tick| source.frame_at(tick, tick * 1_000_000).unwrap())
+            .map(|frame| (frame.y()[0], frame.timestamp_us() / 1_000_000))
+            .collect();
+        assert_eq!(shown, [(10, 0), (10, 1), (20, 2), (20, 3), (10, 4), (10, 5)]);
+        let started = std::time::Instant::now();
+        source.next_frame().unwrap();
+        source.next_frame().unwrap();
+        assert!(started.elapsed() < std::time::Duration::from_millis(1900), "{:?}", started.elapsed());
     }
 
     #[test]

@@ -60,6 +60,21 @@ impl XServer {
         Some(Self { child, name: format!(":{}", number.trim()) })
     }
 
+    /// Stops the server where it is: it takes connections and answers nothing.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.child.id())]).status().unwrap();
+        assert!(sent.success(), "SIG{name} is not sent");
+    }
+
     /// Ends the server at once.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();

@@ -20,10 +20,22 @@ impl Drop for Running {
     }
 }
 
-/// Plays a tone on the loudspeaker for a minute.
-fn play_tone(pulse: &Pulse) -> Running {
+/// Adds a loudspeaker.
+fn add_speaker(pulse: &Pulse, name: &str) {
+    let sink = format!("sink_name={name}");
+    pactl(pulse, &["load-module", "module-null-sink", &sink, "channels=2"]);
+}
+
+fn pactl(pulse: &Pulse, args: &[&str]) {
+    let mut command = Command::new("pactl");
+    let done = command.args(["--server", &pulse.server()]).args(args).stdout(Stdio::null()).status().unwrap();
+    assert!(done.success(), "pactl {args:?}");
+}
+
+/// Plays a tone on a loudspeaker for a minute.
+fn play_tone(pulse: &Pulse, speaker: &str) -> Running {
     let mut player = Command::new("pacat")
-        .args(["--server", &pulse.server(), "--device", "speaker", "--raw", "--format=s16le", "--channels=1"])
+        .args(["--server", &pulse.server(), "--device", speaker, "--raw", "--format=s16le", "--channels=1"])
         .arg(format!("--rate={RATE_HZ}"))
         .stdin(Stdio::piped())
         .spawn()
@@ -41,13 +53,17 @@ fn play_tone(pulse: &Pulse) -> Running {
 
 #[test]
 fn what_the_loudspeaker_plays_comes_with_a_shared_window() {
-    if !have(&["pulseaudio", "pacat"]) {
+    if !have(&["pulseaudio", "pacat", "pactl"]) {
         return;
     }
     let Some(display) = XServer::start("800x600x24", &[]) else { return };
     let window = Window::open(&display, "Film", (0, 0), (320, 240), 0xFF);
     let pulse = Pulse::start().unwrap();
-    let _player = play_tone(&pulse);
+    // The silent one, whose name begins alike, is listed before.
+    add_speaker(&pulse, "hdmi-2");
+    add_speaker(&pulse, "hdmi");
+    pactl(&pulse, &["set-default-sink", "hdmi"]);
+    let _player = play_tone(&pulse, "hdmi");
     let rotunda = |args: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rotunda"));
         command.args(args).env("DISPLAY", &display.name).env("PULSE_SERVER", pulse.server());

@@ -55,6 +55,27 @@ impl CameraFault {
         Self { state, why: why.into() }
     }
 
+    /// There is no camera at all.
+    pub fn none_found() -> Self {
+        Self { state: DeviceState::Unplugged, why: "no camera was found: plug one in".into() }
+    }
+
+    /// Nothing comes yet.
+    pub fn starting() -> Self {
+        Self { state: DeviceState::Stalled, why: "it is starting: this may take some seconds".into() }
+    }
+
+    /// It is open, and nothing comes.
+    pub fn stalled() -> Self {
+        let why = "it delivers nothing: unplug it and plug it in again, or choose another camera".into();
+        Self { state: DeviceState::Stalled, why }
+    }
+
+    /// Its driver took the thread down that read it.
+    pub fn crashed() -> Self {
+        Self::failed("its driver crashed")
+    }
+
     /// Another failure.
     pub fn failed(said: &str) -> Self {
         Self { state: DeviceState::Failed, why: format!("{said}: unplug it and plug it in again") }

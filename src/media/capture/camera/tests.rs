@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex};
 
 use super::driver::CameraStream;
+use super::sidelines::MAX_STUCK;
 use super::*;
 use crate::media::capture::convert::{PixelFormat, RawPicture};
 
@@ -17,6 +18,9 @@ const SHORT: Patience = Patience {
     look: Duration::from_millis(20),
     first: Duration::from_millis(500),
 };
+
+/// For tests in which a busy machine must not look like a stalled camera.
+const CALM: Patience = Patience { stall: Duration::from_millis(1500), ..SHORT };
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Mood {
@@ -115,6 +119,14 @@ fn open(script: &Arc<Script>, id: Option<&str>) -> Result<Camera, CaptureError> 
     Camera::open_with(Arc::new(Driver(Arc::clone(script))), id, WISH, SHORT)
 }
 
+fn open_calm(script: &Arc<Script>, id: &str) -> Camera {
+    Camera::open_with(Arc::new(Driver(Arc::clone(script))), Some(id), WISH, CALM).unwrap()
+}
+
+fn waiting(script: &Arc<Script>, id: Option<&str>) -> Camera {
+    Camera::waiting_with(Arc::new(Driver(Arc::clone(script))), id, WISH, SHORT)
+}
+
 /// Pulls until a picture of this brightness comes.
 fn pull_luma(camera: &mut Camera, luma: u8) {
     pull(camera, &format!("brightness {luma}"), |got| got.as_ref().is_ok_and(|seen| *seen == luma));
@@ -185,7 +197,7 @@ fn a_camera_that_stalls_for_good_is_opened_afresh_and_threads_do_not_pile_up() {
     let mut camera = open(&script, Some("a")).unwrap();
     script.set("a", Mood::Stalls);
     let started = Instant::now();
-    while camera.stuck.len() < MAX_STUCK {
+    while camera.sidelines.stuck_in("a") < MAX_STUCK {
         pull_state(&mut camera, DeviceState::Stalled);
         assert!(started.elapsed() < LIMIT, "{camera:?}");
     }
@@ -219,6 +231,102 @@ fn another_camera_stands_in_until_the_chosen_one_is_back() {
     pull_luma(&mut camera, 130);
     script.set("b", Mood::Stalls);
     pull_luma(&mut camera, 50);
+}
+
+#[test]
+fn the_one_that_stands_in_goes_on_while_the_chosen_one_is_tried() {
+    let script = script(&[("a", Mood::Gives(50)), ("b", Mood::Gives(120))]);
+    let mut camera = open_calm(&script, "b");
+    for mood in [Mood::Fails(DeviceState::InUse), Mood::Stalls] {
+        let tried = script.times_opened("b");
+        script.set("b", mood);
+        pull_luma(&mut camera, 50);
+        let (opened, started, mut last) = (script.times_opened("a"), Instant::now(), 0);
+        while started.elapsed() < 2 * CALM.first || script.times_opened("b") == tried {
+            let frame = camera.next_frame().unwrap().unwrap();
+            assert!(frame.y()[0] == 50 && frame.timestamp_us() > last, "{} at {mood:?}", frame.y()[0]);
+            last = frame.timestamp_us();
+            assert!(started.elapsed() < LIMIT, "the chosen camera is not tried");
+        }
+        assert_eq!(script.times_opened("a"), opened, "the one that stands in is left alone");
+        script.set("b", Mood::Gives(130));
+        pull_luma(&mut camera, 130);
+    }
+}
+
+#[test]
+fn a_camera_that_stalls_never_keeps_another_from_standing_in() {
+    let script = script(&[("a", Mood::Gives(50))]);
+    let mut camera = open(&script, Some("a")).unwrap();
+    script.set("a", Mood::Stalls);
+    let started = Instant::now();
+    while camera.sidelines.stuck_in("a") < MAX_STUCK {
+        pull_state(&mut camera, DeviceState::Stalled);
+        assert!(started.elapsed() < LIMIT, "{camera:?}");
+    }
+    script.set("b", Mood::Gives(90));
+    pull_luma(&mut camera, 90);
+    script.set("a", Mood::Gives(60));
+    pull_luma(&mut camera, 60);
+}
+
+#[test]
+fn a_camera_that_is_missing_or_taken_at_the_start_comes_up_by_itself() {
+    for wish in [None, Some("b")] {
+        let script = script(&[]);
+        let mut camera = waiting(&script, wish);
+        assert_eq!(camera.format(), WISH);
+        pull_state(&mut camera, DeviceState::Unplugged);
+        script.set("b", Mood::Fails(DeviceState::InUse));
+        pull_state(&mut camera, DeviceState::InUse);
+        script.set("b", Mood::Gives(7));
+        pull_luma(&mut camera, 7);
+    }
+    let said = waiting(&script(&[("a", Mood::Stalls)]), None).next_frame().unwrap_err().to_string();
+    assert!(said.contains("it is starting"), "{said}");
+    let said = waiting(&script(&[]), None).next_frame().unwrap_err().to_string();
+    assert!(said.contains("no camera was found: plug one in"), "{said}");
+    // Another one stands in for a chosen one from the start.
+    pull_luma(&mut waiting(&script(&[("a", Mood::Gives(9))]), Some("b")), 9);
+}
+
+/// What was told since the last time.
+fn told(camera: &mut Camera) -> Option<(Option<String>, DeviceState, Option<String>)> {
+    camera.device_news().map(|DeviceUse { name, state, why }| (name, state, why))
+}
+
+#[test]
+fn each_change_of_the_camera_in_use_is_told_once() {
+    let script = script(&[("a", Mood::Gives(50)), ("b", Mood::Gives(120))]);
+    let mut camera = open_calm(&script, "b");
+    let quiet = |camera: &mut Camera, luma: u8| {
+        for _ in 0..20 {
+            pull_luma(camera, luma);
+            assert_eq!(told(camera), None, "nothing changed");
+        }
+    };
+    pull_luma(&mut camera, 120);
+    assert_eq!(told(&mut camera), Some((Some("Camera b".into()), DeviceState::On, None)));
+    quiet(&mut camera, 120);
+
+    script.unplug("b");
+    pull_luma(&mut camera, 50);
+    let (name, state, why) = told(&mut camera).unwrap();
+    assert_eq!((name.as_deref(), state), (Some("Camera a"), DeviceState::Unplugged));
+    assert!(why.as_ref().is_some_and(|why| why.contains("the camera b") && why.contains("plug it in")), "{why:?}");
+    quiet(&mut camera, 50);
+
+    script.unplug("a");
+    pull_state(&mut camera, DeviceState::Unplugged);
+    let (name, state, why) = told(&mut camera).unwrap();
+    assert!(name.is_none() && state == DeviceState::Unplugged && why.is_some());
+    pull_state(&mut camera, DeviceState::Unplugged);
+    assert_eq!(told(&mut camera), None);
+
+    script.set("b", Mood::Gives(130));
+    pull_luma(&mut camera, 130);
+    assert_eq!(told(&mut camera), Some((Some("Camera b".into()), DeviceState::On, None)));
+    quiet(&mut camera, 130);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
-use super::driver::{CameraDriver, CameraFault};
+use super::driver::{CameraDriver, CameraFault, CameraInfo};
 use crate::media::capture::convert::to_i420;
 use crate::media::capture::scale::{Scaler, fit};
 use crate::media::frame::VideoFrame;
@@ -34,6 +34,10 @@ pub(super) enum Word {
 pub(super) struct Worker {
     /// Which camera it reads.
     pub id: String,
+    /// What its maker calls it.
+    pub name: String,
+    /// When it was started.
+    pub started: Instant,
     /// What it says.
     pub words: Receiver<Word>,
     stop: Arc<AtomicBool>,
@@ -42,17 +46,23 @@ pub(super) struct Worker {
 
 impl Worker {
     /// Starts a thread that opens and reads a camera. Time stamps count from `epoch`.
-    pub fn start(driver: Arc<dyn CameraDriver>, id: &str, wish: VideoFormat, epoch: Instant) -> io::Result<Self> {
+    pub fn start(
+        driver: Arc<dyn CameraDriver>,
+        camera: &CameraInfo,
+        wish: VideoFormat,
+        epoch: Instant,
+    ) -> io::Result<Self> {
         let (sender, words) = bounded(CAPACITY);
         let stop = Arc::new(AtomicBool::new(false));
-        let (stopped, oldest, camera) = (Arc::clone(&stop), words.clone(), id.to_owned());
+        let CameraInfo { id, name } = camera.clone();
+        let (stopped, oldest, read_id) = (Arc::clone(&stop), words.clone(), id.clone());
         let thread = std::thread::Builder::new().name("camera".into()).spawn(move || {
             let mailbox = Outlet { sender, oldest };
-            if let Err(fault) = read(&*driver, &camera, wish, epoch, &stopped, &mailbox) {
+            if let Err(fault) = read(&*driver, &read_id, wish, epoch, &stopped, &mailbox) {
                 mailbox.put(Word::Fault(fault));
             }
         })?;
-        Ok(Self { id: id.to_owned(), words, stop, thread })
+        Ok(Self { id, name, started: Instant::now(), words, stop, thread })
     }
 
     /// Asks it to end after the picture it waits for.

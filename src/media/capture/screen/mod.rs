@@ -1,5 +1,5 @@
-//! Screens and windows: what can be shared, with thumbnails, and sources of their pictures. Listing runs on the caller's
-//! thread; a source is driven by the thread that pulls it. X11 for now.
+//! Screens and windows: what can be shared, with thumbnails, and sources of their pictures. The display is asked on
+//! threads of its own, so that one that hangs holds nobody for long; a source works while it is pulled. X11 for now.
 
 mod shadow;
 #[cfg(unix)]
@@ -77,32 +77,33 @@ impl Screens {
         Self { display: Some(display.to_owned()) }
     }
 
-    /// Monitors first, then windows, the topmost first. Thumbnails take some milliseconds each.
+    /// Monitors first, then windows, the topmost first. Thumbnails take some milliseconds each. Waits for two seconds
+    /// at most.
     ///
     /// # Errors
-    /// [`CaptureError::Open`] when there is no display to ask, with what to do.
+    /// [`CaptureError::Open`] when there is no display to ask, or it does not answer, with what to do.
     pub fn list(&self, thumbnails: bool) -> Result<Vec<ScreenInfo>, CaptureError> {
         let display = self.display()?;
         #[cfg(unix)]
         return x11::list(display.as_deref(), thumbnails);
         #[cfg(not(unix))]
-        return Err(unsupported(display, thumbnails));
+        return Err(unsupported((display, thumbnails)));
     }
 
     /// Opens what an id of [`Self::list`] names (`screen` alone is the default monitor). `limit` holds the largest size
     /// and the highest rate; larger pictures are made smaller, in their own shape. The source ends (`None`) when its
-    /// window closes, says [`CaptureError::Interrupted`] while a window is minimised or a monitor is gone, and breaks
-    /// when the display goes away.
+    /// window closes, says [`CaptureError::Interrupted`] while a window is minimised, a monitor is gone or the display
+    /// does not answer, and breaks when the display goes away. Waits for two seconds at most.
     ///
     /// # Errors
-    /// [`CaptureError::Open`] when there is no display or no such thing, [`CaptureError::Format`] when its pixels are
-    /// laid out in a way that is not supported.
+    /// [`CaptureError::Open`] when there is no display, no answer or no such thing, [`CaptureError::Format`] when its
+    /// pixels are laid out in a way that is not supported, or are too few or too many.
     pub fn open(&self, id: &str, limit: VideoFormat) -> Result<Box<dyn VideoSource>, CaptureError> {
         let display = self.display()?;
         #[cfg(unix)]
         return x11::open(display.as_deref(), id, limit);
         #[cfg(not(unix))]
-        return Err(unsupported(display, (id, limit)));
+        return Err(unsupported((display, id, limit)));
     }
 
     /// The display to connect to.
@@ -111,25 +112,44 @@ impl Screens {
             return Ok(self.display.clone());
         }
         let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        if set("DISPLAY") {
+        // An X11 server on another desktop (XQuartz) shows nothing of its screens.
+        if set("DISPLAY") && foreign(SYSTEM).is_none() {
             return Ok(None);
         }
-        Err(no_display(set("WAYLAND_DISPLAY")))
+        Err(no_display(SYSTEM, set("WAYLAND_DISPLAY")))
     }
 }
 
-fn no_display(wayland: bool) -> CaptureError {
-    let why = if wayland {
-        "only Wayland is running, whose screens cannot be shared yet: log in to an X11 session"
-    } else {
-        "there is no display (DISPLAY is not set): run this in a graphical X11 session"
+/// The system this runs on.
+const SYSTEM: &str = std::env::consts::OS;
+
+/// A system whose desktop is not X11, as people call it.
+fn foreign(system: &str) -> Option<&'static str> {
+    match system {
+        "macos" => Some("macOS"),
+        "windows" => Some("Windows"),
+        _ => None,
+    }
+}
+
+/// What works instead, where no screen can be shared.
+fn no_display(system: &str, wayland: bool) -> CaptureError {
+    let why = match foreign(system) {
+        Some(name) => format!(
+            "sharing screens and windows works in X11 sessions (Linux and its kin) for now, not on {name}: watching \
+             what others share works here"
+        ),
+        None if wayland => "only Wayland is running, whose screens cannot be shared yet: log in to an X11 session, or \
+            start XWayland and share windows that run in it"
+            .to_owned(),
+        None => "there is no display (DISPLAY is not set): run this in a graphical X11 session".to_owned(),
     };
-    CaptureError::Open { what: "the screen".into(), why: why.into() }
+    CaptureError::Open { what: "the screen".into(), why }
 }
 
 #[cfg(not(unix))]
-fn unsupported<T>(_display: Option<String>, _asked: T) -> CaptureError {
-    CaptureError::Open { what: "the screen".into(), why: "sharing is not supported on this system yet".into() }
+fn unsupported<T>(_asked: T) -> CaptureError {
+    no_display(SYSTEM, false)
 }
 
 #[cfg(test)]
@@ -138,8 +158,17 @@ mod tests {
 
     #[test]
     fn a_missing_display_is_told_apart_from_wayland() {
-        assert!(no_display(true).to_string().contains("Wayland"));
-        assert!(no_display(false).to_string().contains("DISPLAY"));
+        let wayland = no_display("linux", true).to_string();
+        assert!(wayland.contains("log in to an X11 session") && wayland.contains("XWayland"), "{wayland}");
+        assert!(no_display("linux", false).to_string().contains("DISPLAY"));
+    }
+
+    #[test]
+    fn other_systems_are_told_what_is_supported() {
+        for (system, name) in [("macos", "macOS"), ("windows", "Windows")] {
+            let said = no_display(system, false).to_string();
+            assert!(said.contains("X11 sessions (Linux") && said.contains(name) && !said.contains("DISPLAY"), "{said}");
+        }
     }
 
     #[test]

@@ -8,10 +8,13 @@ use fast_image_resize::pixels::U8x4;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
 use super::{THUMBNAIL_WIDTH_PX, Thumbnail};
-use crate::media::capture::convert::{bgrx_rows_to_i420, blank};
+use crate::media::capture::convert::{bgrx_rows_to_i420, blank, retimed};
 use crate::media::capture::scale::{Scaler, fit};
 use crate::media::frame::VideoFrame;
 use crate::model::limits::{MAX_PICTURE_PIXELS, MAX_PICTURE_SIDE_PX};
+
+/// Most pixels of a screen or window that is copied: 8K UHD. What is sent of it is smaller.
+const MAX_PIXELS: u32 = 7680 * 4320;
 
 /// The pixels (B G R X, tightly packed rows) and their I420 picture, even-sized.
 pub(super) struct Shadow {
@@ -28,12 +31,9 @@ impl Shadow {
     /// Black, at first.
     ///
     /// # Errors
-    /// When nothing of this size can be sent.
+    /// As [`check_size`].
     pub fn new(width: u32, height: u32) -> Result<Self, String> {
-        let sides = 2..=MAX_PICTURE_SIDE_PX;
-        if !sides.contains(&width) || !sides.contains(&height) || width * height > MAX_PICTURE_PIXELS {
-            return Err(format!("{width}x{height} pixels cannot be shared; from 2x2 to 4096x2304 can"));
-        }
+        check_size(width, height)?;
         let pixels = vec![0; width as usize * height as usize * 4];
         let picture = blank(width & !1, height & !1, 0, Vec::new())?;
         Ok(Self { width, height, pixels, picture, stale: 0..height, scaler: Scaler::default() })
@@ -70,7 +70,7 @@ impl Shadow {
             self.stale = 0..0;
         }
         let size = (self.picture.width(), self.picture.height());
-        let fitting = fit(size, limit);
+        let fitting = sendable(size, limit);
         let scaled = if fitting == size { self.picture.clone() } else { self.scaler.scale(&self.picture, fitting)? };
         retimed(scaled, timestamp_us)
     }
@@ -91,10 +91,27 @@ impl Shadow {
     }
 }
 
-/// The same picture at another time.
-pub(super) fn retimed(frame: VideoFrame, timestamp_us: u64) -> Result<VideoFrame, String> {
-    let (width, height, colour) = (frame.width(), frame.height(), frame.colour());
-    VideoFrame::new(width, height, colour, timestamp_us, frame.into_data()).map_err(|error| error.to_string())
+/// Whether something of this size can be shared.
+///
+/// # Errors
+/// Which sizes can.
+pub(super) fn check_size(width: u32, height: u32) -> Result<(), String> {
+    let sides = 2..=MAX_PICTURE_SIDE_PX;
+    if sides.contains(&width) && sides.contains(&height) && width * height <= MAX_PIXELS {
+        return Ok(());
+    }
+    Err(format!("{width}x{height} pixels cannot be shared: make it larger than 1x1 and at most 7680x4320"))
+}
+
+/// The size a picture is sent in: inside the limit, with no more pixels than receivers decode.
+fn sendable(size: (u32, u32), limit: (u32, u32)) -> (u32, u32) {
+    let fitting = fit(size, limit);
+    let share = (f64::from(MAX_PICTURE_PIXELS) / (f64::from(fitting.0) * f64::from(fitting.1))).sqrt();
+    if share >= 1.0 {
+        return fitting;
+    }
+    let shorter = |side: u32| (f64::from(side) * share) as u32;
+    fit(size, (shorter(fitting.0), shorter(fitting.1)))
 }
 
 /// The smallest range that holds both; an empty one counts for nothing.
@@ -137,6 +154,22 @@ mod tests {
         let thumbnail = shadow.thumbnail().unwrap();
         assert_eq!((thumbnail.width, thumbnail.height), (320, 160));
         assert_eq!(thumbnail.rgba[4..8], [250, 20, 10, 255]);
+    }
+
+    #[test]
+    fn what_is_larger_than_can_be_sent_is_made_smaller() {
+        let mut shadow = Shadow::new(5120, 2880).unwrap();
+        shadow.rows_mut(0..2880).fill(255);
+        let frame = shadow.frame((1920, 1080), 1).unwrap();
+        assert_eq!((frame.width(), frame.height(), frame.y()[1920 * 540]), (1920, 1080, 235));
+        for (size, limit) in [((5120, 2880), (7680, 4320)), ((4096, 4096), (4096, 4096)), ((2880, 5120), (2880, 5120))]
+        {
+            let (width, height) = sendable(size, limit);
+            assert!(width * height <= MAX_PICTURE_PIXELS && width * height > MAX_PICTURE_PIXELS / 100 * 99);
+            let shape = f64::from(width) / f64::from(height) * f64::from(size.1) / f64::from(size.0);
+            assert!((shape - 1.0).abs() < 0.002, "{width}x{height} of {size:?}");
+        }
+        assert_eq!(sendable((3840, 2160), (4096, 2304)), (3840, 2160));
     }
 
     #[test]

@@ -1,15 +1,19 @@
-//! Screens and windows of an X11 server.
+//! Screens and windows of an X11 server. Whoever asks waits a bounded time: the server is asked on threads of its own.
 
 mod cursor;
 mod grab;
 mod pixels;
+mod remote;
 mod server;
 mod source;
 mod target;
 mod windows;
 
+use std::time::{Duration, Instant};
+
 use grab::Grabber;
-use server::{Fault, Server};
+use remote::RemoteSource;
+use server::{Fault, Server, name_of};
 use source::ScreenSource;
 use target::{Found, Target, monitors};
 
@@ -17,13 +21,24 @@ use super::shadow::Shadow;
 use super::{ScreenInfo, ScreenKind, Thumbnail};
 use crate::media::source::{CaptureError, VideoFormat, VideoSource};
 
+/// Thumbnails are taken for so long; where there are very many, the last ones are left out.
+const THUMBNAILS_LIMIT: Duration = Duration::from_millis(1200);
+
 /// See [`super::Screens::list`].
 pub(super) fn list(display: Option<&str>, thumbnails: bool) -> Result<Vec<ScreenInfo>, CaptureError> {
-    let server = Server::connect(display)?;
-    list_on(&server, thumbnails).map_err(|fault| lost(&fault))
+    let named = display.map(str::to_owned);
+    remote::ask(&name_of(display), move || {
+        let server = Server::connect(named.as_deref())?;
+        list_on(&server, thumbnails).map_err(|fault| lost(&fault))
+    })
 }
 
 fn list_on(server: &Server, thumbnails: bool) -> Result<Vec<ScreenInfo>, Fault> {
+    let started = Instant::now();
+    let small = |target: Target| {
+        let wanted = thumbnails && started.elapsed() < THUMBNAILS_LIMIT;
+        if wanted { thumbnail(server, target) } else { None }
+    };
     let mut all = Vec::new();
     // Inside a Wayland session this server's own screen is empty.
     let monitors = if server.is_xwayland { Vec::new() } else { monitors(server)? };
@@ -37,7 +52,7 @@ fn list_on(server: &Server, thumbnails: bool) -> Result<Vec<ScreenInfo>, Fault> 
             width: monitor.area.width.into(),
             height: monitor.area.height.into(),
             is_default: index == primary,
-            thumbnail: if thumbnails { thumbnail(server, Target::monitor(monitor.name)) } else { None },
+            thumbnail: small(Target::monitor(monitor.name)),
         });
     }
     for window in windows::list(server)? {
@@ -49,7 +64,7 @@ fn list_on(server: &Server, thumbnails: bool) -> Result<Vec<ScreenInfo>, Fault> 
             width: window.width,
             height: window.height,
             is_default: false,
-            thumbnail: if thumbnails { thumbnail(server, Target::window(window.id)) } else { None },
+            thumbnail: small(Target::window(window.id)),
         });
     }
     Ok(all)
@@ -71,12 +86,25 @@ fn thumbnail(server: &Server, mut target: Target) -> Option<Thumbnail> {
 /// See [`super::Screens::open`].
 pub(super) fn open(display: Option<&str>, id: &str, limit: VideoFormat) -> Result<Box<dyn VideoSource>, CaptureError> {
     let wanted = Wanted::parse(id)?;
+    let (display, what) = (display.map(str::to_owned), id.to_owned());
+    let source = RemoteSource::open(id, move || open_here(display.as_deref(), wanted, what, limit))?;
+    Ok(Box::new(source))
+}
+
+/// Opens a source that runs on this thread.
+fn open_here(
+    display: Option<&str>,
+    wanted: Wanted,
+    what: String,
+    limit: VideoFormat,
+) -> Result<ScreenSource, CaptureError> {
     let server = Server::connect(display)?;
     let target = match wanted {
         Wanted::Window(window) => Target::window(window),
         Wanted::Monitor(_) if server.is_xwayland => {
-            let why = "the screen belongs to Wayland, which is not supported yet: share a window, or log in to X11";
-            return Err(CaptureError::Open { what: id.into(), why: why.into() });
+            let why = "the screen belongs to Wayland and cannot be shared yet: share a window that runs in XWayland \
+                (`rotunda devices` lists them), or log in to an X11 session";
+            return Err(CaptureError::Open { what, why: why.into() });
         }
         Wanted::Monitor(Some(name)) => Target::monitor(name),
         Wanted::Monitor(None) => {
@@ -85,7 +113,7 @@ pub(super) fn open(display: Option<&str>, id: &str, limit: VideoFormat) -> Resul
             Target::monitor(monitors.swap_remove(primary).name)
         }
     };
-    Ok(Box::new(ScreenSource::new(server, target, id.into(), limit)?))
+    ScreenSource::new(server, target, what, limit)
 }
 
 fn lost(fault: &Fault) -> CaptureError {

@@ -55,7 +55,13 @@ impl From<ReplyOrIdError> for Fault {
     }
 }
 
-/// A connected server.
+/// What people call a display.
+pub(super) fn name_of(display: Option<&str>) -> String {
+    let name = display.map_or_else(|| std::env::var("DISPLAY").unwrap_or_default(), str::to_owned);
+    format!("the display {name}")
+}
+
+/// A connected server. Its replies may never come: it is asked on threads that may hang (see `remote`).
 pub(super) struct Server {
     pub conn: RustConnection,
     pub root: u32,
@@ -80,8 +86,7 @@ impl Server {
     /// # Errors
     /// [`CaptureError::Open`] when nothing answers there.
     pub fn connect(display: Option<&str>) -> Result<Self, CaptureError> {
-        let named = display.map_or_else(|| std::env::var("DISPLAY").unwrap_or_default(), str::to_owned);
-        let failed = |why: String| CaptureError::Open { what: format!("the display {named}"), why };
+        let failed = |why: String| CaptureError::Open { what: name_of(display), why };
         let (conn, screen) = RustConnection::connect(display)
             .map_err(|error| failed(format!("{error}: check that an X11 server runs there and lets you in")))?;
         Self::ask(conn, screen).map_err(|fault| match fault {

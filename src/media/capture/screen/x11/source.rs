@@ -1,5 +1,5 @@
-//! Pictures of a monitor or window, driven by the thread that pulls them: only what changed is fetched, a still screen is
-//! repeated a few times a second so that receivers get it ever sharper.
+//! Pictures of a monitor or window, driven by the thread that pulls them, which hangs while the display does: only what
+//! changed is fetched, a still screen is repeated a few times a second so that receivers get it ever sharper.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -8,11 +8,12 @@ use x11rb::connection::Connection as _;
 use x11rb::protocol::Event;
 use x11rb::protocol::damage::{ConnectionExt as _, ReportLevel};
 
-use super::super::shadow::{Shadow, retimed, union};
+use super::super::shadow::{self, Shadow, union};
 use super::cursor::{self, Pointer};
 use super::grab::{Area, Grabber};
 use super::server::{Fault, Server};
 use super::target::{Found, Target, View};
+use crate::media::capture::convert::retimed;
 use crate::media::capture::pace::Pace;
 use crate::media::frame::VideoFrame;
 use crate::media::source::{CaptureError, VideoFormat, VideoSource};
@@ -45,7 +46,7 @@ pub(super) struct ScreenSource {
 enum Step {
     Frame(VideoFrame),
     Still,
-    Interrupted(DeviceState, &'static str),
+    Interrupted(DeviceState, String),
     Ended,
 }
 
@@ -79,7 +80,11 @@ impl ScreenSource {
             Ok(Found::Missing) => Err(missing()),
             Ok(Found::Unusable(why)) => Err(CaptureError::Format { what, why }),
             Err(Fault::Lost(why)) => Err(open(why)),
-            Ok(Found::Here(_) | Found::Hidden) | Err(Fault::Gone) => Ok(source),
+            Ok(Found::Here(view)) => match shadow::check_size(view.area.width.into(), view.area.height.into()) {
+                Ok(()) => Ok(source),
+                Err(why) => Err(CaptureError::Format { what, why }),
+            },
+            Ok(Found::Hidden) | Err(Fault::Gone) => Ok(source),
         }
     }
 
@@ -173,10 +178,8 @@ impl ScreenSource {
                             self.pointer.forget();
                             shadow
                         }
-                        Err(why) => {
-                            tracing::warn!(what = self.what, why, "it cannot be shared at this size");
-                            return Ok(Some(Step::Interrupted(DeviceState::Stalled, "it is too small or too large")));
-                        }
+                        // It was resized; it may be once more.
+                        Err(why) => return Ok(Some(Step::Interrupted(DeviceState::Failed, why))),
                     },
                 };
                 self.changed = 0..size.1;
@@ -185,9 +188,9 @@ impl ScreenSource {
                 return Ok(None);
             }
             Found::Missing if matches!(self.target, Target::Window(_)) => Step::Ended,
-            Found::Missing => Step::Interrupted(DeviceState::Unplugged, "the monitor is gone: plug it in again"),
-            Found::Hidden => Step::Interrupted(DeviceState::Stalled, "the window is minimised: bring it back"),
-            Found::Unusable(_) => Step::Interrupted(DeviceState::Failed, "its pixels cannot be read any more"),
+            Found::Missing => Step::Interrupted(DeviceState::Unplugged, "the monitor is gone: plug it in again".into()),
+            Found::Hidden => Step::Interrupted(DeviceState::Stalled, "the window is minimised: bring it back".into()),
+            Found::Unusable(why) => Step::Interrupted(DeviceState::Failed, why),
         };
         self.shown = None;
         self.pointer.forget();
@@ -222,13 +225,13 @@ impl VideoSource for ScreenSource {
 
     fn next_frame(&mut self) -> Result<Option<VideoFrame>, CaptureError> {
         let asked = Instant::now();
-        let mut interruption = (DeviceState::Stalled, "it changes faster than it can be read");
+        let mut interruption = None;
         loop {
             let (_, now_us) = self.pace.wait();
             match self.step(now_us) {
                 Ok(Step::Frame(frame)) => return Ok(Some(frame)),
                 Ok(Step::Ended) => return Ok(None),
-                Ok(Step::Interrupted(state, why)) => interruption = (state, why),
+                Ok(Step::Interrupted(state, why)) => interruption = Some((state, why)),
                 Ok(Step::Still) => {}
                 // The window changed while it was looked at.
                 Err(Fault::Gone) => self.look_again = true,
@@ -238,8 +241,9 @@ impl VideoSource for ScreenSource {
                 }
             }
             if asked.elapsed() >= PATIENCE {
-                let ((state, why), what) = (interruption, self.what.clone());
-                return Err(CaptureError::Interrupted { what, state, why: why.into() });
+                let (state, why) = interruption
+                    .unwrap_or_else(|| (DeviceState::Stalled, "it changes faster than it can be read".to_owned()));
+                return Err(CaptureError::Interrupted { what: self.what.clone(), state, why });
             }
         }
     }
