@@ -1,8 +1,9 @@
 //! Asks for missing packets of pictures again: soon, as often as the round trip allows, and not for long. Runs inside the
 //! connection's driver task and never blocks.
 //!
-//! The connection's own generator looks every 100 ms and asks without end for everything in its window; at 30 frames per
-//! second that is three frames late. As in WebRTC, a gap is asked for when it is seen and again after each round trip.
+//! The connection's own generator looks every 100 ms and asks without end for everything in its window; at 30 frames
+//! per second that is three frames late. As in WebRTC, a gap is asked for when it is seen, and again after each round
+//! trip; less and less often while that is not known.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -14,13 +15,15 @@ use rtc::shared::error::Error;
 
 /// Packets that overtake each other are mostly there within this.
 const REORDER_WAIT: Duration = Duration::from_millis(4);
-/// A packet is asked for this often at most, as in WebRTC, and for this long: later nobody waits for it.
-const MAX_ASKED: u32 = 10;
-const MAX_AGE: Duration = Duration::from_millis(400);
+/// A packet is asked for while it is worth it: for two and a half round trips and what happens in between, within these
+/// bounds. Later nobody waits for it (the assembler's bound); that it was asked for is remembered for the longest.
+const HANDLING: Duration = Duration::from_millis(50);
+const MIN_AGE: Duration = Duration::from_millis(400);
+const MAX_AGE: Duration = Duration::from_secs(1);
 /// Round trip before one was seen, and its bounds.
 const FIRST_ROUND_TRIP: Duration = Duration::from_millis(60);
 const MIN_ROUND_TRIP: Duration = Duration::from_millis(15);
-const MAX_ROUND_TRIP: Duration = Duration::from_millis(300);
+const MAX_ROUND_TRIP: Duration = MAX_AGE;
 /// A gap longer than this is a new beginning, not a loss.
 const MAX_GAP: u64 = 500;
 /// How far behind the newest a packet of the same sequence can be.
@@ -40,18 +43,30 @@ struct Stream {
     newest: Option<u64>,
     missing: BTreeMap<u64, Missing>,
     round_trip: Duration,
+    /// The longest that an answer to one of several requests may have taken since a single one was answered.
+    suspected: Duration,
+    /// A single request was answered.
+    learnt: bool,
 }
 
 struct Missing {
     noticed: Instant,
     asked: u32,
-    asked_at: Instant,
+    first_asked: Instant,
+    /// Between the last request and the next.
+    wait: Duration,
     next: Instant,
 }
 
 impl Stream {
     fn new() -> Self {
-        Self { newest: None, missing: BTreeMap::new(), round_trip: FIRST_ROUND_TRIP }
+        Self {
+            newest: None,
+            missing: BTreeMap::new(),
+            round_trip: FIRST_ROUND_TRIP,
+            suspected: Duration::ZERO,
+            learnt: false,
+        }
     }
 
     /// A packet arrived; answers whether something new is missing.
@@ -64,12 +79,8 @@ impl Stream {
         let ahead = sequence.wrapping_sub(newest as u16);
         if ahead >= HALF_SEQUENCE || ahead == 0 {
             let late = newest - u64::from((newest as u16).wrapping_sub(sequence));
-            if let Some(missing) = self.missing.remove(&late)
-                && missing.asked == 1
-            {
-                // Only an answer to a single request tells how long one takes (Karn's rule).
-                let took = now.saturating_duration_since(missing.asked_at);
-                self.round_trip = ((self.round_trip * 7 + took) / 8).clamp(MIN_ROUND_TRIP, MAX_ROUND_TRIP);
+            if let Some(missing) = self.missing.remove(&late) {
+                self.answered(&missing, now);
             }
             return false;
         }
@@ -80,8 +91,8 @@ impl Stream {
             return false;
         }
         for sequence in newest + 1..arrived {
-            let missing = Missing { noticed: now, asked: 0, asked_at: now, next: now + REORDER_WAIT };
-            self.missing.insert(sequence, missing);
+            let (wait, next) = (Duration::ZERO, now + REORDER_WAIT);
+            self.missing.insert(sequence, Missing { noticed: now, asked: 0, first_asked: now, wait, next });
         }
         while self.missing.len() as u64 > MAX_GAP {
             self.missing.pop_first();
@@ -89,19 +100,48 @@ impl Stream {
         ahead > 1
     }
 
+    /// Learns how long answers take. Only the answer to a single request tells it (Karn's rule). That to one of several
+    /// may be the first one's: until a single request is answered the next ones are given that long, so that one is.
+    fn answered(&mut self, missing: &Missing, now: Instant) {
+        let took = now.saturating_duration_since(missing.first_asked);
+        match missing.asked {
+            0 => {}
+            1 => {
+                // Until it is known that the way became longer, every packet costs one request more.
+                let weight = if took > self.round_trip { 1 } else { 7 };
+                let smoothed = (self.round_trip * weight + took) / (weight + 1);
+                self.round_trip = smoothed.clamp(MIN_ROUND_TRIP, MAX_ROUND_TRIP);
+                self.suspected = Duration::ZERO;
+                self.learnt = true;
+            }
+            _ => self.suspected = self.suspected.max(took).min(MAX_ROUND_TRIP),
+        }
+    }
+
     /// What to ask for now.
     fn ask(&mut self, now: Instant) -> Vec<u16> {
-        self.missing
-            .retain(|_, missing| missing.asked < MAX_ASKED && now.saturating_duration_since(missing.noticed) < MAX_AGE);
-        let again = self.round_trip * 5 / 4;
+        self.missing.retain(|_, missing| now.saturating_duration_since(missing.noticed) < MAX_AGE);
+        let expected = self.round_trip.max(self.suspected);
+        let useful = (expected * 5 / 2 + HANDLING).clamp(MIN_AGE, MAX_AGE);
         let mut due = Vec::new();
         for (sequence, missing) in &mut self.missing {
-            if missing.next <= now {
-                missing.asked += 1;
-                missing.asked_at = now;
-                missing.next = now + again;
-                due.push(*sequence as u16);
+            if missing.next > now {
+                continue;
             }
+            if now.saturating_duration_since(missing.noticed) >= useful {
+                // Should it come after all, it still tells how long that took.
+                missing.next = missing.noticed + MAX_AGE;
+                continue;
+            }
+            if missing.asked == 0 {
+                missing.first_asked = now;
+            }
+            missing.asked += 1;
+            let sure = self.learnt && self.suspected.is_zero();
+            let grown = if sure { Duration::ZERO } else { missing.wait * 2 };
+            missing.wait = grown.max(expected * 5 / 4);
+            missing.next = now + missing.wait;
+            due.push(*sequence as u16);
         }
         due
     }

@@ -126,3 +126,56 @@ fn a_lossy_path_gets_each_packet_back_without_a_storm() {
     assert!(requests < 900, "{requests} requests for 600 losses");
     assert!(path.nacks.streams[&SSRC].missing.is_empty());
 }
+
+/// How often packets are asked for that were lost once the way is known: every tenth one is, and comes this long after
+/// each request.
+fn requests_per_loss(round_trip_ms: u64) -> f64 {
+    let mut path = Path::new();
+    let mut answers: BTreeMap<u64, Vec<u16>> = BTreeMap::new();
+    let mut requests: BTreeMap<u16, u32> = BTreeMap::new();
+    for at in 0..10_000u64 {
+        let sequence = (at / 10) as u16;
+        if at.is_multiple_of(10) && sequence % 10 != 5 {
+            path.arrives(sequence, at);
+        }
+        for answer in answers.remove(&at).unwrap_or_default() {
+            path.arrives(answer, at);
+        }
+        for asked in path.asked(at) {
+            *requests.entry(asked).or_default() += 1;
+            answers.entry(at + round_trip_ms + at % 7).or_default().push(asked);
+        }
+    }
+    let known: Vec<u32> = requests.range(200..880).map(|(_, times)| *times).collect();
+    assert_eq!(known.len(), 68, "every loss is asked for");
+    f64::from(known.iter().sum::<u32>()) / known.len() as f64
+}
+
+#[test]
+fn a_long_way_is_learnt_and_not_asked_over_and_over() {
+    for round_trip_ms in [20, 100, 200, 450, 700] {
+        let requests = requests_per_loss(round_trip_ms);
+        assert!(requests <= 1.2, "{requests} requests for each packet at {round_trip_ms} ms");
+    }
+}
+
+#[test]
+fn on_a_long_way_a_request_that_was_lost_is_repeated_in_time() {
+    let mut path = Path::new();
+    path.arrives(0, 0);
+    let mut at = 0;
+    for sequence in 0..40u16 {
+        at += 1_000;
+        path.arrives(sequence * 2 + 2, at);
+        let mut asked = path.asked(at + 4);
+        for later in 5..450 {
+            asked.extend(path.asked(at + later));
+        }
+        assert!(asked.len() <= 3 && asked.contains(&(sequence * 2 + 1)), "{asked:?}");
+        path.arrives(sequence * 2 + 1, at + 454);
+    }
+    path.arrives(82, at + 1_000);
+    let times: Vec<u64> = (1_000..3_000).filter(|after| path.asked(at + after) == [81]).collect();
+    assert_eq!(times.len(), 2, "asked for at {times:?}");
+    assert!((450..650).contains(&(times[1] - times[0])), "{times:?}");
+}

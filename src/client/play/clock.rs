@@ -1,11 +1,11 @@
-//! The clocks of a played track: RTP time that does not wrap, and the sender's own clock as its RTCP sender reports tell
-//! it (RFC 3550 section 6.4.1). Plain data; time is an input, in microseconds.
+//! The clocks of a played track: RTP time that does not wrap, and the sender's own clock as its packets tell it, or else
+//! its RTCP sender reports (RFC 3550 section 6.4.1). Plain data; time is an input, in microseconds.
 
 use std::sync::LazyLock;
 use std::time::{Instant, SystemTime};
 
-/// NTP counts from 1900, Unix from 1970.
-const NTP_TO_UNIX_SECS: i64 = 2_208_988_800;
+use crate::client::capture_time::unix_us_of;
+
 /// The least of the last one to two of these is looked for: long enough to see a packet that nothing held up, short
 /// enough for clocks that drift.
 const LEAST_WINDOW_US: i64 = 5_000_000;
@@ -52,8 +52,10 @@ pub(super) struct Least {
 impl Least {
     /// Takes a value.
     pub(super) fn note(&mut self, value: i64, now_us: i64) {
-        if now_us.saturating_sub(self.since_us) > LEAST_WINDOW_US {
-            self.windows = [self.windows[1], None];
+        let passed_us = now_us.saturating_sub(self.since_us);
+        if passed_us > LEAST_WINDOW_US {
+            // What was noted before a long pause says nothing any more: clocks drift meanwhile.
+            self.windows = [self.windows[1].filter(|_| passed_us <= 2 * LEAST_WINDOW_US), None];
             self.since_us = now_us;
         }
         self.windows[1] = Some(self.windows[1].map_or(value, |least| least.min(value)));
@@ -69,8 +71,10 @@ impl Least {
 #[derive(Debug)]
 pub(super) struct SenderClock {
     rate_hz: i64,
-    /// The newest report: the sender's clock, and the RTP time at that moment.
-    report: Option<(i64, u32)>,
+    /// What the sender's clock showed when something was captured, and its RTP time.
+    pair: Option<(i64, u32)>,
+    /// Packets say when they were captured: better than reports, which tell when something was sent.
+    exact: bool,
     /// How much later than the sender's clock said reports came: what the clocks differ by, and the way.
     behind: Least,
     /// The same of media, whose least is the fastest way from capture to here.
@@ -80,24 +84,38 @@ pub(super) struct SenderClock {
 impl SenderClock {
     /// A clock of which nothing is known yet.
     pub(super) fn new(rate_hz: u32) -> Self {
-        Self { rate_hz: i64::from(rate_hz.max(1)), report: None, behind: Least::default(), transit: Least::default() }
+        Self {
+            rate_hz: i64::from(rate_hz.max(1)),
+            pair: None,
+            exact: false,
+            behind: Least::default(),
+            transit: Least::default(),
+        }
     }
 
     /// Takes a sender report that came now. One without a clock (0) is ignored.
     pub(super) fn report(&mut self, ntp: u64, rtp: u32, now_us: i64) {
-        if ntp >> 32 == 0 {
-            return;
+        let Some(ntp_us) = unix_us_of(ntp) else { return };
+        if !self.exact {
+            self.pair = Some((ntp_us, rtp));
         }
-        let secs = (ntp >> 32) as i64 - NTP_TO_UNIX_SECS;
-        let ntp_us = secs * 1_000_000 + (((ntp & 0xffff_ffff) * 1_000_000) >> 32) as i64;
-        self.report = Some((ntp_us, rtp));
         self.behind.note(now_us - ntp_us, now_us);
     }
 
-    /// When this was captured, by the sender's clock; `None` before the first report.
+    /// Takes what a packet says of its own capture.
+    pub(super) fn captured(&mut self, ntp: u64, rtp: u32) {
+        let Some(ntp_us) = unix_us_of(ntp) else { return };
+        if !std::mem::replace(&mut self.exact, true) {
+            // Measured from when things were sent until now.
+            self.transit = Least::default();
+        }
+        self.pair = Some((ntp_us, rtp));
+    }
+
+    /// When this was captured, by the sender's clock; `None` while nothing told.
     pub(super) fn captured_us(&self, rtp: u32) -> Option<i64> {
-        let (ntp_us, report_rtp) = self.report?;
-        let ticks = i64::from(rtp.wrapping_sub(report_rtp) as i32);
+        let (ntp_us, known_rtp) = self.pair?;
+        let ticks = i64::from(rtp.wrapping_sub(known_rtp) as i32);
         (ticks.abs() < PLAUSIBLE_SECS * self.rate_hz).then(|| ntp_us + ticks * 1_000_000 / self.rate_hz)
     }
 
@@ -127,7 +145,7 @@ mod tests {
     /// The sender's clock at this many microseconds after 2020.
     fn ntp(us: i64) -> u64 {
         let us = us + 1_577_836_800_000_000;
-        let secs = (us / 1_000_000 + NTP_TO_UNIX_SECS) as u64;
+        let secs = (us / 1_000_000 + 2_208_988_800) as u64;
         secs << 32 | ((us % 1_000_000) as u64 * (1 << 32)).div_ceil(1_000_000)
     }
 
@@ -161,6 +179,23 @@ mod tests {
     }
 
     #[test]
+    fn what_packets_say_of_their_capture_goes_before_reports() {
+        let ours = |us: i64| us + 1_577_836_800_000_000;
+        let mut clock = SenderClock::new(48_000);
+        // Sent 40 ms after it was captured: that is all a report knows.
+        clock.report(ntp(40_000), 0, ours(50_000));
+        clock.arrived(0, ours(50_000));
+        assert_eq!(clock.transit_us(), Some(10_000));
+        clock.captured(ntp(0), 0);
+        clock.arrived(960, ours(70_000));
+        clock.report(ntp(1_040_000), 48_000, ours(1_050_000));
+        assert_eq!(clock.captured_us(48_000).map(|us| us - ours(0)), Some(1_000_000));
+        assert_eq!(clock.transit_us(), Some(50_000), "from its capture to here");
+        clock.captured(0, 96_000);
+        assert_eq!(clock.captured_us(48_000).map(|us| us - ours(0)), Some(1_000_000), "a clock that was never set");
+    }
+
+    #[test]
     fn the_least_is_forgotten_after_a_while() {
         let mut least = Least::default();
         for (at, value) in [(0, 5), (1, 9), (6_000_000, 8), (12_000_000, 7), (18_000_000, 9)] {
@@ -169,5 +204,20 @@ mod tests {
         assert_eq!(least.get(), Some(7));
         least.note(9, 24_000_000);
         assert_eq!(least.get(), Some(9));
+    }
+
+    #[test]
+    fn a_pause_makes_the_least_before_it_void() {
+        let mut clock = SenderClock::new(90_000);
+        let ours = |us: i64| us + 1_577_836_800_000_000;
+        clock.report(ntp(0), 0, ours(20_000));
+        clock.arrived(0, ours(50_000));
+        // Muted for half an hour, while the sender's clock ran 100 ppm slow.
+        let (paused_us, drift_us) = (1_800_000_000, 180_000);
+        clock.report(ntp(paused_us), 162_000_000, ours(paused_us + drift_us + 20_000));
+        clock.arrived(162_000_000, ours(paused_us + drift_us + 50_000));
+        let (transit, difference) = (clock.transit_us().unwrap(), clock.difference_us(40_000).unwrap());
+        assert!((transit - drift_us - 50_000).abs() < 10, "{transit} us");
+        assert!((difference - drift_us).abs() < 10, "{difference} us");
     }
 }

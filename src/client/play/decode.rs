@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
-use super::video::VideoTrack;
+use super::video::{MAX_UNDECODED, VideoTrack};
 use crate::media::VideoFrame;
 use crate::media::codec::CodecError;
 use crate::media::codec::h264_decoder::H264Decoder;
 use crate::media::codec::vp8::Vp8Decoder;
 use crate::model::media::VideoCodec;
 
-/// Frames that may wait for one thread.
-const QUEUE: usize = 128;
+/// Frames that may wait for one thread: each track keeps to its own bound, so this is reached by more than a hundred.
+const QUEUE: usize = 128 * MAX_UNDECODED as usize;
 /// Decoders of tracks that are gone are let go at this interval.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -63,6 +63,13 @@ impl DecodePool {
             threads.push(Thread { frames, seats: Arc::default() });
         }
         Ok(Self { threads })
+    }
+
+    /// A pool whose only thread is the test's: it takes what is queued from the receiver.
+    #[cfg(test)]
+    pub(super) fn by_hand() -> (Self, Receiver<Encoded>) {
+        let (frames, receiver) = crossbeam_channel::bounded(QUEUE);
+        (Self { threads: vec![Thread { frames, seats: Arc::default() }] }, receiver)
     }
 
     /// Queues a frame; `false` when its thread is too far behind.

@@ -44,10 +44,19 @@ impl PlayedTrack {
     }
 
     /// Reads a remote track into this one until the task is dropped or the link ends.
-    pub(super) fn pump(&self, remote: Arc<dyn TrackRemote>, hub: &Arc<MediaHub>) -> OwnedTask {
+    /// `capture_extension` is under what packets say when they were captured.
+    pub(super) fn pump(
+        &self,
+        remote: Arc<dyn TrackRemote>,
+        hub: &Arc<MediaHub>,
+        capture_extension: Option<u8>,
+    ) -> OwnedTask {
         match self {
-            Self::Video(track) => OwnedTask::spawn(reader::pump(remote, Arc::clone(track), Arc::clone(hub))),
-            Self::Audio(track) => OwnedTask::spawn(audio::pump(remote, Arc::clone(track))),
+            Self::Video(track) => {
+                let (track, hub) = (Arc::clone(track), Arc::clone(hub));
+                OwnedTask::spawn(reader::pump(remote, track, hub, capture_extension))
+            }
+            Self::Audio(track) => OwnedTask::spawn(audio::pump(remote, Arc::clone(track), capture_extension)),
         }
     }
 
@@ -93,7 +102,9 @@ pub(super) fn keep_in_step(tracks: &[PlayedTrack], round_trip_ms: Option<f32>, n
         audio.set_hold_ms(holds.audio_ms);
     }
     StreamTiming {
-        delay_ms: picture.or(sound).map(|(lag, difference_ms)| (lag.whole_ms - difference_ms).max(0.0) as f32),
+        delay_ms: picture
+            .or(sound)
+            .and_then(|(lag, difference_ms)| Some((lag.whole_ms - difference_ms?).max(0.0) as f32)),
         av_offset_ms: picture.zip(sound).map(|((picture, _), (sound, _))| (sound.whole_ms - picture.whole_ms) as f32),
     }
 }

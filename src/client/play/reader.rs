@@ -16,21 +16,33 @@ use super::decode::Encoded;
 use super::timing::FrameTiming;
 use super::video::VideoTrack;
 use crate::client::MediaHub;
+use crate::client::capture_time::capture_time;
 use crate::media::assembly::{Assembled, FrameAssembler, RtpPacketRef};
 use crate::model::media::VideoCodec;
 
-/// Keyframe requests repeat at this interval until a keyframe is there: one alone is often lost.
-const KEYFRAME_REQUEST_INTERVAL: Duration = Duration::from_millis(350);
+/// Keyframe requests repeat until a keyframe is there: one alone is often lost. On a long way that is after one and a
+/// half round trips and what making a keyframe takes, so that one can be there before it is asked for again.
+const MIN_REQUEST_INTERVAL: Duration = Duration::from_millis(350);
+const MAX_REQUEST_INTERVAL: Duration = Duration::from_millis(1500);
+const KEYFRAME_MAKING: Duration = Duration::from_millis(50);
 /// A track that sent nothing for this long is paused: it is not asked for keyframes.
 const PAUSED_AFTER: Duration = Duration::from_secs(1);
 /// How long the task sleeps when nothing is due.
 const IDLE: Duration = Duration::from_secs(3600);
-/// Whole frames that may wait until they are due: the longest delay at 120 frames per second, and some to spare. When
-/// there are more the oldest go to the decoder at once.
-const MAX_WAITING: usize = 64;
+/// Whole frames that may wait until they are due and the decoder has room: a second, which one missing packet can hold
+/// back, and the longest delay at 60 frames per second, and some to spare. When there are more the oldest go to the
+/// decoder at once, or are lost when that has no room.
+const MAX_WAITING: usize = 128;
+/// A decoder this late does not catch up: frames are left out.
+const MAX_LATE: Duration = Duration::from_secs(1);
 
 /// Reads a remote track until the link ends.
-pub(super) async fn pump(remote: Arc<dyn TrackRemote>, track: Arc<VideoTrack>, hub: Arc<MediaHub>) {
+pub(super) async fn pump(
+    remote: Arc<dyn TrackRemote>,
+    track: Arc<VideoTrack>,
+    hub: Arc<MediaHub>,
+    capture_extension: Option<u8>,
+) {
     let mut reader = Reader::new(Arc::clone(&track), hub);
     let mut wake_at = Instant::now() + IDLE;
     let sleep = sleep_until(TokioInstant::from_std(wake_at));
@@ -41,6 +53,7 @@ pub(super) async fn pump(remote: Arc<dyn TrackRemote>, track: Arc<VideoTrack>, h
                 Some(event) => Some(event),
                 None => return,
             },
+            () = track.room() => None,
             () = &mut sleep => None,
         };
         let now = Instant::now();
@@ -51,6 +64,9 @@ pub(super) async fn pump(remote: Arc<dyn TrackRemote>, track: Arc<VideoTrack>, h
                     if reader.ssrc != Some(packet.header.ssrc) {
                         let codec = codec_of(remote.as_ref(), packet.header.ssrc).await;
                         reader.begin(packet.header.ssrc, codec);
+                    }
+                    if let Some(ntp) = capture_time(&packet, capture_extension) {
+                        track.captured(ntp, packet.header.timestamp);
                     }
                     received = Some(packet.payload.len());
                     reader.take(&packet, now);
@@ -89,6 +105,13 @@ async fn codec_of(remote: &dyn TrackRemote, ssrc: u32) -> Option<VideoCodec> {
     codec
 }
 
+/// A whole frame on its way to the decoder.
+struct Waiting {
+    due: Instant,
+    keyframe: bool,
+    encoded: Encoded,
+}
+
 /// The reading side of one track on one link.
 struct Reader {
     track: Arc<VideoTrack>,
@@ -97,7 +120,9 @@ struct Reader {
     /// `None` while nothing arrived that can be decoded.
     assembler: Option<FrameAssembler>,
     codec: VideoCodec,
-    waiting: VecDeque<(Instant, Encoded)>,
+    waiting: VecDeque<Waiting>,
+    /// A frame is due for which the decoder has no room: [`VideoTrack::room`] tells when it has.
+    decoder_full: bool,
     last_packet: Option<Instant>,
     last_request: Option<Instant>,
     time: RtpTime,
@@ -115,6 +140,7 @@ impl Reader {
             assembler: None,
             codec: VideoCodec::default(),
             waiting: VecDeque::new(),
+            decoder_full: false,
             last_packet: None,
             last_request: None,
             time: RtpTime::default(),
@@ -164,12 +190,7 @@ impl Reader {
         while let Some(frame) = self.assembler.as_mut().and_then(|assembler| assembler.poll(now)) {
             self.whole(frame, now);
         }
-        // Handed over early by what decoding takes; a frame that is not held goes at once.
-        let lead = if self.waiting.is_empty() { Duration::ZERO } else { self.track.decode_time() };
-        while self.waiting.len() > MAX_WAITING || self.waiting.front().is_some_and(|(due, _)| *due <= now + lead) {
-            let Some((_, encoded)) = self.waiting.pop_front() else { break };
-            self.decode(encoded);
-        }
+        self.feed(now);
         let stats = self.assembler.as_ref().map(FrameAssembler::stats).unwrap_or_default();
         self.track.count(received_bytes, stats, now);
     }
@@ -185,13 +206,52 @@ impl Reader {
             epoch: self.track.next_epoch(frame.keyframe),
             timestamp_us: (ticks.max(0) as u64) * 100 / 9,
         };
-        self.waiting.push_back((due, encoded));
+        self.waiting.push_back(Waiting { due, keyframe: frame.keyframe, encoded });
     }
 
-    fn decode(&mut self, encoded: Encoded) {
-        let Some(decoders) = &self.hub.decoders else { return };
-        if !self.track.queue() || !decoders.submit(encoded) {
-            self.track.skipped();
+    /// Gives the decoder what is due, as far as it has room. What arrived late and all at once waits for it: frames are
+    /// lost only when it cannot keep up.
+    fn feed(&mut self, now: Instant) {
+        // Handed over early by what decoding takes; a frame that is not held goes at once.
+        let lead = if self.waiting.is_empty() { Duration::ZERO } else { self.track.decode_time() };
+        let is_due = |waiting: &VecDeque<Waiting>| {
+            waiting.len() > MAX_WAITING || waiting.front().is_some_and(|frame| frame.due <= now + lead)
+        };
+        self.decoder_full = false;
+        while !self.decoder_full && is_due(&self.waiting) {
+            self.decoder_full = !self.decode_first();
+        }
+        let late = self.waiting.front().is_some_and(|frame| now.saturating_duration_since(frame.due) > MAX_LATE);
+        if self.decoder_full && (late || self.waiting.len() > MAX_WAITING) {
+            self.waiting.pop_front();
+            self.skip();
+        }
+    }
+
+    /// Gives the decoder the first frame that waits; `false` while it has no room.
+    fn decode_first(&mut self) -> bool {
+        let Some(decoders) = &self.hub.decoders else {
+            self.waiting.pop_front();
+            return true;
+        };
+        if !self.track.queue() {
+            return false;
+        }
+        if !self.waiting.pop_front().is_some_and(|frame| decoders.submit(frame.encoded)) {
+            self.track.taken();
+            self.skip();
+        }
+        true
+    }
+
+    /// A frame was left out, and those behind build on it: goes on at the newest keyframe that waits, else at one that
+    /// is asked for.
+    fn skip(&mut self) {
+        let key = self.waiting.iter().rposition(|frame| frame.keyframe);
+        let behind = key.unwrap_or(self.waiting.len());
+        self.waiting.drain(..behind);
+        self.track.skipped(1 + behind as u64);
+        if key.is_none() {
             self.decode_failed();
         }
     }
@@ -205,13 +265,19 @@ impl Reader {
     /// The stream to ask for a keyframe now, if one is needed.
     fn keyframe_request(&mut self, now: Instant) -> Option<u32> {
         let flowing = self.last_packet.is_some_and(|at| now.saturating_duration_since(at) < PAUSED_AFTER);
-        let rested = self.last_request.is_none_or(|at| now.saturating_duration_since(at) >= KEYFRAME_REQUEST_INTERVAL);
+        let rested = self.last_request.is_none_or(|at| now.saturating_duration_since(at) >= self.request_interval());
         if !flowing || !rested || !self.needs_keyframe() {
             return None;
         }
         self.last_request = Some(now);
         self.track.asked_for_keyframe();
         self.ssrc
+    }
+
+    fn request_interval(&self) -> Duration {
+        let answered =
+            self.track.round_trip().map_or(Duration::ZERO, |round_trip| round_trip * 3 / 2 + KEYFRAME_MAKING);
+        answered.clamp(MIN_REQUEST_INTERVAL, MAX_REQUEST_INTERVAL)
     }
 
     fn needs_keyframe(&self) -> bool {
@@ -223,10 +289,15 @@ impl Reader {
     fn deadline(&self) -> Option<Instant> {
         let assembler = self.assembler.as_ref().and_then(FrameAssembler::deadline);
         let lead = || self.track.decode_time();
-        let waiting = self.waiting.front().map(|(due, _)| due.checked_sub(lead()).unwrap_or(*due));
+        let due = |frame: &Waiting| frame.due.checked_sub(lead()).unwrap_or(frame.due);
+        let waiting = self.waiting.front().filter(|_| !self.decoder_full).map(due);
         match (assembler, waiting) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         }
     }
 }
+
+#[cfg(test)]
+#[path = "reader_tests.rs"]
+mod tests;

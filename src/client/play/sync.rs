@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 const MOST_MS: f32 = 300.0;
 /// Differences up to this are left alone: half of what a viewer begins to notice (ITU-R BT.1359 names 45 ms early sound).
 const TOLERATED_MS: f32 = 20.0;
+/// A hold is let go below this, not as soon as it would not be begun: a difference near the bound changes nothing.
+const LET_GO_MS: f32 = 10.0;
 /// How often a step is made, and how large it may be.
 const STEP_INTERVAL: Duration = Duration::from_millis(500);
 const STEP_MS: f32 = 40.0;
@@ -58,18 +60,18 @@ impl LipSync {
             return self.holds;
         }
         self.stepped = Some(now);
-        let wanted = |later_ms: f32, own_hold_ms: f32| {
-            if later_ms > TOLERATED_MS { own_hold_ms + later_ms.min(MOST_MS) } else { 0.0 }
-        };
-        self.holds.audio_ms = step(self.holds.audio_ms, wanted(-smoothed, audio.own_hold_ms), audio.own_hold_ms);
-        self.holds.video_ms = step(self.holds.video_ms, wanted(smoothed, video.own_hold_ms), video.own_hold_ms);
+        self.holds.audio_ms = step(self.holds.audio_ms, -smoothed, audio.own_hold_ms);
+        self.holds.video_ms = step(self.holds.video_ms, smoothed, video.own_hold_ms);
         self.holds
     }
 }
 
-/// One step from the present hold towards the wanted one. A hold below what the track holds by itself is none.
-fn step(present_ms: f32, wanted_ms: f32, own_ms: f32) -> f32 {
-    let (present, wanted) = (present_ms.max(own_ms), wanted_ms.max(own_ms));
+/// One step from the present hold towards the one that is wanted when the other track is this much later. A hold below
+/// what the track holds by itself is none.
+fn step(present_ms: f32, later_ms: f32, own_ms: f32) -> f32 {
+    let tolerated_ms = if present_ms > 0.0 { LET_GO_MS } else { TOLERATED_MS };
+    let wanted = if later_ms > tolerated_ms { own_ms + later_ms.min(MOST_MS) } else { own_ms };
+    let present = present_ms.max(own_ms);
     let next = present + (wanted - present).clamp(-STEP_MS, STEP_MS);
     if next <= own_ms { 0.0 } else { next }
 }
@@ -120,6 +122,45 @@ mod tests {
         assert_eq!((holds.audio_ms, holds.video_ms), (0.0, MOST_MS));
         assert!(offset > 1_600.0, "beyond the bound it stays apart rather than far behind");
         assert_eq!(play(f64::NAN, 0.0, 2, 0.0).1, Holds::default());
+    }
+
+    #[test]
+    fn a_difference_near_the_bound_does_not_come_and_go() {
+        let mut sync = LipSync::default();
+        let start = Instant::now();
+        let (mut holds, mut changes) = (Holds::default(), 0);
+        for tick in 0..600u64 {
+            // Three seconds a little above it, three a little below.
+            let natural = if tick / 30 % 2 == 0 { 24.0 } else { 16.0 };
+            let audio = Lag { whole_ms: natural, own_hold_ms: 0.0, hold_ms: 0.0 };
+            let video = Lag { whole_ms: f64::from(holds.video_ms), own_hold_ms: 0.0, hold_ms: holds.video_ms };
+            let next = sync.update(audio, video, start + Duration::from_millis(tick * 100));
+            changes += u32::from((next.video_ms > 0.0) != (holds.video_ms > 0.0));
+            holds = next;
+        }
+        assert_eq!(changes, 1, "held once and for all");
+    }
+
+    #[test]
+    fn sound_120_ms_before_its_picture_ends_within_what_a_viewer_notices() {
+        let mut sync = LipSync::default();
+        let start = Instant::now();
+        // The sound holds 30 ms by itself. Its buffer follows what is wanted by 3 ms in 100 and rests up to 20 below.
+        let (own_ms, mut held_ms, mut holds) = (30.0f32, 30.0f32, Holds::default());
+        let mut worst_ms = 0.0f64;
+        for tick in 0..300u64 {
+            let wobble = if tick % 2 == 0 { 8.0 } else { -8.0 };
+            let audio = Lag { whole_ms: f64::from(held_ms) + wobble, own_hold_ms: own_ms, hold_ms: held_ms };
+            let video = Lag { whole_ms: 150.0 + f64::from(holds.video_ms), own_hold_ms: 0.0, hold_ms: holds.video_ms };
+            if tick >= 100 {
+                worst_ms = worst_ms.max((audio.whole_ms - wobble - video.whole_ms).abs());
+            }
+            holds = sync.update(audio, video, start + Duration::from_millis(tick * 100));
+            let target_ms = holds.audio_ms.max(own_ms);
+            held_ms += (target_ms - 20.0 - held_ms).clamp(0.0, 3.0) - (held_ms - target_ms).clamp(0.0, 3.0);
+        }
+        assert!(worst_ms <= 45.0, "{worst_ms} ms after ten seconds");
+        assert_eq!(holds.video_ms, 0.0, "the picture does not wait");
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
+
 use super::clock::SenderClock;
 use super::decode::Seat;
 use super::meter::{Freezes, Rate};
@@ -14,8 +16,8 @@ use crate::media::assembly::AssemblyStats;
 use crate::model::TrackSid;
 use crate::model::quality::VideoStats;
 
-/// Frames of one track that may wait for the decoder; more are dropped, and a keyframe is asked for.
-const MAX_UNDECODED: u32 = 8;
+/// Frames of one track that may wait for the decoder; more wait with the reader.
+pub(super) const MAX_UNDECODED: u32 = 8;
 /// RTP clock of pictures, in Hz.
 const CLOCK_HZ: u32 = 90_000;
 
@@ -29,6 +31,8 @@ pub(in crate::client) struct VideoTrack {
     /// Set by the decoder, taken by the reader: what follows in this epoch cannot be decoded. 0 is none.
     broken: AtomicU64,
     undecoded: AtomicU32,
+    /// Told when the decoder had no room for another frame, and has.
+    room: Notify,
     /// The decode thread it belongs to, from its first frame on.
     pub(super) seat: OnceLock<Seat>,
     place: Mutex<Place>,
@@ -71,6 +75,7 @@ impl VideoTrack {
             epoch: AtomicU64::new(0),
             broken: AtomicU64::new(0),
             undecoded: AtomicU32::new(0),
+            room: Notify::new(),
             seat: OnceLock::new(),
             place: Mutex::new(Place { clock: SenderClock::new(CLOCK_HZ), own_hold: Duration::ZERO }),
             hold_ms: AtomicU32::new(0),
@@ -160,7 +165,14 @@ impl VideoTrack {
 
     /// The decoder has taken a frame off its queue.
     pub(super) fn taken(&self) {
-        self.undecoded.fetch_sub(1, Ordering::AcqRel);
+        if self.undecoded.fetch_sub(1, Ordering::AcqRel) >= MAX_UNDECODED {
+            self.room.notify_one();
+        }
+    }
+
+    /// Waits until the decoder, after it had none, has room for another frame.
+    pub(super) async fn room(&self) {
+        self.room.notified().await;
     }
 
     /// Whether the pictures are paused on purpose: then the gap is no freeze.
@@ -178,16 +190,19 @@ impl VideoTrack {
         self.feed.counts().taken
     }
 
-    /// Counts a frame that goes to the decoder; `false` when too many wait for it already. Whichever it is, [`Self::taken`]
-    /// follows.
+    /// Counts a frame that goes to the decoder, and for which [`Self::taken`] follows; `false`, and nothing is counted,
+    /// while too many wait for it already.
     pub(super) fn queue(&self) -> bool {
-        self.undecoded.fetch_add(1, Ordering::AcqRel) < MAX_UNDECODED
+        let fits = self.undecoded.fetch_add(1, Ordering::AcqRel) < MAX_UNDECODED;
+        if !fits {
+            self.undecoded.fetch_sub(1, Ordering::AcqRel);
+        }
+        fits
     }
 
-    /// A frame did not reach the decoder.
-    pub(super) fn skipped(&self) {
-        self.taken();
-        self.counters().undecoded += 1;
+    /// So many whole frames did not reach the decoder.
+    pub(super) fn skipped(&self, frames: u64) {
+        self.counters().undecoded += frames;
     }
 
     /// Takes a packet's payload into the figures, and those of the assembler after it.
@@ -218,6 +233,11 @@ impl VideoTrack {
         self.place().clock.report(ntp, rtp, now_us);
     }
 
+    /// Takes what a packet says of its capture.
+    pub(super) fn captured(&self, ntp: u64, rtp: u32) {
+        self.place().clock.captured(ntp, rtp);
+    }
+
     /// A frame became whole; frames are held this long by themselves.
     pub(super) fn whole(&self, rtp: u32, now_us: i64, own_hold: Duration) {
         let mut place = self.place();
@@ -231,16 +251,16 @@ impl VideoTrack {
     }
 
     /// How far behind its sender it is shown, once the sender's clock is known, and what to take off for clocks that
-    /// differ, both in ms.
-    pub(super) fn lag(&self, round_trip_us: i64) -> Option<(Lag, f64)> {
+    /// differ, once that is known, too; both in ms.
+    pub(super) fn lag(&self, round_trip_us: i64) -> Option<(Lag, Option<f64>)> {
         let decode_ms = self.decode_time().as_secs_f64() * 1e3;
         let place = self.place();
-        let (transit_us, difference_us) = (place.clock.transit_us()?, place.clock.difference_us(round_trip_us)?);
+        let (transit_us, difference_us) = (place.clock.transit_us()?, place.clock.difference_us(round_trip_us));
         let own_hold_ms = place.own_hold.as_secs_f32() * 1e3;
         // Frames are handed to the decoder early by what decoding takes, when they are held at all.
         let hold_ms = own_hold_ms.max(self.hold_ms.load(Ordering::Relaxed) as f32);
         let whole_ms = transit_us as f64 / 1e3 + f64::from(hold_ms).max(decode_ms);
-        Some((Lag { whole_ms, own_hold_ms, hold_ms }, difference_us as f64 / 1e3))
+        Some((Lag { whole_ms, own_hold_ms, hold_ms }, difference_us.map(|us| us as f64 / 1e3)))
     }
 
     /// Shows its frames at least this long after the fastest ones.
@@ -275,6 +295,9 @@ impl VideoTrack {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
     use super::*;
 
     fn track() -> VideoTrack {
@@ -308,6 +331,22 @@ mod tests {
     }
 
     #[test]
+    fn whoever_waits_for_a_full_decoder_is_woken_when_it_has_taken_one() {
+        let track = track();
+        let mut context = Context::from_waker(Waker::noop());
+        let mut room = pin!(track.room());
+        assert!((0..MAX_UNDECODED).all(|_| track.queue()));
+        assert!(!track.queue() && !track.queue(), "what does not fit is not counted");
+        assert!(room.as_mut().poll(&mut context).is_pending());
+        track.taken();
+        assert!(room.as_mut().poll(&mut context).is_ready());
+        assert!(track.queue() && !track.queue());
+        // Also when it takes one before anybody waits.
+        track.taken();
+        assert!(pin!(track.room()).poll(&mut context).is_ready());
+    }
+
+    #[test]
     fn a_picture_nobody_took_gives_way_and_only_what_was_taken_counts_as_shown() {
         let track = track();
         let frame = |at| VideoFrame::new(2, 2, Default::default(), at, vec![0; 6]).unwrap();
@@ -329,7 +368,7 @@ mod tests {
         track.whole(90_000, 5_030_000, Duration::from_millis(20));
         let (lag, difference_ms) = track.lag(10_000).unwrap();
         assert_eq!((lag.own_hold_ms, lag.hold_ms), (20.0, 20.0));
-        assert!((lag.whole_ms - difference_ms - 55.0).abs() < 0.01, "30 ms on the way, 5 of the report, 20 held");
+        assert!((lag.whole_ms - difference_ms.unwrap() - 55.0).abs() < 0.01, "30 ms on the way, 5 of the report, 20 held");
         track.set_hold_ms(50.0);
         assert_eq!(track.lag(0).unwrap().0.hold_ms, 50.0);
     }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::continuity::{Continuity, Verdict};
 use super::descriptor::{self, Descriptor};
-use super::recovery::{MAX_WAIT, MIN_WAIT, RecoveryTime};
+use super::recovery::{MIN_WAIT, RecoveryTime};
 use super::{Assembled, AssemblyStats, Body, RtpPacketRef, Stored, h264};
 use crate::model::limits::MAX_ENCODED_FRAME_BYTES;
 use crate::model::media::VideoCodec;
@@ -27,9 +27,10 @@ const FIRST_SEQUENCE: u64 = 1 << 32;
 
 /// Collects packets of one track and gives out whole frames, in order, that can be decoded.
 ///
-/// A missing packet is waited for as long as retransmissions have lately taken, at most 300 ms. When one does not come
-/// the frames that depend on it are dropped: with temporal layers often none but its own, otherwise all up to the next
-/// keyframe, and [`Self::needs_keyframe`] says that one should be asked for.
+/// A missing packet is waited for as long as retransmissions have lately taken, at most 300 ms. When it has not come by
+/// then, frames that do without it go on, as they often can with temporal layers. Otherwise [`Self::needs_keyframe`]
+/// says that a keyframe should be asked for; whichever comes first helps, the packet for as long as two round trips and
+/// a half take, at most 1 s. Frames that need a packet which did not come are dropped.
 #[derive(Debug)]
 pub struct FrameAssembler {
     codec: VideoCodec,
@@ -47,6 +48,8 @@ pub struct FrameAssembler {
     collecting_keyframe: bool,
     /// Something was seen that cannot be decoded without a keyframe.
     undecodable_seen: bool,
+    /// A packet is overdue that no frame can do without, and no keyframe is on its way; as of the last `poll`.
+    overdue: bool,
     wait: RecoveryTime,
     /// When waiting ends, if nothing comes before.
     deadline: Option<Instant>,
@@ -87,6 +90,7 @@ impl FrameAssembler {
             continuity: Continuity::new(),
             collecting_keyframe: false,
             undecodable_seen: false,
+            overdue: false,
             wait: RecoveryTime::default(),
             deadline: None,
             last_dropped_timestamp: None,
@@ -140,6 +144,7 @@ impl FrameAssembler {
     /// [`Self::deadline`] when nothing arrives until then.
     pub fn poll(&mut self, now: Instant) -> Option<Assembled> {
         self.deadline = None;
+        self.overdue = false;
         loop {
             match self.step(now) {
                 Step::Frame(frame) => {
@@ -162,10 +167,10 @@ impl FrameAssembler {
         self.wait.set_round_trip(round_trip);
     }
 
-    /// True while nothing can be decoded and no keyframe is on its way: ask the sender for one, again and again at a
-    /// decent interval. False before the first packet.
+    /// True while nothing can be decoded, or nothing until an overdue packet is there, and no keyframe is on its way:
+    /// ask the sender for one, again and again at a decent interval. False before the first packet.
     pub fn needs_keyframe(&self) -> bool {
-        !self.continuity.decodable() && self.undecodable_seen && !self.collecting_keyframe
+        self.overdue || !self.continuity.decodable() && self.undecodable_seen && !self.collecting_keyframe
     }
 
     /// The decoder refused a frame: only a keyframe helps.
@@ -278,19 +283,38 @@ impl FrameAssembler {
             return Step::Again;
         }
         let noticed = self.noticed_missing(missing).unwrap_or(now);
-        if now.saturating_duration_since(noticed) < self.wait.bound() {
+        let waited = now.saturating_duration_since(noticed);
+        if waited < self.wait.patience() {
+            self.deadline = Some(noticed + self.wait.patience());
+            return Step::Wait;
+        }
+        let unreferenced = self.descriptor_at(next).filter(|descriptor| descriptor.unreferenced);
+        let restart = self.packets.range(missing..).find(|(_, stored)| stored.starts_frame()).map(|(&at, _)| at);
+        // Giving up wins nothing where only a keyframe would help: the packet may well come first.
+        if waited < self.wait.bound() && !restart.is_some_and(|at| self.goes_on_at(at, unreferenced)) {
+            self.overdue = !self.packets.range(missing..).any(|(_, stored)| stored.starts_keyframe());
             self.deadline = Some(noticed + self.wait.bound());
             return Step::Wait;
         }
         // Give up: go on at the next frame that starts after the gap, or behind everything that is here.
-        let unreferenced = self.descriptor_at(next).filter(|descriptor| descriptor.unreferenced);
-        let restart = self.packets.range(missing..).find(|(_, stored)| stored.starts_frame()).map(|(&at, _)| at);
         self.undecodable_seen |= !self.continuity.decodable();
         self.skip_to(restart.unwrap_or(self.highest + 1));
         if let Some(descriptor) = unreferenced {
             self.continuity.pass_over_unreferenced(&descriptor);
         }
         Step::Again
+    }
+
+    /// Whether the frame that starts here can do without what is missing before it; `unreferenced` is the frame that
+    /// lacks it, when no other refers to that one.
+    fn goes_on_at(&self, start: u64, unreferenced: Option<Descriptor>) -> bool {
+        let Some(descriptor) = self.descriptor_at(start) else { return false };
+        let mut ahead = self.continuity.clone();
+        ahead.note_gap();
+        if let Some(passed) = unreferenced {
+            ahead.pass_over_unreferenced(&passed);
+        }
+        ahead.judge(&descriptor, false) != Verdict::Lost
     }
 
     /// When the first packet after this one arrived.
@@ -324,11 +348,11 @@ impl FrameAssembler {
             .values()
             .any(|stored| stored.starts_frame() || now.saturating_duration_since(stored.arrived) >= MIN_WAIT);
         while let Some((&sequence, stored)) = self.packets.first_key_value()
-            && now.saturating_duration_since(stored.arrived) >= MAX_WAIT
+            && now.saturating_duration_since(stored.arrived) >= self.wait.bound()
         {
             self.skip_to(sequence + 1);
         }
-        let patience = if self.undecodable_seen { MAX_WAIT } else { MIN_WAIT };
+        let patience = if self.undecodable_seen { self.wait.bound() } else { MIN_WAIT };
         self.deadline = self.packets.first_key_value().map(|(_, stored)| stored.arrived + patience);
         Step::Wait
     }

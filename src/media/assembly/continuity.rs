@@ -7,7 +7,7 @@ use super::descriptor::{Descriptor, Layer, PictureId};
 const ALL_LAYERS: u8 = 3;
 
 /// What is known about the frames given out so far.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Continuity {
     /// A keyframe was given out, and everything since could be decoded.
     decodable: bool,

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-/// Bounds of the time a missing packet is waited for: a retransmission within it is always worth having, and a frozen
-/// picture beyond it is worse than a new keyframe.
+/// Bounds of the time after which a keyframe is asked for, or the packet done without: a retransmission within it is
+/// always worth having, and a picture that stands still for longer needs other help, too.
 pub(super) const MIN_WAIT: Duration = Duration::from_millis(100);
-pub(super) const MAX_WAIT: Duration = Duration::from_millis(300);
+const MAX_WAIT: Duration = Duration::from_millis(300);
+/// The longest that a retransmission is taken in place of the keyframe.
+const MAX_BOUND: Duration = Duration::from_secs(1);
 /// Round trips that are granted before any retransmission was seen: the first request or its answer may be lost, too.
 const ROUND_TRIPS: u32 = 3;
-/// What noticing a gap and answering a request take besides, at most.
+/// What noticing a gap and answering a request take besides, at most; and what two requests do.
 const HANDLING: Duration = Duration::from_millis(30);
+const HANDLING_TWICE: Duration = Duration::from_millis(50);
 
 /// How long missing packets take to come after all: mean and deviation, smoothed as RFC 6298 does round trips.
 #[derive(Debug, Default)]
@@ -31,8 +34,8 @@ impl RecoveryTime {
         self.estimate = Some(((mean * 7 + sample) / 8, (deviation * 3 + error) / 4));
     }
 
-    /// How long to wait.
-    pub(super) fn bound(&self) -> Duration {
+    /// How long to wait before anything else is tried.
+    pub(super) fn patience(&self) -> Duration {
         let seen = self.estimate.map(|(mean, deviation)| mean + 4 * deviation);
         let expected = self.round_trip.map(|round_trip| ROUND_TRIPS * round_trip + HANDLING);
         // Packets that only overtook each other are mended sooner than a retransmission can be there.
@@ -41,6 +44,12 @@ impl RecoveryTime {
             (seen, expected) => seen.or(expected),
         };
         wait.map_or(MAX_WAIT, |wait| wait.clamp(MIN_WAIT, MAX_WAIT))
+    }
+
+    /// How long to wait when nothing else helps: for the answer to a second request.
+    pub(super) fn bound(&self) -> Duration {
+        let expected = self.round_trip.map_or(Duration::ZERO, |round_trip| round_trip * 5 / 2 + HANDLING_TWICE);
+        expected.clamp(MAX_WAIT, MAX_BOUND)
     }
 }
 
@@ -52,20 +61,22 @@ mod tests {
     fn the_wait_follows_the_path_within_bounds() {
         let ms = Duration::from_millis;
         let mut wait = RecoveryTime::default();
-        assert_eq!(wait.bound(), MAX_WAIT, "nothing is known");
+        assert_eq!((wait.patience(), wait.bound()), (MAX_WAIT, MAX_WAIT), "nothing is known");
         wait.set_round_trip(ms(40));
-        assert_eq!(wait.bound(), ms(150));
+        assert_eq!((wait.patience(), wait.bound()), (ms(150), MAX_WAIT));
         for _ in 0..50 {
             wait.note(ms(2));
         }
-        assert_eq!(wait.bound(), ms(150), "packets that overtook each other are no retransmissions");
+        assert_eq!(wait.patience(), ms(150), "packets that overtook each other are no retransmissions");
         for _ in 0..50 {
             wait.note(ms(180));
         }
-        assert!((ms(180)..ms(220)).contains(&wait.bound()), "{:?}", wait.bound());
+        assert!((ms(180)..ms(220)).contains(&wait.patience()), "{:?}", wait.patience());
+        wait.set_round_trip(ms(300));
+        assert_eq!((wait.patience(), wait.bound()), (MAX_WAIT, ms(800)), "a retransmission on a long way is in time");
         wait.set_round_trip(ms(900));
-        assert_eq!(wait.bound(), MAX_WAIT);
+        assert_eq!((wait.patience(), wait.bound()), (MAX_WAIT, MAX_BOUND));
         wait.set_round_trip(ms(1));
-        assert!(wait.bound() >= MIN_WAIT);
+        assert!(wait.patience() >= MIN_WAIT);
     }
 }

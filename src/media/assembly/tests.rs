@@ -196,6 +196,82 @@ fn lost_packets_cost_a_bounded_wait_and_end_with_a_keyframe() {
     assert!(viewer.assembler.stats().dropped >= 10);
 }
 
+/// Plays 60 frames over a round trip of 400 ms; the first packet of frame 20 is lost, and comes again with the frame of
+/// this number. Answers with which frames a keyframe was asked for, and how many were sent.
+fn play_a_long_way(viewer: &mut Viewer, again_with: Option<u64>) -> (Vec<u64>, usize) {
+    let mut sender = Sender::new();
+    viewer.assembler.set_round_trip(ms(400));
+    let start = Instant::now();
+    let (mut missing, mut asked, mut sent) = (None, Vec::new(), 0);
+    for index in 0..60u64 {
+        let now = start + ms(index * 33);
+        let packets = sender.next_frame();
+        sent += usize::from(!packets.is_empty());
+        for (number, packet) in packets.into_iter().enumerate() {
+            if index == 20 && number == 0 {
+                missing = Some(packet);
+            } else {
+                viewer.assembler.push(packet.as_ref(), now);
+            }
+        }
+        if let Some(packet) = missing.as_ref().filter(|_| again_with == Some(index)) {
+            viewer.assembler.push(packet.as_ref(), now);
+        }
+        viewer.poll(now);
+        if viewer.assembler.needs_keyframe() {
+            asked.push(index);
+        }
+    }
+    (asked, sent)
+}
+
+#[test]
+fn on_a_long_way_a_keyframe_is_asked_for_and_a_retransmission_still_taken() {
+    let mut viewer = Viewer::new();
+    let (asked, sent) = play_a_long_way(&mut viewer, Some(33));
+    assert!(asked.first().is_some_and(|first| (30..=31).contains(first)), "asked with {asked:?}");
+    assert_eq!(asked.last(), Some(&32), "the packet came before the keyframe");
+    assert_eq!(viewer.shown.len(), sent);
+    assert!(viewer.worst_db > 27.0, "{} dB", viewer.worst_db);
+    let stats = viewer.assembler.stats();
+    assert_eq!((stats.lost, stats.dropped), (0, 0));
+}
+
+#[test]
+fn a_retransmission_that_never_comes_is_not_waited_for_for_ever() {
+    let mut viewer = Viewer::new();
+    let (asked, sent) = play_a_long_way(&mut viewer, None);
+    assert!(asked.first().is_some_and(|first| (30..=31).contains(first)), "asked with {asked:?}");
+    assert_eq!((asked.last(), asked.len()), (Some(&59), 60 - asked[0] as usize), "and again until one comes");
+    assert!(viewer.shown.iter().all(|index| *index < 20), "{:?}", viewer.shown);
+    let stats = viewer.assembler.stats();
+    assert_eq!(stats.lost, 1, "given up after a second");
+    assert!(stats.dropped > 0 && stats.dropped < sent as u64);
+}
+
+#[test]
+fn what_no_later_frame_needs_is_soon_done_without_however_long_the_way_is() {
+    let mut assembler = FrameAssembler::new(VideoCodec::Vp8);
+    assembler.set_round_trip(ms(400));
+    let start = Instant::now();
+    let mut given = Vec::new();
+    for index in 0..20u8 {
+        let now = start + ms(u64::from(index) * 33);
+        // Two temporal layers: 15-bit picture id, TL0PICIDX, TID and Y; the first is a keyframe.
+        let payload = vec![0x90, 0xe0, 0x80, index, index / 2, (index % 2) << 6 | 0x20, u8::from(index > 0)];
+        let payload = Bytes::from(payload);
+        let packet = RtpPacketRef { sequence: index.into(), timestamp: index.into(), marker: true, payload: &payload };
+        if index != 5 {
+            assembler.push(packet, now);
+        }
+        while let Some(frame) = assembler.poll(now) {
+            given.push(frame.timestamp);
+        }
+        assert!(!assembler.needs_keyframe(), "frame {index}");
+    }
+    assert_eq!(given, (0..20).filter(|index| *index != 5).collect::<Vec<u32>>());
+}
+
 #[test]
 fn a_keyframe_behind_a_gap_is_shown_at_once() {
     let (mut sender, mut viewer) = (Sender::new(), Viewer::new());
