@@ -7,10 +7,10 @@ use super::Call;
 use super::own_track::OwnTrack;
 use crate::client::link::Link;
 use crate::client::publish::{Claim, MAX_LAYERS, share_out};
-use crate::model::StreamKind;
+use crate::model::{MediaKind, StreamKind};
 
-/// What sound and control need of the way, in bit/s, before pictures share the rest.
-const AUDIO_SHARE_BPS: f64 = 70_000.0;
+/// What data and control need of the way, in bit/s, before pictures share the rest.
+const CONTROL_BPS: f64 = 20_000.0;
 /// Packets leave this much faster than the way is thought to carry, so that a large frame does not wait for long
 /// (WebRTC's pacer has the same).
 const PACE_FACTOR: f64 = 2.5;
@@ -26,7 +26,10 @@ impl Call<'_> {
             .filter(|(_, track)| track.picture.is_some() && !track.muted)
             .collect();
         let claims: Vec<Claim> = pictures.iter().filter_map(|(kind, track)| claim(*kind, track)).collect();
-        let shares = share_out(estimate - AUDIO_SHARE_BPS, &claims);
+        let sounds = self.own.values().flat_map(|publication| &publication.tracks);
+        let sounds = sounds.filter(|track| track.media == MediaKind::Audio && !track.muted);
+        let left = left_by_sounds(estimate, sounds.map(|track| track.gate.sound.planned()));
+        let shares = share_out(left, &claims);
         for ((_, track), rates) in pictures.into_iter().zip(shares) {
             track.gate.set_layer_rates(rates);
             track.gate.set_pace((estimate * PACE_FACTOR).min(f64::from(u32::MAX)) as u32);
@@ -42,6 +45,11 @@ impl Call<'_> {
             track.gate.set_watched(ranks);
         }
     }
+}
+
+/// What is left of the way, in bit/s, for pictures when own sounds send so much each.
+fn left_by_sounds(estimate_bps: f64, sounds_bps: impl Iterator<Item = u32>) -> f64 {
+    estimate_bps - CONTROL_BPS - sounds_bps.map(f64::from).sum::<f64>()
 }
 
 fn claim(kind: StreamKind, track: &OwnTrack) -> Option<Claim> {
@@ -87,6 +95,16 @@ mod tests {
         list.iter()
             .map(|(quality, enabled)| proto::SubscribedQuality { quality: (*quality).into(), enabled: *enabled })
             .collect()
+    }
+
+    #[test]
+    fn pictures_get_what_sounds_leave() {
+        assert_eq!(left_by_sounds(500_000.0, [].into_iter()), 480_000.0);
+        // A microphone with two copies, and the sound of a screen in stereo with one.
+        let left = left_by_sounds(500_000.0, [175_200, 221_600].into_iter());
+        assert_eq!(left, 83_200.0);
+        let camera = Claim { caps_bps: [130_000, 360_000, 1_010_000], sending: [true; 3], first: false };
+        assert_eq!(share_out(left, &[camera]), [[100_000, 0, 0]]);
     }
 
     #[test]

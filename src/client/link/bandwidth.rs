@@ -4,7 +4,7 @@
 //! the connection's driver task; time comes with the reports.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rtc::interceptor::{
@@ -17,11 +17,13 @@ use super::rate_control::{DelayControl, INITIAL_BPS, LossControl, MAX_BPS, MIN_B
 #[derive(Clone, Debug, Default)]
 pub(in crate::client) struct Bandwidth(Arc<Shown>);
 
-/// As the bits of floating point numbers.
+/// Numbers as the bits of floating point numbers.
 #[derive(Debug, Default)]
 struct Shown {
     bps: AtomicU64,
     loss: AtomicU32,
+    /// The way is another one, which the estimator does not know yet.
+    way_changed: AtomicBool,
 }
 
 impl Bandwidth {
@@ -36,6 +38,15 @@ impl Bandwidth {
     /// Share of packets that the server misses, 0..=1, over the last moments.
     pub(in crate::client) fn loss(&self) -> f32 {
         f32::from_bits(self.0.loss.load(Ordering::Relaxed))
+    }
+
+    /// Packets take another way from now on, as after a restart of ICE: what was learnt of the old one is forgotten.
+    pub(in crate::client) fn way_changed(&self) {
+        self.0.way_changed.store(true, Ordering::Relaxed);
+    }
+
+    fn take_way_changed(&self) -> bool {
+        self.0.way_changed.swap(false, Ordering::Relaxed)
     }
 
     fn store(&self, bps: f64, loss: f64) {
@@ -58,6 +69,8 @@ pub(super) struct Estimator {
     by_delay: DelayControl,
     by_loss: LossControl,
     target_bps: f64,
+    /// When the present way was taken; what left before says nothing of it.
+    since: Option<Instant>,
     shown: Bandwidth,
 }
 
@@ -65,7 +78,12 @@ impl Estimator {
     /// An estimator and where its estimate can be read.
     pub(super) fn new() -> (Self, Bandwidth) {
         let shown = Bandwidth::default();
-        let estimator = Self {
+        (Self::at_start(shown.clone(), None), shown)
+    }
+
+    /// One that knows nothing yet of the way taken `since` then.
+    fn at_start(shown: Bandwidth, since: Option<Instant>) -> Self {
+        Self {
             slope: SlopeEstimator::new(),
             overuse: OveruseDetector::new(),
             queue: Queue::default(),
@@ -77,9 +95,9 @@ impl Estimator {
             by_delay: DelayControl::new(),
             by_loss: LossControl::new(),
             target_bps: INITIAL_BPS,
-            shown: shown.clone(),
-        };
-        (estimator, shown)
+            since,
+            shown,
+        }
     }
 
     /// When a packet arrived, up to a constant: reports themselves come late and in lumps.
@@ -94,7 +112,14 @@ impl Estimator {
 
 impl BandwidthEstimator for Estimator {
     fn on_reports(&mut self, now: Instant, reports: &[PacketReport]) {
-        if reports.is_empty() {
+        if self.shown.take_way_changed() {
+            *self = Self::at_start(self.shown.clone(), Some(now));
+            self.shown.store(self.target_bps, 0.0);
+        }
+        let since = self.since;
+        let mut reports =
+            reports.iter().filter(|report| since.is_none_or(|since| report.departure >= since)).peekable();
+        if reports.peek().is_none() {
             return;
         }
         let mut usage = self.overuse.usage();
@@ -114,7 +139,7 @@ impl BandwidthEstimator for Estimator {
         }
         let sent = self.last_departure.and_then(|at| self.sent.rate_bits_per_second(at));
         let arrived = self.arrived.rate_bits_per_second(self.last_arrival.unwrap_or(now));
-        let by_delay = self.by_delay.update(now, usage, self.queue.standing_ms(), sent, arrived);
+        let by_delay = self.by_delay.update(now, usage, &mut self.queue, sent, arrived);
         let by_loss = self.by_loss.update(now, by_delay);
         self.target_bps = by_delay.min(by_loss).clamp(MIN_BPS, MAX_BPS);
         self.shown.store(self.target_bps, self.by_loss.average());
@@ -153,6 +178,8 @@ mod tests {
         free_ms: f64,
         reports: Vec<PacketReport>,
         capacity_bps: f64,
+        /// Of the way itself, in ms.
+        delay_ms: f64,
         loss: f64,
         wish_bps: f64,
         /// The sender's thread stands still until then, and packets pile up behind it.
@@ -171,6 +198,7 @@ mod tests {
                 free_ms: 0.0,
                 reports: Vec::new(),
                 capacity_bps,
+                delay_ms: 20.0,
                 loss: 0.0,
                 wish_bps: WISH_BPS,
                 asleep_until_ms: 0,
@@ -226,11 +254,13 @@ mod tests {
         fn carry(&mut self, mut report: PacketReport) {
             // Spread evenly, the same every time.
             let lost = (self.id as f64 * self.loss).fract() < self.loss && self.loss > 0.0;
-            self.free_ms = self.free_ms.max(self.now_ms as f64) + PACKET_BYTES as f64 * 8000.0 / self.capacity_bps;
+            let now_ms = self.now_ms as f64;
+            let through_ms = self.free_ms.max(now_ms) + PACKET_BYTES as f64 * 8000.0 / self.capacity_bps;
             // Queues of routers end somewhere.
-            if !lost && self.free_ms - (self.now_ms as f64) < 1000.0 {
-                report.arrived = true;
-                report.arrival = Some(Duration::from_secs_f64((self.free_ms + 20.0) / 1000.0));
+            if through_ms - now_ms < 1000.0 {
+                self.free_ms = through_ms;
+                report.arrived = !lost;
+                report.arrival = (!lost).then(|| Duration::from_secs_f64((through_ms + self.delay_ms) / 1000.0));
             }
             self.reports.push(report);
         }
@@ -279,6 +309,49 @@ mod tests {
         way.capacity_bps = 20_000_000.0;
         let after = way.run(8_000);
         assert!(after > 1_500_000.0, "after eight seconds: {after}");
+    }
+
+    #[test]
+    fn a_detour_is_not_taken_for_a_queue() {
+        for wish_bps in [WISH_BPS, 700_000.0] {
+            let mut way = Way::new(50_000_000.0);
+            way.wish_bps = wish_bps;
+            way.run(5_000);
+            way.delay_ms += 80.0;
+            let least = (0..40).map(|_| way.run(100)).fold(f64::MAX, f64::min);
+            assert!(least > 0.5 * wish_bps, "{least} of {wish_bps} in four seconds");
+            let later = way.run(4_000);
+            assert!(later > 0.95 * INITIAL_BPS, "{later} of {wish_bps} after eight seconds");
+        }
+    }
+
+    #[test]
+    fn a_queue_is_not_taken_for_a_detour() {
+        let mut way = Way::new(2_500_000.0);
+        way.run(5_000);
+        way.capacity_bps = 400_000.0;
+        way.run(4_000);
+        // It is found, and from then on no more stands for long than the control itself lets stand.
+        let mut queues: Vec<f64> = Vec::new();
+        for _ in 0..300 {
+            way.run(100);
+            queues.push(way.free_ms - way.now_ms as f64);
+        }
+        let mean = queues.iter().sum::<f64>() / queues.len() as f64;
+        assert!(mean < 150.0, "{mean} ms on average");
+    }
+
+    #[test]
+    fn another_way_is_begun_as_if_it_were_the_first() {
+        let mut way = Way::new(300_000.0);
+        assert!(way.run(10_000) < 400_000.0);
+        way.capacity_bps = 50_000_000.0;
+        way.free_ms = way.now_ms as f64;
+        way.delay_ms += 120.0;
+        way.estimator.shown.way_changed();
+        let least = (0..20).map(|_| way.run(100)).fold(f64::MAX, f64::min);
+        assert!(least >= INITIAL_BPS, "{least}");
+        assert_eq!(way.estimator.shown.bps(), Some(way.estimator.target_bps));
     }
 
     #[test]

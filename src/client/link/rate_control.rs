@@ -2,8 +2,8 @@
 //! time comes with the reports.
 //!
 //! Two things are ours. Delay counts only where a queue *stands*: the smallest delay of the last moments is what tells a
-//! narrow way from a thread that ran late, whose backlog is gone with the next packets. And loss that stays as it is when
-//! less is sent belongs to the way: sending still less would not mend it.
+//! narrow way from a thread that ran late, whose backlog is gone with the next packets. And loss or delay that stays as
+//! it is when less is sent belongs to the way: sending still less would not mend it.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -34,6 +34,12 @@ const QUEUE_WINDOW: Duration = Duration::from_millis(250);
 const QUEUE_STANDS_MS: f64 = 15.0;
 /// A queue so long is proof, however little is sent.
 const QUEUE_LONG_MS: f64 = 60.0;
+/// A long queue that keeps its length within this although less is sent is none: the way itself has become that slow.
+const QUEUE_STEADY_MS: f64 = 30.0;
+/// That is judged once what is sent has fallen to this share of what arrived: a queue would be shorter by then.
+const QUEUE_TRIAL: f64 = 0.75;
+/// And this share of it must arrive: behind a full way less does.
+const QUEUE_THROUGH: f64 = 0.85;
 /// The way's own delay is the smallest within one or two of these.
 const BASE_WINDOW: Duration = Duration::from_secs(10);
 /// Loss is looked at over so long and so many packets.
@@ -89,9 +95,23 @@ impl Queue {
     }
 
     /// How long the fastest packet of the last moments waited, in ms.
-    pub(super) fn standing_ms(&self) -> f64 {
-        let fastest = self.recent.iter().map(|(_, delay)| *delay).reduce(f64::min);
-        fastest.map_or(0.0, |fastest| (fastest - self.base_ms.min(self.last_base_ms)).max(0.0))
+    fn standing_ms(&self) -> f64 {
+        self.fastest_ms().map_or(0.0, |fastest| (fastest - self.base_ms.min(self.last_base_ms)).max(0.0))
+    }
+
+    /// What the fastest packet of the last moments took is what the way takes now.
+    fn rebase(&mut self) {
+        let Some(fastest) = self.fastest_ms() else { return };
+        (self.base_ms, self.last_base_ms) = (fastest, fastest);
+    }
+
+    /// When the oldest and the newest packet of these moments left.
+    fn departures(&self) -> Option<(Instant, Instant)> {
+        Some((self.recent.front()?.0, self.recent.back()?.0))
+    }
+
+    fn fastest_ms(&self) -> Option<f64> {
+        self.recent.iter().map(|(_, delay)| *delay).reduce(f64::min)
     }
 }
 
@@ -102,11 +122,22 @@ pub(super) struct DelayControl {
     /// What arrived when the way was last found full.
     full_bps: Option<f64>,
     changed: Option<Instant>,
+    /// Less is sent for a long queue.
+    trial: Option<Trial>,
+}
+
+/// How things were when less began to be sent for a long queue.
+#[derive(Clone, Copy, Debug)]
+struct Trial {
+    queue_ms: f64,
+    arrived_bps: f64,
+    /// When the newest packet had left.
+    departed: Instant,
 }
 
 impl DelayControl {
     pub(super) fn new() -> Self {
-        Self { target_bps: INITIAL_BPS, full_bps: None, changed: None }
+        Self { target_bps: INITIAL_BPS, full_bps: None, changed: None, trial: None }
     }
 
     pub(super) fn target_bps(&self) -> f64 {
@@ -118,7 +149,7 @@ impl DelayControl {
         &mut self,
         now: Instant,
         usage: Usage,
-        queue_ms: f64,
+        queue: &mut Queue,
         sent: Option<f64>,
         arrived: Option<f64>,
     ) -> f64 {
@@ -128,6 +159,10 @@ impl DelayControl {
         }
         let (Some(sent), Some(arrived)) = (sent, arrived) else { return self.target_bps };
         let secs = since.unwrap_or(CHANGE_INTERVAL).as_secs_f64().min(1.0);
+        let queue_ms = queue.standing_ms();
+        if queue_ms < QUEUE_LONG_MS {
+            self.trial = None;
+        }
         match usage {
             Usage::Over if queue_ms > QUEUE_STANDS_MS => {
                 let idle = sent < IDLE_SHARE * self.target_bps && queue_ms < QUEUE_LONG_MS;
@@ -145,6 +180,11 @@ impl DelayControl {
                     self.target_bps = (self.target_bps * growth.powf(secs)).min(limit);
                 }
             }
+            // The way is another one, or was led another way: nothing is known of what this one carries.
+            Usage::Normal if self.is_the_way(queue, sent, arrived) => {
+                queue.rebase();
+                (self.trial, self.full_bps) = (None, None);
+            }
             // The detector has grown used to it: a long queue is one all the same. It shows what the way carries.
             Usage::Normal => {
                 self.full_bps = Some(arrived);
@@ -155,6 +195,20 @@ impl DelayControl {
         }
         self.changed = Some(now);
         self.target_bps
+    }
+
+    /// Whether what seems to be a long queue is the way's own delay: a queue gets shorter when less is sent.
+    fn is_the_way(&mut self, queue: &Queue, sent: f64, arrived: f64) -> bool {
+        let Some((oldest, newest)) = queue.departures() else { return false };
+        let queue_ms = queue.standing_ms();
+        let steady = |trial: &Trial| (queue_ms - trial.queue_ms).abs() <= QUEUE_STEADY_MS;
+        let Some(trial) = self.trial.filter(steady) else {
+            self.trial = Some(Trial { queue_ms, arrived_bps: arrived, departed: newest });
+            return false;
+        };
+        // Below the least there is nothing to try.
+        let less = sent <= (QUEUE_TRIAL * trial.arrived_bps).max(MIN_BPS);
+        less && oldest >= trial.departed && arrived >= QUEUE_THROUGH * sent
     }
 }
 

@@ -2,22 +2,28 @@
 //! with in-band FEC or sends copies along (RFC 2198), and stamps the level for the server's speaker detection (RFC 6464).
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rtc::rtp;
 
 use super::gate::{Gate, Sink};
+use super::sound_clock::{Placing, SoundClock};
 use super::sound_plan::{Plan, plan};
 use super::{SourceReport, SourceSlot, SourceWord};
 use crate::bridge::AudioOptions;
+use crate::client::capture_time::{CaptureStamp, unix_us};
 use crate::media::audio::{EchoReference, RedCopy, SoundProcessor, pack_red};
 use crate::media::codec::opus::OpusEncoder;
 use crate::media::frame::{SAMPLES_10MS, rms};
 use crate::media::{AudioBlock, AudioSource, CaptureError};
-use crate::model::{CallError, DeviceState, ErrorCode};
+use crate::model::{CallError, DeviceState, ErrorCode, SoundProcessing};
 
 /// Samples per channel in one packet: 20 ms.
 const PACKET_SAMPLES: usize = 2 * SAMPLES_10MS;
+/// The same in microseconds: how long before it is sent the first sample of a packet was captured, and the device's own
+/// delay, which nobody tells.
+const PACKET_US: i64 = 20_000;
 /// Quietest level the header extension can say, in -dBov.
 const SILENCE_DBOV: u8 = 127;
 /// Packets that still go out after muting, with what was said before and then silence: without them receivers would make
@@ -57,25 +63,28 @@ impl AudioThread {
             }
             match self.source.next_block() {
                 Ok(Some(block)) => {
-                    if state != DeviceState::On {
-                        state = DeviceState::On;
-                        self.report.say(SourceWord::State(state));
-                    }
+                    self.report.say_state(&mut state, DeviceState::On);
                     if let Err(error) = encoding.take(block, &self.gate) {
                         break Some(SourceWord::Failed(error));
                     }
                 }
-                Ok(None) => break Some(SourceWord::Finished),
+                // Another one may have been chosen just as this one ended.
+                Ok(None) => match self.slot.take() {
+                    Some(source) => self.source = source,
+                    None => break Some(SourceWord::Finished),
+                },
                 Err(CaptureError::Interrupted { what, state: now, why }) => {
                     if state != now {
                         tracing::warn!(what, state = now.word(), why, "a device delivers nothing");
-                        state = now;
-                        self.report.say(SourceWord::State(now));
                     }
+                    self.report.say_state(&mut state, now);
                 }
                 Err(error) => {
                     break Some(SourceWord::Failed(CallError::new(ErrorCode::CaptureFailed, error.to_string())));
                 }
+            }
+            if let Some(device) = self.source.device_news() {
+                self.report.say(SourceWord::Device(device));
             }
         };
         self.gate.set_level(0.0);
@@ -90,6 +99,10 @@ struct Encoding {
     options: AudioOptions,
     processor: SoundProcessor,
     encoder: Option<Encoder>,
+    began: Instant,
+    clock: SoundClock,
+    /// Blocks that wait until it is clear where they belong.
+    kept: Vec<AudioBlock>,
     samples: Vec<f32>,
     encoded: Vec<u8>,
     redundant: Vec<u8>,
@@ -97,6 +110,7 @@ struct Encoding {
     sent: Vec<(u32, Vec<u8>)>,
     sequence: u16,
     timestamp: u32,
+    stamp: CaptureStamp,
     /// Somebody speaks.
     voice: bool,
     /// The first packet after silence is marked (RFC 3551 section 4.1).
@@ -122,12 +136,16 @@ impl Encoding {
             options,
             processor: SoundProcessor::new(options.processing, reference),
             encoder: None,
+            began: Instant::now(),
+            clock: SoundClock::default(),
+            kept: Vec::new(),
             samples: Vec::with_capacity(4 * PACKET_SAMPLES),
             encoded: Vec::new(),
             redundant: Vec::new(),
             sent: Vec::with_capacity(COPIES + 1),
             sequence: rand::random(),
             timestamp: rand::random(),
+            stamp: CaptureStamp::default(),
             voice: false,
             talking: false,
             quiet: false,
@@ -137,8 +155,41 @@ impl Encoding {
         }
     }
 
-    /// Takes a block in and sends what is whole. Time runs on while nothing is sent.
-    fn take(&mut self, mut block: AudioBlock, gate: &Gate) -> Result<(), CallError> {
+    /// Takes a block in that the source gave just now.
+    fn take(&mut self, block: AudioBlock, gate: &Gate) -> Result<(), CallError> {
+        self.take_at(block, gate, self.began.elapsed())
+    }
+
+    /// Takes a block in that came at `now`: time runs on over what is missing before it.
+    fn take_at(&mut self, block: AudioBlock, gate: &Gate, now: Duration) -> Result<(), CallError> {
+        match self.clock.place(now) {
+            Placing::Follows => {}
+            Placing::Unclear => {
+                self.kept.push(block);
+                return Ok(());
+            }
+            Placing::After(missing) => self.skip(missing),
+        }
+        for kept in std::mem::take(&mut self.kept) {
+            self.add(kept, gate)?;
+        }
+        self.add(block, gate)
+    }
+
+    /// Leaves out what is missing, in whole packets; what comes next begins anew.
+    fn skip(&mut self, missing: Duration) {
+        let channels = self.encoder.as_ref().map_or(1, |encoder| usize::from(encoder.channels));
+        // The beginning of a packet that was never whole is left out with it.
+        let begun = self.samples.len() / channels;
+        self.samples.clear();
+        let frames = missing.as_millis() as usize * SAMPLES_10MS / 10 + begun;
+        let packets = (frames + PACKET_SAMPLES / 2) / PACKET_SAMPLES;
+        self.timestamp = self.timestamp.wrapping_add((packets * PACKET_SAMPLES) as u32);
+        self.fall_silent();
+    }
+
+    /// Adds a block to those before it and sends what is whole. Time runs on while nothing is sent.
+    fn add(&mut self, mut block: AudioBlock, gate: &Gate) -> Result<(), CallError> {
         if !matches!(block.channels, 1 | 2) {
             return Err(CallError::new(
                 ErrorCode::CaptureFailed,
@@ -193,6 +244,7 @@ impl Encoding {
     fn prepare_encoder(&mut self, channels: u8, gate: &Gate) -> Result<(), CallError> {
         let red = gate.sound.red().is_some();
         let wanted = plan(self.options, channels, gate.sound.bitrate(), gate.sound.loss(), red);
+        gate.sound.set_planned(wanted.sends_bps());
         match &mut self.encoder {
             Some(encoder) if encoder.channels == channels => {
                 if encoder.plan != wanted {
@@ -201,7 +253,10 @@ impl Encoding {
                 }
             }
             _ => {
-                let mut opus = OpusEncoder::new(channels, wanted.bitrate_bps).map_err(|error| unusable(&error))?;
+                // What is sent as it is, or in stereo, is more than a voice.
+                let voice = channels == 1 && self.options.processing != SoundProcessing::NONE;
+                let make = if voice { OpusEncoder::new } else { OpusEncoder::for_music };
+                let mut opus = make(channels, wanted.bitrate_bps).map_err(|error| unusable(&error))?;
                 opus.set_dtx(self.options.dtx).map_err(|error| unusable(&error))?;
                 opus.adapt(wanted.bitrate_bps, wanted.fec_percent).map_err(|error| unusable(&error))?;
                 self.encoder = Some(Encoder { channels, opus, plan: wanted });
@@ -253,6 +308,7 @@ impl Encoding {
         let bytes = payload.len();
         let mut packet = rtp::Packet { header, payload };
         stamp_level(&mut packet, &sink, level, self.voice);
+        self.stamp.mark(&mut packet, sink.capture_extension, unix_us() - PACKET_US, Instant::now());
         if sink.packets.try_send(vec![packet]).is_ok() {
             gate.count_sent(bytes);
         }

@@ -3,15 +3,37 @@
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::client::publish::pump::OVERHEAD_BYTES;
 use crate::media::audio::RedPayload;
 use crate::media::codec::opus::tests::speech;
 use crate::media::codec::opus::{MAX_PACKET_SAMPLES, OpusDecoder};
 
 type Sent = mpsc::Receiver<Vec<rtp::Packet>>;
 
+const BLOCK: Duration = Duration::from_millis(10);
+
+impl Encoding {
+    /// Takes a block that comes 10 ms after the one before.
+    fn take_next(&mut self, block: AudioBlock, gate: &Gate) -> Result<(), CallError> {
+        self.take_after(BLOCK, block, gate)
+    }
+
+    fn take_after(&mut self, waited: Duration, block: AudioBlock, gate: &Gate) -> Result<(), CallError> {
+        let now = self.clock.newest.unwrap_or_default() + waited;
+        self.take_at(block, gate, now)
+    }
+}
+
 fn line(gate: &Gate, room: usize) -> Sent {
     let (packets, sent) = mpsc::channel(room);
-    gate.attach(Sink { packets, ssrc: 7, payload_type: 111, level_extension: Some(3), picture: None });
+    gate.attach(Sink {
+        packets,
+        ssrc: 7,
+        payload_type: 111,
+        level_extension: Some(3),
+        capture_extension: None,
+        picture: None,
+    });
     sent
 }
 
@@ -51,7 +73,7 @@ fn sound_that_is_left_out_leaves_no_gap() {
     let mut headers = Vec::new();
     for _ in 0..2 {
         for _ in 0..6 {
-            encoding.take(mono(&[0.1; SAMPLES_10MS]), &gate).unwrap();
+            encoding.take_next(mono(&[0.1; SAMPLES_10MS]), &gate).unwrap();
         }
         headers.push(sent.try_recv().unwrap().remove(0).header);
     }
@@ -65,26 +87,90 @@ fn two_blocks_make_a_packet_and_time_runs_on_while_muted() {
     let mut sent = line(&gate, 64);
     let mut encoding = Encoding::new(AudioOptions::PLAIN, None);
     let tone: Vec<f32> = (0..SAMPLES_10MS).map(|n| (n as f32 * 0.1).sin() * 0.5).collect();
-    encoding.take(mono(&tone), &gate).unwrap();
+    encoding.take_next(mono(&tone), &gate).unwrap();
     assert!(sent.try_recv().is_err(), "10 ms are not sent");
-    encoding.take(mono(&tone), &gate).unwrap();
+    encoding.take_next(mono(&tone), &gate).unwrap();
     let first = sent.try_recv().unwrap().remove(0);
     assert_eq!((first.header.ssrc, first.header.payload_type, first.header.marker), (7, 111, true));
     let level = first.header.get_extension(3).unwrap();
     assert_eq!(level[0] & 0x80, 0x80, "a tone at -9 dBov is heard");
     gate.set_muted(true);
     for _ in 0..20 {
-        encoding.take(mono(&tone), &gate).unwrap();
+        encoding.take_next(mono(&tone), &gate).unwrap();
     }
     let tail = packets(&mut sent);
     assert_eq!(tail.len(), TAIL_PACKETS as usize - 1, "the end of the sound, then nothing");
     gate.set_muted(false);
-    encoding.take(mono(&tone), &gate).unwrap();
-    encoding.take(mono(&tone), &gate).unwrap();
+    encoding.take_next(mono(&tone), &gate).unwrap();
+    encoding.take_next(mono(&tone), &gate).unwrap();
     let next = sent.try_recv().unwrap().remove(0);
     assert_eq!(next.header.timestamp.wrapping_sub(first.header.timestamp), 11 * PACKET_SAMPLES as u32);
     assert_eq!(next.header.sequence_number.wrapping_sub(first.header.sequence_number), tail.len() as u16 + 1);
     assert!(next.header.marker, "sound after silence is marked");
+}
+
+#[test]
+fn time_runs_on_while_the_device_is_away() {
+    let gate = Gate::default();
+    let mut sent = line(&gate, 64);
+    let mut encoding = Encoding::new(AudioOptions::PLAIN, None);
+    // The device goes in the middle of a packet.
+    for blocks in [5, 4] {
+        encoding.take_after(BLOCK * 100, mono(&[0.1; SAMPLES_10MS]), &gate).unwrap();
+        for _ in 1..blocks {
+            encoding.take_next(mono(&[0.1; SAMPLES_10MS]), &gate).unwrap();
+        }
+    }
+    let packets = packets(&mut sent);
+    assert_eq!(packets.len(), 4);
+    let before = &packets[1].header;
+    let after = &packets[2].header;
+    // The packet before ends with the fourth block, the one after begins 100 blocks later.
+    assert_eq!(after.timestamp.wrapping_sub(before.timestamp), ((2 + 100) * SAMPLES_10MS) as u32);
+    assert_eq!(after.sequence_number, before.sequence_number.wrapping_add(1));
+    assert!(after.marker && !before.marker && !packets[3].header.marker);
+    assert_eq!(packets[3].header.timestamp.wrapping_sub(after.timestamp), PACKET_SAMPLES as u32);
+}
+
+#[test]
+fn a_thread_that_ran_late_leaves_no_gap() {
+    let gate = Gate::default();
+    let mut sent = line(&gate, 64);
+    let mut encoding = Encoding::new(AudioOptions::PLAIN, None);
+    let mut waits = vec![BLOCK; 4];
+    // 300 ms late, and what waited comes at once.
+    waits.push(BLOCK * 30);
+    waits.extend([Duration::ZERO; 29]);
+    waits.extend([BLOCK; 6]);
+    let blocks = waits.len();
+    for waited in waits {
+        encoding.take_after(waited, mono(&[0.1; SAMPLES_10MS]), &gate).unwrap();
+    }
+    let packets = packets(&mut sent);
+    assert_eq!(packets.len(), blocks / 2);
+    for pair in packets.windows(2) {
+        assert_eq!(pair[1].header.timestamp.wrapping_sub(pair[0].header.timestamp), PACKET_SAMPLES as u32);
+        assert!(!pair[1].header.marker);
+    }
+}
+
+#[test]
+fn what_sound_takes_of_the_way_is_told() {
+    let gate = Gate::default();
+    let mut sent = line(&gate, 512);
+    let mut encoding = Encoding::new(AudioOptions::PLAIN, None);
+    gate.sound.set_red(Some(63));
+    gate.sound.set_bitrate(500_000);
+    gate.sound.set_loss(0.3);
+    for block in speech(200 * SAMPLES_10MS).chunks(SAMPLES_10MS) {
+        encoding.take_next(mono(block), &gate).unwrap();
+    }
+    let packets = packets(&mut sent);
+    let bytes: usize = packets.iter().map(|packet| packet.payload.len() + OVERHEAD_BYTES).sum();
+    // Two seconds.
+    let measured = bytes as f32 * 8.0 / 2.0;
+    let planned = gate.sound.planned() as f32;
+    assert!((0.7..1.1).contains(&(measured / planned)), "{measured} bit/s sent, {planned} planned");
 }
 
 #[test]
@@ -101,7 +187,7 @@ fn muting_is_silent_at_once_and_does_not_click() {
     for block in 0..200 {
         // Muted in the middle of a packet, at the top of a wave, for a while.
         gate.set_muted((101..140).contains(&block));
-        encoding.take(mono(&tone(block)), &gate).unwrap();
+        encoding.take_next(mono(&tone(block)), &gate).unwrap();
     }
     let packets = packets(&mut sent);
     let first_back = packets.iter().rposition(|packet| packet.header.marker).unwrap();
@@ -123,18 +209,18 @@ fn silence_costs_next_to_nothing_with_dtx() {
     let mut sent = line(&gate, 1024);
     let mut encoding = Encoding::new(AudioOptions { dtx: true, red: false, ..AudioOptions::PLAIN }, None);
     for block in speech(100 * SAMPLES_10MS).chunks(SAMPLES_10MS) {
-        encoding.take(mono(block), &gate).unwrap();
+        encoding.take_next(mono(block), &gate).unwrap();
     }
     let spoken = packets(&mut sent).len();
     assert_eq!(spoken, 50);
     for _ in 0..500 {
-        encoding.take(mono(&[0.0; SAMPLES_10MS]), &gate).unwrap();
+        encoding.take_next(mono(&[0.0; SAMPLES_10MS]), &gate).unwrap();
     }
     let silent = packets(&mut sent);
     assert!(silent.len() < 40, "{} packets for five seconds of silence", silent.len());
     assert!(silent.iter().skip(20).filter(|packet| packet.payload.len() <= DTX_BYTES).count() <= silent.len());
     for block in speech(20 * SAMPLES_10MS).chunks(SAMPLES_10MS) {
-        encoding.take(mono(block), &gate).unwrap();
+        encoding.take_next(mono(block), &gate).unwrap();
     }
     let again = packets(&mut sent);
     assert!(again.len() >= 9 && again[0].header.marker, "the first packet after the pause is marked");
@@ -148,7 +234,7 @@ fn copies_go_along_when_the_server_takes_them() {
     let sound = speech(20 * SAMPLES_10MS);
     gate.sound.set_red(Some(63));
     for block in sound.chunks(SAMPLES_10MS) {
-        encoding.take(mono(block), &gate).unwrap();
+        encoding.take_next(mono(block), &gate).unwrap();
     }
     let sent = packets(&mut sent);
     assert_eq!(sent.len(), 10);
@@ -173,9 +259,9 @@ fn channels_may_change_and_nonsense_is_refused() {
     let mut sent = line(&gate, 64);
     let mut encoding = Encoding::new(AudioOptions::MICROPHONE, None);
     for (samples, channels) in [(480, 1), (480, 1), (960, 2), (960, 2), (480, 1), (7, 1), (0, 2), (480, 1)] {
-        encoding.take(AudioBlock { samples: vec![0.1; samples], channels }, &gate).unwrap();
+        encoding.take_next(AudioBlock { samples: vec![0.1; samples], channels }, &gate).unwrap();
     }
     assert!(!packets(&mut sent).is_empty());
-    assert!(encoding.take(AudioBlock { samples: vec![0.1; 480], channels: 6 }, &gate).is_err());
-    assert!(encoding.take(AudioBlock { samples: vec![0.1; 480], channels: 0 }, &gate).is_err());
+    assert!(encoding.take_next(AudioBlock { samples: vec![0.1; 480], channels: 6 }, &gate).is_err());
+    assert!(encoding.take_next(AudioBlock { samples: vec![0.1; 480], channels: 0 }, &gate).is_err());
 }

@@ -30,6 +30,8 @@ pub(in crate::client) struct Sink {
     pub(in crate::client) payload_type: u8,
     /// Header extension of the sound level, when negotiated.
     pub(in crate::client) level_extension: Option<u8>,
+    /// Header extension of the capture time, when negotiated.
+    pub(in crate::client) capture_extension: Option<u8>,
     /// What a picture needs besides; sound has none.
     pub(in crate::client) picture: Option<Arc<PictureSink>>,
 }
@@ -229,7 +231,7 @@ mod tests {
     fn sink(picture: Option<PictureSink>) -> (Sink, mpsc::Receiver<Vec<rtp::Packet>>) {
         let (packets, receiver) = mpsc::channel(1);
         let picture = picture.map(Arc::new);
-        (Sink { packets, ssrc: 1, payload_type: 96, level_extension: None, picture }, receiver)
+        (Sink { packets, ssrc: 1, payload_type: 96, level_extension: None, capture_extension: None, picture }, receiver)
     }
 
     fn wanted(gate: &Gate) -> [bool; MAX_LAYERS] {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use rtc::rtp;
 
 use super::gate::{Gate, PictureSink, Sink};
+use crate::client::capture_time::CaptureStamp;
 use crate::media::VideoFrame;
 use crate::media::assembly::{H264Packetiser, Vp8Packetiser};
 use crate::media::codec::encoder::VideoEncoder;
@@ -34,6 +35,8 @@ pub(super) struct Order {
     pub(super) screen: bool,
     /// The frame's time on the publication's clock, in microseconds.
     pub(super) at_us: u64,
+    /// When it was captured, as Unix time in microseconds.
+    pub(super) captured_us: i64,
 }
 
 /// See the module.
@@ -42,6 +45,7 @@ pub(super) struct Layer {
     vp8: Vp8Packetiser,
     h264: H264Packetiser,
     sequence: u16,
+    stamp: CaptureStamp,
     running: bool,
     last_keyframe: Option<Instant>,
     failures: u32,
@@ -54,6 +58,7 @@ impl Layer {
             vp8: Vp8Packetiser::new(MAX_PAYLOAD_BYTES),
             h264: H264Packetiser::new(MAX_PAYLOAD_BYTES),
             sequence: rand::random(),
+            stamp: CaptureStamp::default(),
             running: false,
             last_keyframe: None,
             failures: 0,
@@ -165,6 +170,9 @@ impl Layer {
         match picture.codec {
             VideoCodec::Vp8 => self.vp8.packetise(&encoded.data, encoded.keyframe, push),
             VideoCodec::H264 => self.h264.packetise(&encoded.data, push),
+        }
+        if let Some(first) = packets.first_mut() {
+            self.stamp.mark(first, sink.capture_extension, order.captured_us, Instant::now());
         }
         packets
     }

@@ -8,12 +8,14 @@ mod layer;
 mod layers;
 mod pump;
 mod rates;
+mod sound_clock;
 mod sound_gate;
 mod sound_plan;
 mod timeline;
 mod video;
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
@@ -21,7 +23,7 @@ use tokio::sync::mpsc;
 use crate::bridge::{AudioOptions, VideoFeed, VideoOptions};
 use crate::media::audio::EchoReference;
 use crate::media::{AudioSource, VideoSource};
-use crate::model::{CallError, DeviceState, MediaKind, StreamId, StreamKind};
+use crate::model::{CallError, DeviceState, DeviceUse, ErrorCode, MediaKind, StreamId, StreamKind};
 
 pub(super) use counters::PictureCounts;
 pub(super) use gate::{Gate, PictureSink, SEND_QUEUE, Sink};
@@ -34,6 +36,8 @@ pub(super) use rates::{Claim, share_out};
 pub(super) enum SourceWord {
     /// The device behind it does well, or does not for now.
     State(DeviceState),
+    /// Another device is behind it, or none.
+    Device(DeviceUse),
     /// There is no more: the thread ended.
     Finished,
     /// It broke for good: the thread ended.
@@ -54,6 +58,7 @@ pub(super) struct SourceNews {
 }
 
 /// Tells the actor, from a capture thread, what became of the source.
+#[derive(Clone)]
 pub(super) struct SourceReport {
     pub(super) stream: StreamId,
     pub(super) media: MediaKind,
@@ -62,6 +67,14 @@ pub(super) struct SourceReport {
 }
 
 impl SourceReport {
+    /// Tells how the device is doing, when that is news.
+    fn say_state(&self, known: &mut DeviceState, now: DeviceState) {
+        if *known != now {
+            *known = now;
+            self.say(SourceWord::State(now));
+        }
+    }
+
     /// Waits while the actor is busy; silent when it is gone.
     fn say(&self, word: SourceWord) {
         let (stream, media, serial) = (self.stream.clone(), self.media, self.serial);
@@ -120,7 +133,11 @@ pub(super) fn start_video(
 ) -> io::Result<VideoFeed> {
     let preview = VideoFeed::default();
     let thread = video::VideoThread { source, options, kind, gate, slot, preview: preview.clone(), report };
-    std::thread::Builder::new().name(format!("{engine}-cam")).spawn(move || thread.run())?;
+    let (report, shown) = (thread.report.clone(), preview.clone());
+    std::thread::Builder::new().name(format!("{engine}-cam")).spawn(move || {
+        contained(&report, || thread.run());
+        shown.close();
+    })?;
     Ok(preview)
 }
 
@@ -135,6 +152,15 @@ pub(super) fn start_audio(
     report: SourceReport,
 ) -> io::Result<()> {
     let thread = audio::AudioThread { source, options, reference, gate, slot, report };
-    std::thread::Builder::new().name(format!("{engine}-mic")).spawn(move || thread.run())?;
+    let report = thread.report.clone();
+    std::thread::Builder::new().name(format!("{engine}-mic")).spawn(move || contained(&report, || thread.run()))?;
     Ok(())
+}
+
+/// Runs a capture thread; a source that panics, perhaps a developer's own, ends its track and nothing else.
+fn contained(report: &SourceReport, run: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(run)).is_err() {
+        let message = format!("the source of {} broke (it panicked): publish another one", report.stream);
+        report.say(SourceWord::Failed(CallError::new(ErrorCode::CaptureFailed, message)));
+    }
 }

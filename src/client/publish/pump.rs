@@ -16,7 +16,7 @@ use super::gate::Gate;
 /// Packets that go out at once; more are spread, so that a keyframe does not overrun small buffers on the way.
 const BURST_PACKETS: usize = 6;
 /// Bytes of a packet beside its payload: RTP with extensions, SRTP, UDP, IP.
-const OVERHEAD_BYTES: usize = 70;
+pub(super) const OVERHEAD_BYTES: usize = 70;
 /// Packets leave at this rate where nobody says, and at least and at most at these, in bit/s.
 const USUAL_PACE_BPS: u32 = 19_000_000;
 const PACE_BPS: std::ops::RangeInclusive<u32> = 2_000_000..=USUAL_PACE_BPS;

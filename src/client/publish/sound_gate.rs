@@ -1,5 +1,5 @@
 //! What the actor tells the capture thread of a sound besides what every track is told: what is lost on the way, and
-//! whether the server takes redundant packets. Atomics; nobody waits.
+//! whether the server takes redundant packets; and what it is told in turn. Atomics; nobody waits.
 
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
@@ -11,6 +11,7 @@ pub(in crate::client) struct SoundGate {
     /// 0 for none.
     red_payload_type: AtomicU8,
     bitrate_bps: AtomicU32,
+    planned_bps: AtomicU32,
 }
 
 impl SoundGate {
@@ -42,5 +43,15 @@ impl SoundGate {
     /// Under which payload type the server takes redundant packets, if it does.
     pub(super) fn red(&self) -> Option<u8> {
         Some(self.red_payload_type.load(Ordering::Relaxed)).filter(|payload_type| *payload_type > 0)
+    }
+
+    /// Shows what the sound puts on the way now while it is heard, with all headers, in bit/s.
+    pub(super) fn set_planned(&self, bps: u32) {
+        self.planned_bps.store(bps, Ordering::Relaxed);
+    }
+
+    /// What the sound puts on the way now while it is heard, with all headers, in bit/s; 0 before its first block.
+    pub(in crate::client) fn planned(&self) -> u32 {
+        self.planned_bps.load(Ordering::Relaxed)
     }
 }

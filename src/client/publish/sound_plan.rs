@@ -1,6 +1,7 @@
 //! How a sound is sent now: its bitrate, its in-band error correction and its copies, from what the way carries and
 //! loses. Plain functions.
 
+use super::pump::OVERHEAD_BYTES;
 use crate::bridge::AudioOptions;
 
 /// What a channel of speech needs to stay understandable, in bit/s.
@@ -12,6 +13,10 @@ const HEAVY_LOSS: f32 = 0.1;
 /// Loss the encoder prepares for, at least and at most, in percent: under 5 it would leave the correction data out, and
 /// the first loss would be heard.
 const FEC_PERCENT: std::ops::RangeInclusive<i32> = 5..=30;
+/// Packets of 20 ms.
+const PACKETS_PER_SEC: u32 = 50;
+/// What stands before a copy in its packet (RFC 2198 section 3).
+const COPY_HEADER_BYTES: u32 = 4;
 
 /// See the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +27,15 @@ pub(super) struct Plan {
     pub(super) fec_percent: i32,
     /// Earlier packets sent along with each.
     pub(super) copies: usize,
+}
+
+impl Plan {
+    /// What it puts on the way, with all headers, in bit/s.
+    pub(super) fn sends_bps(&self) -> u32 {
+        let copies = self.copies as u32;
+        let headers = OVERHEAD_BYTES as u32 + COPY_HEADER_BYTES * copies;
+        self.bitrate_bps.unsigned_abs() * (copies + 1) + headers * 8 * PACKETS_PER_SEC
+    }
 }
 
 /// Plans for a share of the way in bit/s (0 while nothing is known), a share of lost packets, and a server that takes
@@ -80,5 +94,14 @@ mod tests {
         assert_eq!(copies(100_000, 0.25, true), 1);
         assert_eq!(plan(AudioOptions { red: false, ..MICROPHONE }, 1, 500_000, 0.2, true).copies, 0);
         assert_eq!(plan(MICROPHONE, 1, 500_000, 0.2, true).fec_percent, 0, "not both");
+    }
+
+    #[test]
+    fn copies_and_headers_count() {
+        let sends = |channels, loss, red| plan(MICROPHONE, channels, 500_000, loss, red).sends_bps();
+        assert_eq!(sends(1, 0.0, false), 48_000 + 28_000);
+        assert_eq!(sends(1, 0.0, true), 2 * 48_000 + 28_000 + 1_600);
+        assert_eq!(sends(1, 0.2, true), 3 * 48_000 + 28_000 + 3_200);
+        assert_eq!(sends(2, 0.0, true), 2 * 96_000 + 28_000 + 1_600);
     }
 }

@@ -4,13 +4,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::gate::{Gate, PictureSink, Sink};
+use rtc::rtp;
+
+use super::gate::{Gate, PictureSink, SEND_QUEUE, Sink};
 use super::governor::{FrameLimit, Governor, Plan, Situation};
 use super::layer::{Layer, Order, unusable};
 use super::layers::MAX_LAYERS;
 use super::timeline::Timeline;
 use super::{SourceReport, SourceSlot, SourceWord};
 use crate::bridge::{VideoFeed, VideoOptions};
+use crate::client::capture_time::unix_us;
 use crate::media::codec::h264_encoder::MIN_SIDE_PX;
 use crate::media::scale::Scaler;
 use crate::media::{CaptureError, VideoFrame, VideoSource};
@@ -53,10 +56,7 @@ impl VideoThread {
             }
             match self.source.next_frame() {
                 Ok(Some(frame)) => {
-                    if state != DeviceState::On {
-                        state = DeviceState::On;
-                        self.report.say(SourceWord::State(state));
-                    }
+                    self.report.say_state(&mut state, DeviceState::On);
                     self.gate.pictures.captured();
                     let frame = Arc::new(frame);
                     self.preview.put(Arc::clone(&frame));
@@ -64,13 +64,16 @@ impl VideoThread {
                         break Some(SourceWord::Failed(error));
                     }
                 }
-                Ok(None) => break Some(SourceWord::Finished),
+                // Another one may have been chosen just as this one ended.
+                Ok(None) => match self.slot.take() {
+                    Some(source) => self.source = source,
+                    None => break Some(SourceWord::Finished),
+                },
                 Err(CaptureError::Interrupted { what, state: now, why }) => {
                     if state != now {
                         tracing::warn!(what, state = now.word(), why, "a device delivers nothing");
-                        state = now;
-                        self.report.say(SourceWord::State(now));
                     }
+                    self.report.say_state(&mut state, now);
                     if let Err(error) = sending.repeat() {
                         break Some(SourceWord::Failed(error));
                     }
@@ -79,8 +82,10 @@ impl VideoThread {
                     break Some(SourceWord::Failed(CallError::new(ErrorCode::CaptureFailed, error.to_string())));
                 }
             }
+            if let Some(device) = self.source.device_news() {
+                self.report.say(SourceWord::Device(device));
+            }
         };
-        self.preview.close();
         if let Some(end) = end {
             self.report.say(end);
         }
@@ -96,11 +101,48 @@ struct Sending {
     scalers: [Scaler; MAX_LAYERS],
     governor: Governor,
     limit: FrameLimit,
+    /// Of the highest layer alone.
+    top_limit: FrameLimit,
     timeline: Timeline,
     timestamp_base: u32,
     began: Instant,
     source_fps: f32,
     still: Still,
+}
+
+/// How one frame is sent.
+struct Shot<'a> {
+    sink: &'a Sink,
+    picture: &'a PictureSink,
+    /// Of each layer up to the highest that is sent, in bit/s.
+    rates: &'a [u32],
+    plan: Plan,
+    /// The highest layer leaves this frame out.
+    top_rests: bool,
+    /// On the publication's clock, in microseconds.
+    at_us: u64,
+    /// When it was captured, as Unix time in microseconds.
+    captured_us: i64,
+}
+
+impl Shot<'_> {
+    fn is_top(&self, layer: usize) -> bool {
+        layer + 1 == self.rates.len()
+    }
+
+    fn order(&self, layer: usize, screen: bool) -> Order {
+        let limited = self.is_top(layer) && !self.plan.spare_top;
+        let fps = if limited { self.plan.top_fps } else { self.plan.fps };
+        let (at_us, captured_us) = (self.at_us, self.captured_us);
+        Order { layer, bitrate_bps: self.rates[layer], fps: fps.max(1.0), screen, at_us, captured_us }
+    }
+}
+
+/// A layer's frame that may be sent.
+struct Ready {
+    packets: Vec<rtp::Packet>,
+    size: (u32, u32),
+    quantizer: Option<u32>,
 }
 
 /// How a shared page that does not change is doing.
@@ -138,6 +180,7 @@ impl Sending {
             scalers: std::array::from_fn(|_| Scaler::default()),
             governor: Governor::new(screen),
             limit: FrameLimit::default(),
+            top_limit: FrameLimit::default(),
             timeline: Timeline::default(),
             timestamp_base: rand::random(),
             began: Instant::now(),
@@ -182,19 +225,22 @@ impl Sending {
         if !taken && (!due || !self.screen) {
             return Ok(());
         }
-        // One producer: room that is there now is there after encoding.
-        if sink.packets.capacity() < picture.layers.count() {
+        let top = if plan.spare_top && top > 0 { top - 1 } else { top };
+        let rates = &rates[..=top];
+        if !has_room(&sink, rates.iter().filter(|bps| **bps > 0).count()) {
             return Ok(());
         }
         if self.screen && self.is_settled(frame, due) {
             return Ok(());
         }
-        let top = if plan.spare_top && top > 0 { top - 1 } else { top };
         for layer in top + 1..MAX_LAYERS {
             self.layers[layer].pause(layer, &self.gate);
         }
+        let top_rests =
+            !plan.spare_top && plan.top_fps < plan.fps && !self.top_limit.takes(at_us, plan.top_fps, plan.fps);
         let started = Instant::now();
-        self.encode(frame, &sink, &picture, &rates[..=top], plan, at_us)?;
+        let captured_us = unix_us() - self.began.elapsed().as_micros() as i64 + at_us as i64;
+        self.encode(frame, &Shot { sink: &sink, picture: &picture, rates, plan, top_rests, at_us, captured_us })?;
         self.governor.spent(self.began.elapsed(), started.elapsed());
         Ok(())
     }
@@ -212,12 +258,17 @@ impl Sending {
     }
 
     fn plan(&mut self, frame: &VideoFrame, picture: &PictureSink, rates: &[u32; MAX_LAYERS], top: usize) -> Plan {
-        let (width, height) = picture.layers.size(top, frame.width(), frame.height());
+        let pixels = |layer: usize| {
+            let (width, height) = picture.layers.size(layer, frame.width(), frame.height());
+            u64::from(width) * u64::from(height)
+        };
+        let sent = rates[..=top].iter().enumerate().filter(|(_, bps)| **bps > 0);
         let situation = Situation {
             source_fps: self.source_fps,
-            pixels: u64::from(width) * u64::from(height),
+            pixels: pixels(top),
+            all_pixels: sent.clone().map(|(layer, _)| pixels(layer)).sum(),
             bps: rates[top],
-            layers: rates.iter().filter(|bps| **bps > 0).count(),
+            layers: sent.count(),
         };
         self.governor.plan(self.began.elapsed(), situation)
     }
@@ -234,27 +285,22 @@ impl Sending {
         recent && self.still.sharp
     }
 
-    /// Encodes and sends the layers from the highest down, each scaled from the one above it.
-    fn encode(
-        &mut self,
-        frame: &VideoFrame,
-        sink: &Sink,
-        picture: &PictureSink,
-        rates: &[u32],
-        plan: Plan,
-        at_us: u64,
-    ) -> Result<(), CallError> {
-        let (width, height) = scaled(frame, plan.scale);
+    /// Encodes the layers from the highest down, each scaled from the one above it, and sends them from the lowest up:
+    /// a small frame does not wait behind a large one.
+    fn encode(&mut self, frame: &VideoFrame, shot: &Shot<'_>) -> Result<(), CallError> {
+        let (width, height) = scaled(frame, shot.plan.scale);
         // With the layer it was made for, which keeps its buffer.
         let mut smaller: Option<(usize, VideoFrame)> = None;
-        let mut largest = None;
-        let mut sent = 0;
-        for (layer, bps) in rates.iter().enumerate().rev() {
-            let size = encoded_size(picture.codec, picture.layers.size(layer, width, height));
+        let mut ready: [Option<Ready>; MAX_LAYERS] = Default::default();
+        for (layer, bps) in shot.rates.iter().enumerate().rev() {
             if *bps == 0 {
                 self.layers[layer].pause(layer, &self.gate);
                 continue;
             }
+            if shot.top_rests && shot.is_top(layer) {
+                continue;
+            }
+            let size = encoded_size(shot.picture.codec, shot.picture.layers.size(layer, width, height));
             let from = smaller.as_ref().map_or(frame, |(_, picture)| picture);
             if (from.width(), from.height()) != size {
                 let next = self.scalers[layer].scale(from, size.0, size.1).map_err(|error| unusable(&error))?;
@@ -263,34 +309,47 @@ impl Sending {
                 }
             }
             let picture_now = smaller.as_ref().map_or(frame, |(_, picture)| picture);
-            let order = Order { layer, bitrate_bps: *bps, fps: plan.fps.max(1.0), screen: self.screen, at_us };
-            let coder = &mut self.layers[layer];
-            let Some(encoded) = coder.encode(picture_now, picture.codec, order, &self.gate)? else { continue };
-            let packets = coder.packets(&encoded, order, self.timestamp_base, sink, picture);
+            ready[layer] = self.encode_layer(picture_now, layer, shot)?;
+        }
+        if let Some((of, used)) = smaller {
+            self.scalers[of].recycle(used);
+        }
+        self.send_layers(ready, shot);
+        Ok(())
+    }
+
+    fn encode_layer(&mut self, frame: &VideoFrame, layer: usize, shot: &Shot<'_>) -> Result<Option<Ready>, CallError> {
+        let order = shot.order(layer, self.screen);
+        let coder = &mut self.layers[layer];
+        let Some(encoded) = coder.encode(frame, shot.picture.codec, order, &self.gate)? else { return Ok(None) };
+        let packets = coder.packets(&encoded, order, self.timestamp_base, shot.sink, shot.picture);
+        let quantizer = if self.screen { coder.quantizer() } else { None };
+        Ok(Some(Ready { packets, size: (frame.width(), frame.height()), quantizer }))
+    }
+
+    /// Sends the layers of one frame from the lowest up. Only frames that the highest layer takes part in are counted.
+    fn send_layers(&mut self, ready: [Option<Ready>; MAX_LAYERS], shot: &Shot<'_>) {
+        if !shot.top_rests && ready.iter().any(Option::is_some) {
+            self.gate.pictures.encoded();
+        }
+        let mut sent = 0;
+        let mut largest = None;
+        for Ready { packets, size, quantizer } in ready.into_iter().flatten() {
             let bytes: usize = packets.iter().map(|packet| packet.payload.len()).sum();
-            let quantizer = if self.screen { coder.quantizer() } else { None };
-            let is_largest = largest.is_none();
-            if is_largest {
-                self.gate.pictures.encoded();
-            }
-            match sink.packets.try_send(packets) {
+            match shot.sink.packets.try_send(packets) {
                 Ok(()) => {
-                    largest.get_or_insert(size);
+                    largest = Some((size, quantizer));
                     sent += 1;
                     self.gate.count_sent(bytes);
-                    self.still.sent_once(quantizer);
                 }
                 // The link went away while encoding: the next one begins with a keyframe.
                 Err(_) => self.gate.ask_keyframe(),
             }
         }
-        if let Some((of, used)) = smaller {
-            self.scalers[of].recycle(used);
-        }
-        if let Some((width, height)) = largest {
+        if let Some(((width, height), quantizer)) = largest.filter(|_| !shot.top_rests) {
+            self.still.sent_once(quantizer);
             self.gate.pictures.sent(width, height, sent);
         }
-        Ok(())
     }
 
     /// Nobody watches, or nothing may be sent.
@@ -301,6 +360,14 @@ impl Sending {
         self.still = Still { newest: self.still.newest.take(), ..Still::default() };
         self.gate.pictures.show(0, 0, 0);
     }
+}
+
+/// Whether a frame of each of so many layers may be queued: no layer has more than its share waiting, whatever the
+/// others do. One producer: room that is there now is there after encoding.
+fn has_room(sink: &Sink, layers: usize) -> bool {
+    let room = sink.packets.capacity();
+    let waiting = sink.packets.max_capacity() - room;
+    room >= layers && waiting + layers <= SEND_QUEUE * layers
 }
 
 fn check_size(frame: &VideoFrame) -> Result<(), CallError> {

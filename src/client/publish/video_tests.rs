@@ -28,7 +28,14 @@ fn bench(layers: Layers, codec: VideoCodec, kind: StreamKind, max_bitrate_bps: u
         (0..layers.count()).map(|layer| vec![(4, Bytes::from_static(&[b"q", b"h", b"f"][layer][..]))]).collect();
     let picture = PictureSink { codec, layers, ssrcs: SSRCS[..layers.count()].to_vec(), names };
     let picture = Some(Arc::new(picture));
-    gate.attach(Sink { packets: sender, ssrc: SSRCS[0], payload_type: 96, level_extension: None, picture });
+    gate.attach(Sink {
+        packets: sender,
+        ssrc: SSRCS[0],
+        payload_type: 96,
+        level_extension: None,
+        capture_extension: None,
+        picture,
+    });
     let options = VideoOptions { codec, max_bitrate_bps, simulcast: layers.count() > 1 };
     Bench { sending: Sending::new(options, kind, Arc::clone(&gate)), packets, gate }
 }
@@ -217,6 +224,40 @@ fn a_page_that_stands_still_gets_sharp_and_then_costs_almost_nothing() {
         bench.take(page(2, index)).remove(&SSRCS[0])
     });
     assert!(changed.is_some_and(|packets| packets.len() > 1));
+}
+
+#[test]
+fn small_layers_do_not_wait_behind_large_ones() {
+    let mut bench = three();
+    bench.sending.take(&Arc::new(moving_picture(960, 540, 0)), 30.0).unwrap();
+    let order: Vec<u32> =
+        std::iter::from_fn(|| bench.packets.try_recv().ok()).map(|sent| sent[0].header.ssrc).collect();
+    assert_eq!(order, SSRCS);
+}
+
+#[test]
+fn one_layer_alone_may_not_fill_the_queue_of_all() {
+    let mut bench = three();
+    bench.gate.set_watched([true, false, false]);
+    for index in 0..40 {
+        bench.sending.take(&Arc::new(moving_picture(960, 540, index)), 30.0).unwrap();
+    }
+    let waiting = std::iter::from_fn(|| bench.packets.try_recv().ok()).count();
+    assert_eq!(waiting, SEND_QUEUE, "a layer has no more than this waiting");
+}
+
+#[test]
+fn a_poor_top_layer_leaves_frames_out_and_the_others_none() {
+    let mut bench = bench(Layers::of(480, 270, true), VideoCodec::Vp8, StreamKind::Camera, 20_000_000);
+    bench.gate.set_layer_rates([2_000_000, 100_000, 0]);
+    let mut frames = BTreeMap::<u32, u32>::new();
+    for index in 0..60 {
+        for ssrc in bench.take(moving_picture(480, 270, index)).into_keys() {
+            *frames.entry(ssrc).or_default() += 1;
+        }
+    }
+    assert!(frames[&SSRCS[0]] >= 58, "{frames:?}");
+    assert!((1..=32).contains(&frames[&SSRCS[1]]), "{frames:?}");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Opus at 48 000 Hz: an encoder set up for speech over lossy networks, and a decoder with in-band error correction
-//! and concealment. Owned by the thread that encodes or decodes.
+//! Opus at 48 000 Hz: an encoder set up for speech, or for any sound, over lossy networks, and a decoder with in-band
+//! error correction and concealment. Owned by the thread that encodes or decodes.
 
 use opus::{Application, Bitrate, Channels};
 
@@ -23,11 +23,23 @@ pub struct OpusEncoder {
 }
 
 impl OpusEncoder {
-    /// Sets an encoder up for 1 or 2 channels and a target rate in bits per second (6 000 to 510 000).
+    /// Sets an encoder up for speech in 1 or 2 channels and a target rate in bits per second (6 000 to 510 000).
     ///
     /// # Errors
     /// [`CodecError`] when a setting is out of range or libopus cannot start.
     pub fn new(channels: u8, bitrate_bps: i32) -> Result<Self, CodecError> {
+        Self::with_application(channels, bitrate_bps, Application::Voip)
+    }
+
+    /// As [`OpusEncoder::new`], for music and whatever else must stay as it is: for speech libopus takes the bass out.
+    ///
+    /// # Errors
+    /// As [`OpusEncoder::new`].
+    pub fn for_music(channels: u8, bitrate_bps: i32) -> Result<Self, CodecError> {
+        Self::with_application(channels, bitrate_bps, Application::Audio)
+    }
+
+    fn with_application(channels: u8, bitrate_bps: i32, application: Application) -> Result<Self, CodecError> {
         let setting = |why: String| CodecError::Setting { codec: OPUS, why };
         let layout = match channels {
             1 => Channels::Mono,
@@ -38,7 +50,7 @@ impl OpusEncoder {
             return Err(setting(format!("{bitrate_bps} bit/s; 6 000 to 510 000 would do")));
         }
         let setup = |error: opus::Error| CodecError::Setup { codec: OPUS, why: error.to_string() };
-        let mut encoder = opus::Encoder::new(SAMPLE_RATE_HZ, layout, Application::Voip).map_err(setup)?;
+        let mut encoder = opus::Encoder::new(SAMPLE_RATE_HZ, layout, application).map_err(setup)?;
         encoder.set_bitrate(Bitrate::Bits(bitrate_bps)).map_err(setup)?;
         encoder.set_inband_fec(true).map_err(setup)?;
         encoder.set_packet_loss_perc(EXPECTED_LOSS_PCT).map_err(setup)?;
@@ -243,6 +255,35 @@ pub(crate) mod tests {
             }
         }
         assert!(fec_error < plc_error * 0.5, "error {fec_error} with the copy, {plc_error} without");
+    }
+
+    /// What is left of a tone of 40 Hz, as a share of its level.
+    fn bass_left(mut encoder: OpusEncoder, channels: usize) -> f32 {
+        let tone = |frame: usize| 0.5 * (frame as f32 * 40.0 / SAMPLE_RATE_HZ as f32 * std::f32::consts::TAU).sin();
+        let mut decoder = OpusDecoder::new().unwrap();
+        let (mut packet, mut block) = (Vec::new(), [0.0; MAX_PACKET_SAMPLES]);
+        let mut sum = 0.0;
+        for index in 0..100 {
+            let frames = index * FRAME_SAMPLES..(index + 1) * FRAME_SAMPLES;
+            let samples: Vec<f32> = frames.flat_map(|frame| vec![tone(frame); channels]).collect();
+            encoder.encode(&samples, &mut packet).unwrap();
+            let decoded = decoder.decode(&packet, &mut block).unwrap();
+            // The first second is for settling.
+            if index >= 50 {
+                sum += block[..decoded].iter().map(|sample| sample * sample).sum::<f32>();
+            }
+        }
+        (sum / (50 * FRAME_SAMPLES) as f32).sqrt() / (0.5 / 2.0f32.sqrt())
+    }
+
+    #[test]
+    fn music_keeps_its_bass() {
+        for channels in [1, 2] {
+            let bitrate_bps = 48_000 * i32::from(channels);
+            let music = bass_left(OpusEncoder::for_music(channels, bitrate_bps).unwrap(), channels.into());
+            let speech = bass_left(OpusEncoder::new(channels, bitrate_bps).unwrap(), channels.into());
+            assert!(music > 0.9 && speech < 0.6, "{music} is left of it as music, {speech} as speech");
+        }
     }
 
     #[test]
