@@ -1,6 +1,7 @@
 //! Session descriptions as text: what the sections of an offer say, and the few lines of an answer that the WebRTC
 //! stack cannot be told to write (RFC 8866, RFC 8829; LIVEKIT.md section 12).
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::model::media::VideoCodec;
@@ -9,6 +10,8 @@ use crate::model::media::VideoCodec;
 pub const SDP_MAX_BYTES: usize = 1024 * 1024;
 /// Most sections a description may have.
 pub const SDP_MAX_SECTIONS: usize = 1024;
+/// Longest name of a codec with its clock, in bytes.
+const CODEC_MAX_BYTES: usize = 64;
 
 /// What a section carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +100,67 @@ pub fn sections(sdp: &str) -> Vec<Section<'_>> {
         }
     }
     found
+}
+
+/// What the payload types of one connection stand for. A number means the same in all sections of a bundle (RFC 8843
+/// section 9.1.1) and as long as the connection lasts (RFC 3264 section 8.3.2); the WebRTC stack relies on it.
+#[derive(Clone, Debug, Default)]
+pub struct PayloadTypes(BTreeMap<u8, PayloadType>);
+
+/// What one payload type stands for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct PayloadType {
+    /// The codec with its clock and channels, in lower case; empty until a line says it.
+    codec: String,
+    /// The payload type that it sends again (RFC 4588).
+    resends: Option<u8>,
+}
+
+impl PayloadTypes {
+    /// Takes over what a description says of payload types.
+    ///
+    /// # Errors
+    /// Says which payload type would stand for two things; then nothing is taken over.
+    pub fn learn(&mut self, sdp: &str) -> Result<(), String> {
+        let mut known = self.0.clone();
+        for line in sdp.lines().map(str::trim_end) {
+            if let Some((number, codec)) = numbered(line, "a=rtpmap:") {
+                let codec = codec.trim().to_ascii_lowercase();
+                if codec.len() > CODEC_MAX_BYTES {
+                    return Err(format!("payload type {number} has a codec of {} bytes", codec.len()));
+                }
+                let entry = known.entry(number).or_default();
+                if !entry.codec.is_empty() && entry.codec != codec {
+                    return Err(format!("payload type {number} stands for {} and for {codec}", entry.codec));
+                }
+                entry.codec = codec;
+            } else if let Some((number, format)) = numbered(line, "a=fmtp:")
+                && let Some(resends) = resent(format)
+            {
+                let entry = known.entry(number).or_default();
+                if entry.resends.is_some_and(|other| other != resends) {
+                    return Err(format!("payload type {number} sends two others again"));
+                }
+                entry.resends = Some(resends);
+            }
+        }
+        self.0 = known;
+        Ok(())
+    }
+}
+
+/// The payload type of an attribute line and what follows it.
+fn numbered<'a>(line: &'a str, attribute: &str) -> Option<(u8, &'a str)> {
+    let (number, rest) = line.strip_prefix(attribute)?.split_once(' ')?;
+    Some((number.parse().ok()?, rest))
+}
+
+/// The payload type that a format sends again: its `apt`.
+fn resent(format: &str) -> Option<u8> {
+    format.split(';').find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        if name.trim().eq_ignore_ascii_case("apt") { value.trim().parse().ok() } else { None }
+    })
 }
 
 /// Whether a description has more sections than [`SDP_MAX_SECTIONS`].
@@ -331,6 +395,30 @@ mod tests {
         assert_eq!(sections(&"m=audio\n".repeat(5000)).len(), SDP_MAX_SECTIONS);
         assert!(has_too_many_sections(&"m=audio\n".repeat(SDP_MAX_SECTIONS + 1)));
         assert!(!has_too_many_sections(&"m=audio\n".repeat(SDP_MAX_SECTIONS)));
+    }
+
+    #[test]
+    fn a_payload_type_means_one_thing_on_a_connection() {
+        let learned = |offers: &[&str]| {
+            let mut types = PayloadTypes::default();
+            offers.iter().try_for_each(|offer| types.learn(offer))
+        };
+        let vp8 = "m=video 9 x 96 97\r\na=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n";
+        let opus = "m=audio 9 x 111\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1\r\n";
+        let munged = "m=audio 9 x 111\r\na=rtpmap:111 OPUS/48000/2\r\na=fmtp:111 minptime=10;stereo=1\r\n";
+        assert_eq!(learned(&[&[vp8, opus, munged, vp8].concat(), &[opus, vp8].concat()]), Ok(()));
+        let twice = [opus, &vp8.replace("96", "111")].concat();
+        assert_eq!(
+            learned(&[&twice]),
+            Err("payload type 111 stands for opus/48000/2 and for vp8/90000".to_owned()),
+            "two codecs"
+        );
+        assert!(learned(&[opus, &vp8.replace("97", "111")]).is_err(), "a codec, and resending, one offer later");
+        let h264 = "a=rtpmap:108 H264/90000\r\na=fmtp:97 apt=108;rtx-time=9\r\n";
+        assert!(learned(&[&[vp8, h264].concat()]).is_err(), "resends two");
+        assert!(learned(&[&format!("a=rtpmap:96 {}\r\n", "x".repeat(9000))]).is_err());
+        let mut types = PayloadTypes::default();
+        assert!(types.learn(&twice).is_err() && types.learn(vp8).is_ok(), "what is refused leaves nothing behind");
     }
 
     #[test]

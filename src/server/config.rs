@@ -66,7 +66,8 @@ pub struct ServerLimits {
     pub join_timeout_secs: u64,
     /// A WebRTC connection from which nothing came for this long is dead, in seconds.
     pub silence_timeout_secs: u64,
-    /// TCP connections that are open at a time, upgraded or not.
+    /// TCP connections that are open at a time, upgraded or not. One address may have half of them, and a sixteenth
+    /// that have not asked for anything yet.
     pub connections: usize,
 }
 

@@ -20,6 +20,7 @@ mod media;
 mod metrics;
 mod outbox;
 mod rate;
+mod sources;
 mod websocket;
 
 use std::io;

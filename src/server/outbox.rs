@@ -1,17 +1,37 @@
 //! The bounded queue between signalling and one client's WebSocket.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use axum::body::Bytes;
 use livekit_protocol::SignalResponse;
 use livekit_protocol::signal_response::Message;
+use prost::Message as _;
 use tokio::sync::mpsc;
+
+/// A message for one client or for many; encoded once, when the first of them takes it.
+#[derive(Debug)]
+pub(crate) struct Signal {
+    message: SignalResponse,
+    binary: OnceLock<Bytes>,
+}
+
+impl Signal {
+    pub(crate) fn message(&self) -> &SignalResponse {
+        &self.message
+    }
+
+    /// As protobuf.
+    pub(crate) fn binary(&self) -> Bytes {
+        self.binary.get_or_init(|| self.message.encode_to_vec().into()).clone()
+    }
+}
 
 /// What a WebSocket shall do.
 #[derive(Clone, Debug)]
 pub(crate) enum Outgoing {
     /// Send this.
-    Message(Arc<SignalResponse>),
+    Message(Arc<Signal>),
     /// Send a close frame and end.
     Close,
 }
@@ -36,7 +56,7 @@ impl Outbox {
     }
 
     /// Queues a message.
-    pub(crate) fn send(&self, message: &Arc<SignalResponse>) {
+    pub(crate) fn send(&self, message: &Arc<Signal>) {
         self.push(Outgoing::Message(message.clone()));
     }
 
@@ -60,8 +80,8 @@ impl Outbox {
 }
 
 /// Wraps a message for sending to one or many.
-pub(crate) fn response(message: Message) -> Arc<SignalResponse> {
-    Arc::new(SignalResponse { message: Some(message) })
+pub(crate) fn response(message: Message) -> Arc<Signal> {
+    Arc::new(Signal { message: SignalResponse { message: Some(message) }, binary: OnceLock::new() })
 }
 
 #[cfg(test)]
@@ -77,6 +97,14 @@ mod tests {
         assert!(!outbox.is_dead());
         outbox.send(&pong);
         assert!(outbox.is_dead());
+    }
+
+    #[test]
+    fn a_message_for_many_is_encoded_once() {
+        let pong = response(Message::Pong(7));
+        let (first, second) = (pong.binary(), pong.clone().binary());
+        assert_eq!(first.as_ptr(), second.as_ptr());
+        assert_eq!(&SignalResponse::decode(first).unwrap(), pong.message());
     }
 
     #[test]

@@ -20,15 +20,24 @@ impl Rate {
 
     /// Takes `units`, or nothing when there are not enough.
     pub(crate) fn take(&mut self, units: usize, now: Instant) -> bool {
+        let enough = self.covers(units, now);
+        if enough {
+            self.level -= units as f64;
+        }
+        enough
+    }
+
+    /// Whether there are `units`.
+    pub(crate) fn covers(&mut self, units: usize, now: Instant) -> bool {
         let passed = now.saturating_duration_since(self.at).as_secs_f64();
         self.at = self.at.max(now);
         self.level = (self.level + passed * self.per_sec).min(self.burst);
-        let units = units as f64;
-        let enough = self.level >= units;
-        if enough {
-            self.level -= units;
-        }
-        enough
+        self.level >= units as f64
+    }
+
+    /// Whether there can ever be `units`.
+    pub(crate) fn holds(&self, units: usize) -> bool {
+        self.burst >= units as f64
     }
 }
 
@@ -46,7 +55,10 @@ mod tests {
         assert!(!rate.take(1, start));
         assert!(!rate.take(2, start + Duration::from_millis(110)));
         assert!(rate.take(1, start + Duration::from_millis(110)));
-        let passed = (0..100).filter(|_| rate.take(1, start + Duration::from_secs(3600))).count();
+        let later = start + Duration::from_secs(3600);
+        assert!(rate.covers(20, later) && rate.covers(20, later), "asking takes nothing");
+        let passed = (0..100).filter(|_| rate.take(1, later)).count();
         assert_eq!(passed, 20, "an hour's rest does not grow the bucket");
+        assert!(rate.holds(20) && !rate.holds(21));
     }
 }

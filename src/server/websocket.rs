@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use livekit_protocol::SignalRequest;
 use livekit_protocol::signal_request::{self, Message as Ask};
-use livekit_protocol::{SignalRequest, SignalResponse};
 use prost::Message as _;
 use tokio::sync::mpsc;
 
 use super::config::ServerLimits;
 use super::counters::Counters;
 use super::hub::{HubMessage, Seat};
-use super::outbox::Outgoing;
+use super::outbox::{Outgoing, Signal};
 use super::rate::Rate;
 
 /// The server pings this often.
@@ -111,12 +111,12 @@ async fn write(socket: &mut WebSocket, message: Message) -> bool {
     matches!(tokio::time::timeout(WRITE_TIMEOUT, socket.send(message)).await, Ok(Ok(())))
 }
 
-fn encode(message: &SignalResponse, json: bool) -> Message {
+fn encode(signal: &Signal, json: bool) -> Message {
     if json {
-        match serde_json::to_string(message) {
+        match serde_json::to_string(signal.message()) {
             Ok(text) => return Message::Text(text.into()),
             Err(error) => tracing::error!(%error, "a response is not JSON"),
         }
     }
-    Message::Binary(message.encode_to_vec().into())
+    Message::Binary(signal.binary())
 }

@@ -10,6 +10,11 @@ use prost::Message as _;
 use super::peer::{Peer, Setup, connect, number_of, run};
 use super::server::server;
 
+#[path = "forwarding_limits.rs"]
+mod limits;
+#[path = "forwarding_return.rs"]
+mod returning;
+
 #[test]
 fn every_packet_reaches_every_receiver_in_order_and_at_once() {
     const PACKETS: u32 = 1500;

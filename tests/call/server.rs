@@ -122,8 +122,29 @@ impl Client {
         })
     }
 
+    /// Its WebSocket breaks.
+    pub(crate) fn hang_up(&mut self) {
+        if let MaybeTlsStream::Plain(stream) = self.socket.get_mut() {
+            // It may be broken already.
+            stream.shutdown(std::net::Shutdown::Both).ok();
+        }
+    }
+
+    /// Takes a session up again; the first message says that it may.
+    pub(crate) fn come_back(server: &ServerHandle, token: &str, sid: &str) -> Self {
+        let request = JoinRequest { reconnect: true, participant_sid: sid.to_owned(), ..Default::default() };
+        let wrapped = WrappedJoinRequest { join_request: request.encode_to_vec(), ..Default::default() };
+        let packed = URL_SAFE.encode(wrapped.encode_to_vec());
+        let mut back = Self::dial(server, &format!("/rtc/v1?access_token={token}&join_request={packed}")).unwrap();
+        match back.next() {
+            Some(Answer::Reconnect(answer)) => assert!(answer.server_info.is_some()),
+            other => panic!("the first message must be reconnect: {other:?}"),
+        }
+        back
+    }
+
     /// The server still answers this client.
-    fn is_served(&mut self) {
+    pub(crate) fn is_served(&mut self) {
         self.ask(Ask::PingReq(Ping { timestamp: 77, rtt: 0 }));
         let echoed = self.until("a pong", |message| match message {
             Answer::PongResp(pong) => Some(pong.last_ping_timestamp),
@@ -291,9 +312,10 @@ fn nonsense_descriptions_are_answered_and_harm_nobody() {
     let server = server(|_| {});
     let (mut bob, _) = Client::join(&server, &token("bob", |_| {}));
     let (mut ann, _) = Client::join(&server, &token("ann", |_| {}));
+    let twice = BROWSER_OFFER.replace("96", "111").replace("a=sendonly", "a=recvonly");
     let long = format!("v=0\r\n{}", "a=x\r\n".repeat(60_000));
     let many = format!("v=0\r\n{}", "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n".repeat(2000));
-    for (id, sdp) in ["", "hello", "v=0\r\nm=audio\r\n", &long, &many].into_iter().enumerate() {
+    for (id, sdp) in ["", "hello", "v=0\r\nm=audio\r\n", &twice, &long, &many].into_iter().enumerate() {
         let r#type = "offer".to_owned();
         ann.ask(Ask::Offer(SessionDescription { r#type, sdp: sdp.to_owned(), id: id as u32, ..Default::default() }));
         let (reason, text) = ann.refusal();
@@ -327,11 +349,18 @@ fn mutated_descriptions_never_stop_the_server() {
             let mut lines: Vec<String> = BROWSER_OFFER.lines().map(str::to_owned).collect();
             for _ in 0..=random(12) {
                 let at = random(lines.len());
-                match random(5) {
+                match random(6) {
                     0 => drop(lines.remove(at)),
                     1 => lines.insert(random(lines.len()), lines[at].clone()),
                     2 => lines[at] = lines[at].chars().take(random(lines[at].len().max(1))).collect(),
                     3 => lines[at] = lines[at].replace(char::is_numeric, "99999999999"),
+                    // A payload type that stands for two things, where the client says so and not we.
+                    4 => {
+                        let number = ["63", "96", "97"][random(3)];
+                        for line in &mut lines {
+                            *line = line.replace(number, "111").replace("a=sendonly", "a=recvonly");
+                        }
+                    }
                     _ => lines[at].push_str(" \u{1F600}:;=/ -1"),
                 }
             }
@@ -493,15 +522,7 @@ fn a_returning_client_gets_its_session_back_and_nobody_notices() {
     let (mut ann, join) = Client::join(&server, &token("ann"));
     let sid = join.participant.unwrap().sid;
     let (mut bob, _) = Client::join(&server, &token("bob"));
-    let request = JoinRequest { reconnect: true, participant_sid: sid.clone(), ..Default::default() };
-    let packed = URL_SAFE
-        .encode(WrappedJoinRequest { join_request: request.encode_to_vec(), ..Default::default() }.encode_to_vec());
-    let come_back = format!("/rtc/v1?access_token={}&join_request={packed}", token("ann"));
-    let mut back = Client::dial(&server, &come_back).unwrap();
-    match back.next() {
-        Some(Answer::Reconnect(answer)) => assert!(answer.server_info.is_some()),
-        other => panic!("the first message must be reconnect: {other:?}"),
-    }
+    let mut back = Client::come_back(&server, &token("ann"), &sid);
     match back.next() {
         Some(Answer::Update(update)) => {
             let sids: Vec<&str> = update.participants.iter().map(|info| info.sid.as_str()).collect();
@@ -598,7 +619,7 @@ fn a_track_announced_again_before_it_came_replaces_the_first() {
 }
 
 /// What a browser offers first: one section of each kind, shortened.
-const BROWSER_OFFER: &str = "v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n\
+pub(crate) const BROWSER_OFFER: &str = "v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n\
 a=group:BUNDLE 0 1 2\r\na=extmap-allow-mixed\r\na=msid-semantic: WMS\r\n\
 m=audio 9 UDP/TLS/RTP/SAVPF 111 63\r\nc=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\na=ice-ufrag:EsAw\r\n\
 a=ice-pwd:bP+XJMM09aR8AiX1jdukzR6Y\r\na=ice-options:trickle\r\n\

@@ -135,6 +135,7 @@ impl Hub {
         }
         let changed = track.info.muted != ask.muted;
         track.info.muted = ask.muted;
+        track.hushed |= changed;
         let answer = AdminAnswer::Track(Box::new(proto::MuteRoomTrackResponse { track: Some(track.info.clone()) }));
         if changed {
             self.send(id, Message::Mute(MuteTrackRequest { sid: ask.track_sid.clone(), muted: ask.muted }));
@@ -184,23 +185,21 @@ impl Hub {
         grant.can_update_own_metadata = Some(permission.can_update_metadata);
         grant.hidden = permission.hidden;
         let permitted = participant.grant.may_publish_data();
-        let receives: Vec<_> = participant.receives.iter().copied().collect();
+        let hidden = participant.is_hidden();
         let source = |track: &super::participant::Track| {
             TrackSource::try_from(track.info.source).unwrap_or(TrackSource::Unknown)
         };
         let barred = participant.tracks.iter().filter(|track| !participant.may_publish(source(track)));
         let barred: Vec<String> = barred.map(|track| track.info.sid.clone()).collect();
-        self.commands.push(MediaCommand::PermitData { peer: id, permitted });
+        self.commands.push(MediaCommand::PermitData { peer: id, permitted, hidden });
         for track_sid in barred {
             self.unpublish(id, &track_sid);
             self.send(id, Message::TrackUnpublished(proto::TrackUnpublishedResponse { track_sid }));
         }
         if !permission.can_subscribe {
-            for track in receives {
-                self.withdraw(id, track);
-            }
+            self.suspend(id);
         } else if !could_receive {
-            self.subscribe_to_everyone(id);
+            self.restore(id);
         }
     }
 

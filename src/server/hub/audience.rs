@@ -1,4 +1,9 @@
-//! Whom a publisher lets receive its tracks (`SubscriptionPermission`). Each request replaces the one before.
+//! Whom a publisher lets receive its tracks (`SubscriptionPermission`). Each request replaces the one before, so of
+//! those that come too fast the newest is held until the next sweep.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
 
 use livekit_protocol::request_response::Reason;
 use livekit_protocol::signal_response::Message;
@@ -7,6 +12,7 @@ use livekit_protocol::{SubscriptionPermission, SubscriptionPermissionUpdate, Tra
 use super::Hub;
 use super::participant::Participant;
 use crate::server::media::{PeerId, TrackId};
+use crate::server::outbox::{Signal, response};
 
 /// Entries one request may have, the tracks they name counted as well.
 const ENTRIES_MAX: usize = 1024;
@@ -37,11 +43,35 @@ impl Audience {
 }
 
 impl Hub {
-    pub(super) fn set_audience(&mut self, id: PeerId, request: SubscriptionPermission) {
+    /// The publisher says whom it allows.
+    pub(super) fn on_audience(&mut self, id: PeerId, request: SubscriptionPermission, now: Instant) {
         let sizes = request.track_permissions.iter().map(|entry| 1 + entry.track_sids.len());
         if sizes.sum::<usize>() > ENTRIES_MAX {
             return self.respond(id, 0, Reason::LimitExceeded, "too many track permissions", None);
         }
+        let Some(owner) = self.participants.get_mut(&id) else { return };
+        if owner.changes.take(1, now) {
+            owner.held_audience = None;
+            self.set_audience(id, request);
+        } else {
+            owner.held_audience = Some(request);
+        }
+    }
+
+    /// Takes over what was held.
+    pub(super) fn take_held_audiences(&mut self, now: Instant) {
+        let mut due = Vec::new();
+        for owner in self.participants.values_mut().filter(|owner| owner.held_audience.is_some()) {
+            if owner.changes.take(1, now) {
+                due.extend(owner.held_audience.take().map(|request| (owner.id, request)));
+            }
+        }
+        for (id, request) in due {
+            self.set_audience(id, request);
+        }
+    }
+
+    fn set_audience(&mut self, id: PeerId, request: SubscriptionPermission) {
         let Some(owner) = self.participants.get_mut(&id) else { return };
         owner.audience =
             if request.all_participants { Audience::Everyone } else { Audience::Listed(request.track_permissions) };
@@ -58,9 +88,18 @@ impl Hub {
                 }
             }
         }
+        // Many are told the same of a track.
+        let mut updates: HashMap<(TrackId, bool), Arc<Signal>> = HashMap::new();
         for (receiver, track, track_sid, allowed) in changes {
-            let update = SubscriptionPermissionUpdate { participant_sid: sid.clone(), track_sid, allowed };
-            self.send(receiver, Message::SubscriptionPermissionUpdate(update));
+            let update = updates.entry((track, allowed)).or_insert_with(|| {
+                let participant_sid = sid.clone();
+                let update = SubscriptionPermissionUpdate { participant_sid, track_sid, allowed };
+                response(Message::SubscriptionPermissionUpdate(update))
+            });
+            if let Some(receiver) = self.participants.get_mut(&receiver) {
+                receiver.allowed.insert(track, allowed);
+                receiver.send(update);
+            }
             if allowed {
                 self.subscribe(receiver, id, track);
             } else {

@@ -110,7 +110,8 @@ impl Hub {
     }
 }
 
-fn update(track: &Track) -> SubscribedQualityUpdate {
+/// What a picture's publisher is told.
+pub(super) fn update(track: &Track) -> SubscribedQualityUpdate {
     let enabled = |(rank, quality): (usize, &VideoQuality)| SubscribedQuality {
         quality: i32::from(*quality),
         enabled: rank < track.told.encodings,

@@ -1,6 +1,6 @@
 //! Coming in: the first message a client gets, the others it is told of, and its becoming active.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -33,6 +33,9 @@ const SUBSCRIBER_PRIMARY_FROM: i32 = 3;
 const OFFERS_PER_SEC: u32 = 5;
 /// Offers may come in bursts of this many seconds' worth.
 const OFFERS_BURST_SECS: u32 = 2;
+/// Changes that everyone is told of, sustained, and how many seconds' worth may come at once.
+const CHANGES_PER_SEC: u32 = 10;
+const CHANGES_BURST_SECS: u32 = 2;
 
 /// What may be published: exactly what is forwarded.
 pub(super) fn codecs() -> Vec<Codec> {
@@ -84,8 +87,9 @@ impl Hub {
         self.commands.push(MediaCommand::AddPeer(NewPeer {
             id,
             room: key,
-            identity: if participant.is_hidden() { "" } else { participant.identity.as_str() }.into(),
-            sid: if participant.is_hidden() { "" } else { participant.sid.as_str() }.into(),
+            identity: participant.identity.as_str().into(),
+            sid: participant.sid.as_str().into(),
+            hidden: participant.is_hidden(),
             single: participant.single,
             subscriber_primary: subscriber_primary(&participant),
             may_publish_data: participant.grant.may_publish_data(),
@@ -238,9 +242,13 @@ fn newcomer(seat: Seat, room: RoomKey, outbox: crate::server::outbox::Outbox, ad
         queued: Vec::new(),
         receives: BTreeSet::new(),
         wishes: HashMap::new(),
-        declined: BTreeSet::new(),
+        suspended: BTreeSet::new(),
         barred: BTreeSet::new(),
+        stopped: BTreeMap::new(),
+        allowed: BTreeMap::new(),
         audience: super::audience::Audience::default(),
+        held_audience: None,
+        changes: Rate::new(CHANGES_PER_SEC, CHANGES_BURST_SECS, now),
         quality: None,
         level: 0.0,
         offers: Rate::new(OFFERS_PER_SEC, OFFERS_BURST_SECS, now),

@@ -6,6 +6,7 @@ mod admin;
 mod audience;
 mod dynacast;
 mod join;
+mod missed;
 mod participant;
 mod publish;
 mod refresh;
@@ -124,6 +125,7 @@ impl Hub {
                     let now = Instant::now();
                     self.sweep(now);
                     self.take_held_offers(now);
+                    self.take_held_audiences(now);
                     self.forget_unkept_promises(now);
                     self.refresh_tokens(now);
                     self.tell_fewer(now);

@@ -1,6 +1,6 @@
 //! A participant as signalling sees it: who it is, what it may do, what it publishes and receives.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Instant;
@@ -8,7 +8,7 @@ use std::time::Instant;
 use livekit_protocol::participant_info::{Kind, State};
 use livekit_protocol::{
     AddTrackRequest, ClientInfo, ConnectionQuality, DisconnectReason, ParticipantInfo, ParticipantPermission,
-    SessionDescription, SignalResponse, TrackInfo, TrackSource, TrackType,
+    SessionDescription, SubscriptionPermission, TrackInfo, TrackSource, TrackType,
 };
 
 use super::audience::Audience;
@@ -17,7 +17,7 @@ use super::resume::{Absence, Rehearsal};
 use crate::model::media::VideoCodec;
 use crate::protocol::token::{Claims, VideoGrant};
 use crate::server::media::{PeerId, Published, RoomKey, TrackId};
-use crate::server::outbox::Outbox;
+use crate::server::outbox::{Outbox, Signal};
 use crate::server::rate::Rate;
 
 /// A published or announced track.
@@ -31,6 +31,8 @@ pub(super) struct Track {
     pub(super) live: bool,
     /// Its publisher was told that somebody receives it.
     pub(super) reported: bool,
+    /// An administrator muted it, and its publisher has not said that it knows.
+    pub(super) hushed: bool,
     /// When it was announced.
     pub(super) announced: Instant,
     /// What its publisher was told of the encodings that are wanted.
@@ -108,12 +110,20 @@ pub(super) struct Participant {
     pub(super) receives: BTreeSet<TrackId>,
     /// How it wants what it receives, where it said so.
     pub(super) wishes: HashMap<TrackId, Wish>,
-    /// What it turned down although it receives everything.
-    pub(super) declined: BTreeSet<TrackId>,
+    /// What it would receive if it still might receive anything.
+    pub(super) suspended: BTreeSet<TrackId>,
     /// What its publishers keep from it: received as soon as they allow it.
     pub(super) barred: BTreeSet<TrackId>,
+    /// What it was told of pictures that stop for want of bandwidth: whether they do now.
+    pub(super) stopped: BTreeMap<TrackId, bool>,
+    /// What it was told of tracks that are kept from it: whether it may have them now.
+    pub(super) allowed: BTreeMap<TrackId, bool>,
     /// Whom it lets receive its tracks.
     pub(super) audience: Audience,
+    /// Its newest word on that, when it came too fast.
+    pub(super) held_audience: Option<SubscriptionPermission>,
+    /// How fast it may change what everyone is told of.
+    pub(super) changes: Rate,
     pub(super) quality: Option<ConnectionQuality>,
     pub(super) level: f32,
     /// How fast it may offer.
@@ -128,7 +138,7 @@ impl Participant {
     }
 
     /// Queues a message.
-    pub(super) fn send(&self, message: &Arc<SignalResponse>) {
+    pub(super) fn send(&self, message: &Arc<Signal>) {
         self.outbox.send(message);
     }
 

@@ -25,6 +25,8 @@ const CID_MAX_BYTES: usize = 256;
 const PROMISE: Duration = Duration::from_secs(30);
 /// Encodings, codecs or features one request may list.
 const LIST_MAX: usize = 16;
+/// An offer of this many sections counts as one more: a whole room's comes every two seconds at most.
+const SECTIONS_PER_COST: usize = SDP_MAX_SECTIONS / 8;
 
 impl Hub {
     /// The client announces a track.
@@ -51,7 +53,8 @@ impl Hub {
         self.tracks_by_sid.insert(info.sid.clone(), (id, track_id));
         let announced = Instant::now();
         let told = super::dynacast::Told::default();
-        participant.tracks.push(Track { id: track_id, cid, info, live: false, reported: false, announced, told });
+        let (live, reported, hushed) = (false, false, false);
+        participant.tracks.push(Track { id: track_id, cid, info, live, reported, hushed, announced, told });
         participant.send(&response(Message::TrackPublished(published)));
     }
 
@@ -62,7 +65,7 @@ impl Hub {
             return self.description_refused(id, &problem, &[]);
         }
         let Some(participant) = self.participants.get_mut(&id) else { return };
-        if participant.offers.take(1, now) {
+        if participant.offers.take(cost_of(&offer), now) {
             participant.held_offer = None;
             self.take_offer(id, offer);
         } else {
@@ -73,8 +76,9 @@ impl Hub {
     /// Takes up the offers that were held.
     pub(super) fn take_held_offers(&mut self, now: Instant) {
         let mut due = Vec::new();
-        for participant in self.participants.values_mut().filter(|participant| participant.held_offer.is_some()) {
-            if participant.offers.take(1, now) {
+        for participant in self.participants.values_mut() {
+            let cost = participant.held_offer.as_ref().map(cost_of);
+            if cost.is_some_and(|cost| participant.offers.take(cost, now)) {
                 due.extend(participant.held_offer.take().map(|offer| (participant.id, offer)));
             }
         }
@@ -204,11 +208,17 @@ impl Hub {
         let Some(track) = participant.track_mut(&request.sid) else {
             return self.respond(id, 0, Reason::NotFound, "no such track", None);
         };
+        track.hushed = false;
         if track.info.muted != request.muted {
             track.info.muted = request.muted;
             self.announce(id);
         }
     }
+}
+
+/// What an offer costs of its author's rate: the media thread is kept busy longer with a long one.
+fn cost_of(offer: &SessionDescription) -> usize {
+    1 + sdp::sections(&offer.sdp).len() / SECTIONS_PER_COST
 }
 
 /// Why a description is not even looked at: the media thread shall not be kept busy with it.

@@ -30,7 +30,7 @@ impl Hub {
             Ask::AddTrack(request) => self.add_track(id, request),
             Ask::Mute(request) => self.mute(id, &request),
             Ask::Subscription(request) => self.update_subscription(id, &request),
-            Ask::SubscriptionPermission(request) => self.set_audience(id, request),
+            Ask::SubscriptionPermission(request) => self.on_audience(id, request, Instant::now()),
             Ask::TrackSetting(request) => self.track_settings(id, &request),
             Ask::Leave(_) => self.remove(id, DisconnectReason::ClientInitiated, None),
             Ask::Ping(_) => self.send(id, Message::Pong(now_ms())),
@@ -81,6 +81,10 @@ impl Hub {
         if !participant.grant.may_update_own_metadata() {
             let text = "the token does not grant changing own metadata";
             return self.respond(id, request_id, Reason::NotAllowed, text, None);
+        }
+        if !participant.changes.take(1, Instant::now()) {
+            let text = "name, metadata and attributes change too fast: everyone is told each time";
+            return self.respond(id, request_id, Reason::LimitExceeded, text, None);
         }
         let mut attributes = participant.attributes.clone();
         attributes.extend(request.attributes);

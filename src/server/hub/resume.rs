@@ -2,7 +2,7 @@
 //! takes its session up again on another WebSocket. The others see nothing of it.
 //!
 //! Invariant: what a client missed while it had no WebSocket is either told again in full when it is back (who is here,
-//! the room, its own tracks), or asked for again by the media thread (sections, offers).
+//! the room, its own tracks, and what is in `missed`), or asked for again by the media thread (sections, offers).
 
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ const WITHOUT_SIGNALLING: Duration = Duration::from_secs(120);
 /// A participant that came back must be heard within this.
 const MEDIA_AFTER_RESUME: Duration = Duration::from_secs(15);
 /// Tracks of a state that are looked at.
-const SYNCED_TRACKS_MAX: usize = 4096;
+pub(super) const SYNCED_TRACKS_MAX: usize = 4096;
 
 /// What of a participant's connections is missing.
 #[derive(Clone, Copy, Debug, Default)]
@@ -125,11 +125,15 @@ impl Hub {
             ..ReconnectResponse::default()
         };
         participant.send(&response(Message::Reconnect(answer)));
+        participant.tell_mutes();
         let others = self.others(participant.room, id).filter(|other| !other.is_hidden()).map(Participant::info);
         let participants: Vec<ParticipantInfo> = others.chain([participant.info()]).collect();
         participant.send(&response(Message::Update(ParticipantUpdate { participants })));
         let room = Some(self.room_info(participant.room));
         participant.send(&response(Message::RoomUpdate(RoomUpdate { room })));
+        self.tell_speakers(id);
+        self.tell_qualities(id);
+        self.tell_missed(id);
         self.refresh_token(id, now);
     }
 
@@ -185,11 +189,15 @@ impl Hub {
                 participant.send(&response(Message::TrackPublished(published)));
             }
         }
+        self.compare_mutes(id, state);
         if let Some(wishes) = &state.subscription {
             let nested = wishes.participant_tracks.iter().flat_map(|tracks| &tracks.track_sids);
             for sid in wishes.track_sids.iter().chain(nested).take(SYNCED_TRACKS_MAX) {
                 self.set_subscribed(id, sid, wishes.subscribe);
             }
+        }
+        for sid in state.track_sids_disabled.iter().take(SYNCED_TRACKS_MAX) {
+            self.set_disabled(id, sid);
         }
     }
 
@@ -206,7 +214,7 @@ impl Hub {
             }
             // As if this server had forgotten everything.
             Some(Scenario::NodeFailure(_)) => self.remove(id, DisconnectReason::ConnectionTimeout, None),
-            _ => self.respond(id, 0, Reason::UnsupportedType, "this one of the simulated failures is not known", None),
+            _ => self.respond(id, 0, Reason::UnsupportedType, "this scenario of a failure is not known", None),
         }
     }
 }

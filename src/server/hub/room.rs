@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use livekit_protocol::leave_request::Action;
 use livekit_protocol::participant_info::State;
 use livekit_protocol::signal_response::Message;
-use livekit_protocol::{DisconnectReason, LeaveRequest, ParticipantUpdate, Room as RoomInfo, SignalResponse};
+use livekit_protocol::{DisconnectReason, LeaveRequest, ParticipantUpdate, Room as RoomInfo};
 
 use super::admin::Revoked;
 use super::participant::Participant;
 use super::{Hub, new_sid, now_ms};
 use crate::server::media::{MediaCommand, PeerId, RoomKey};
-use crate::server::outbox::response;
+use crate::server::outbox::{Signal, response};
 
 /// A room: exists while somebody is in it, and longer when it was created before anyone came.
 #[derive(Debug)]
@@ -120,7 +120,7 @@ impl Hub {
     }
 
     /// Sends to every member of a room.
-    pub(super) fn tell_room(&self, key: RoomKey, message: &Arc<SignalResponse>) {
+    pub(super) fn tell_room(&self, key: RoomKey, message: &Arc<Signal>) {
         for member in self.others(key, PeerId(0)) {
             member.send(message);
         }
@@ -216,7 +216,7 @@ impl Hub {
 }
 
 /// The request to leave.
-pub(super) fn leave(reason: DisconnectReason, action: Action) -> Arc<SignalResponse> {
+pub(super) fn leave(reason: DisconnectReason, action: Action) -> Arc<Signal> {
     let request = LeaveRequest {
         // Clients before protocol 13 read only this.
         can_reconnect: action != Action::Disconnect,

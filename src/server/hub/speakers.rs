@@ -8,6 +8,7 @@ use livekit_protocol::{
 };
 
 use super::Hub;
+use super::participant::Participant;
 use crate::server::media::{LinkFigures, PeerId, RoomKey, Shortage, TrackId};
 use crate::server::outbox::response;
 
@@ -71,6 +72,17 @@ impl Hub {
             participant.send(&update);
         } else {
             self.tell_room(room, &update);
+        }
+    }
+
+    /// Tells one who was away who speaks now: after this it hears of changes only.
+    pub(super) fn tell_speakers(&self, id: PeerId) {
+        let Some(participant) = self.participants.get(&id) else { return };
+        let visible = self.others(participant.room, id).filter(|other| !other.is_hidden() && other.level > 0.0);
+        let speaker = |other: &Participant| SpeakerInfo { sid: other.sid.clone(), level: other.level, active: true };
+        let speakers: Vec<SpeakerInfo> = visible.map(speaker).collect();
+        if !speakers.is_empty() {
+            participant.send(&response(Message::SpeakersChanged(SpeakersChanged { speakers })));
         }
     }
 

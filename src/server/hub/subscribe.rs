@@ -10,6 +10,7 @@ use livekit_protocol::{
 use super::Hub;
 use super::dynacast::Wish;
 use super::join::Mids;
+use super::participant::Participant;
 use crate::protocol::sdp::msid_token;
 use crate::server::media::{MediaCommand, PeerId, RoomKey, TrackId, Want};
 use crate::server::outbox::response;
@@ -50,8 +51,12 @@ impl Hub {
             (Some(owner), Some(receiver)) => owner.audience.admits(receiver, &sid),
             _ => false,
         };
-        let Some(participant) = self.participants.get_mut(&id).filter(|p| p.grant.may_subscribe()) else { return };
-        participant.declined.remove(&track);
+        let Some(participant) = self.participants.get_mut(&id) else { return };
+        if !participant.grant.may_subscribe() {
+            participant.suspended.insert(track);
+            return;
+        }
+        participant.suspended.remove(&track);
         if !admitted {
             participant.barred.insert(track);
             return;
@@ -69,9 +74,29 @@ impl Hub {
     /// The receiver does not want it any more.
     fn unsubscribe(&mut self, id: PeerId, track: TrackId) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
-        participant.declined.insert(track);
+        participant.suspended.remove(&track);
         participant.barred.remove(&track);
         self.withdraw(id, track);
+    }
+
+    /// The receiver may not receive anything any more: what it received is kept in mind, not what it turned down.
+    pub(super) fn suspend(&mut self, id: PeerId) {
+        let Some(participant) = self.participants.get_mut(&id) else { return };
+        let receives = participant.receives.clone();
+        participant.suspended.extend(&receives);
+        for track in receives {
+            self.withdraw(id, track);
+        }
+    }
+
+    /// The receiver may receive again.
+    pub(super) fn restore(&mut self, id: PeerId) {
+        let Some(participant) = self.participants.get_mut(&id) else { return };
+        for track in std::mem::take(&mut participant.suspended) {
+            if let Some(owner) = self.publisher_of(track) {
+                self.subscribe(id, owner, track);
+            }
+        }
     }
 
     /// The publisher does not allow it any more.
@@ -84,6 +109,7 @@ impl Hub {
     pub(super) fn withdraw(&mut self, id: PeerId, track: TrackId) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
         if participant.receives.remove(&track) {
+            participant.stopped.remove(&track);
             self.commands.push(MediaCommand::Unsubscribe { peer: id, track });
             self.wishes_changed(track);
         }
@@ -96,8 +122,10 @@ impl Hub {
             if let Some(participant) = self.participants.get_mut(&member) {
                 for track in gone {
                     participant.receives.remove(track);
-                    participant.declined.remove(track);
+                    participant.suspended.remove(track);
                     participant.barred.remove(track);
+                    participant.stopped.remove(track);
+                    participant.allowed.remove(track);
                     participant.wishes.remove(track);
                 }
             }
@@ -158,13 +186,24 @@ impl Hub {
         }
         for sid in &request.track_sids {
             if let Some((_, track)) = self.find(id, sid) {
-                if let Some(participant) = self.participants.get_mut(&id) {
-                    participant.wishes.insert(track, Wish { disabled, want });
-                }
-                self.commands.push(MediaCommand::Settings { peer: id, track, disabled, want });
-                self.wishes_changed(track);
+                self.set_wish(id, track, Wish { disabled, want });
             }
         }
+    }
+
+    /// Takes over that a client that is back wants nothing of a track for now.
+    pub(super) fn set_disabled(&mut self, id: PeerId, sid: &str) {
+        let Some((_, track)) = self.find(id, sid) else { return };
+        let wish = self.participants.get(&id).and_then(|participant| participant.wishes.get(&track).copied());
+        self.set_wish(id, track, Wish { disabled: true, ..wish.unwrap_or_default() });
+    }
+
+    fn set_wish(&mut self, id: PeerId, track: TrackId, wish: Wish) {
+        let Some(participant) = self.participants.get_mut(&id) else { return };
+        participant.wishes.insert(track, wish);
+        let Wish { disabled, want } = wish;
+        self.commands.push(MediaCommand::Settings { peer: id, track, disabled, want });
+        self.wishes_changed(track);
     }
 
     /// A subscription cannot be served: its receiver is told, once.
@@ -177,6 +216,13 @@ impl Hub {
 
     /// Pictures stop for want of bandwidth, or go on.
     pub(super) fn stream_states(&mut self, id: PeerId, states: Vec<(TrackId, String, bool)>) {
+        if let Some(participant) = self.participants.get_mut(&id) {
+            participant.stopped.extend(states.iter().map(|(track, _, paused)| (*track, *paused)));
+        }
+        self.tell_stream_states(id, states);
+    }
+
+    pub(super) fn tell_stream_states(&self, id: PeerId, states: Vec<(TrackId, String, bool)>) {
         let known = states.into_iter().filter_map(|(track, track_sid, paused)| {
             let (participant_sid, _) = self.owner_of(track)?;
             let state = if paused { StreamState::Paused } else { StreamState::Active };
@@ -186,8 +232,13 @@ impl Hub {
         self.send(id, Message::StreamStateUpdate(StreamStateUpdate { stream_states }));
     }
 
+    fn publisher_of(&self, track: TrackId) -> Option<PeerId> {
+        let publishes = |owner: &&Participant| owner.tracks.iter().any(|known| known.id == track);
+        self.participants.values().find(publishes).map(|owner| owner.id)
+    }
+
     /// The session ids of a track's publisher and of the track.
-    fn owner_of(&self, track: TrackId) -> Option<(String, String)> {
+    pub(super) fn owner_of(&self, track: TrackId) -> Option<(String, String)> {
         self.participants.values().find_map(|owner| {
             let track = owner.tracks.iter().find(|known| known.id == track)?;
             Some((owner.sid.clone(), track.info.sid.clone()))
@@ -207,7 +258,7 @@ impl Hub {
 
     /// A track reaches a receiver: the first time, its publisher is told.
     pub(super) fn bound(&mut self, receiver: PeerId, track: TrackId) {
-        if self.participants.get(&receiver).is_none_or(super::participant::Participant::is_hidden) {
+        if self.participants.get(&receiver).is_none_or(Participant::is_hidden) {
             return;
         }
         for owner in self.participants.values_mut() {

@@ -1,5 +1,6 @@
 //! Data packets: from one participant's data channel to those of the others, stamped with who sent them
-//! (LIVEKIT.md section 6). Slow receivers get a bounded backlog; senders have a rate.
+//! (LIVEKIT.md section 6). Slow receivers get a bounded backlog; senders have a rate, past which lossy data is dropped
+//! and reliable data waits (`held`).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,7 +13,7 @@ use str0m::channel::{ChannelData, ChannelId};
 
 use super::link::{Backlog, Link, LinkId};
 use super::shard::Shard;
-use super::{PeerId, RoomKey};
+use super::{NewPeer, PeerId, RoomKey};
 use crate::model::limits::DATA_PACKET_MAX_BYTES;
 
 /// The ordered, reliable channel.
@@ -28,10 +29,23 @@ const CHANNEL_PATIENCE: Duration = Duration::from_secs(10);
 const DESTINATIONS_MAX: usize = 256;
 /// What identity and session id may add to a packet of the allowed size, in bytes.
 const STAMP_BYTES: usize = 1024;
+/// Data channels one connection may have open: clients have three.
+const CHANNELS_MAX: usize = 8;
+
+impl NewPeer {
+    /// What its data packets say of their sender: identity and session id, nothing of one that is hidden.
+    fn signature(&self) -> (&str, &str) {
+        if self.hidden { ("", "") } else { (&*self.identity, &*self.sid) }
+    }
+}
 
 impl Shard {
     pub(super) fn on_channel_open(&mut self, id: LinkId, channel: ChannelId, label: &str) {
         let Some(link) = self.links.get_mut(&id) else { return };
+        link.channels += 1;
+        if link.channels > CHANNELS_MAX {
+            return self.fail(id, "it opens too many data channels");
+        }
         match label {
             RELIABLE => link.reliable = Some(channel),
             LOSSY => link.lossy = Some(channel),
@@ -42,6 +56,7 @@ impl Shard {
 
     pub(super) fn on_channel_close(&mut self, id: LinkId, channel: ChannelId) {
         let Some(link) = self.links.get_mut(&id) else { return };
+        link.channels = link.channels.saturating_sub(1);
         for known in [&mut link.reliable, &mut link.lossy] {
             if *known == Some(channel) {
                 *known = None;
@@ -67,11 +82,14 @@ impl Shard {
             return None;
         };
         let peer = self.peers.get_mut(&id.peer)?;
-        let allowed = peer.new.may_publish_data && data.data.len() <= DATA_PACKET_MAX_BYTES + STAMP_BYTES;
-        if !allowed || !peer.data_packets.take(1, now) || !peer.data_bytes.take(data.data.len(), now) {
+        let len = data.data.len();
+        if !peer.new.may_publish_data || len > DATA_PACKET_MAX_BYTES + STAMP_BYTES || !peer.may_ever_send(len) {
             return None;
         }
-        let mut packet = DataPacket::decode(data.data.as_slice()).ok()?;
+        if kind == Kind::Lossy && !peer.may_send(len, now) {
+            return None;
+        }
+        let packet = DataPacket::decode(data.data.as_slice()).ok()?;
         if destinations_of(&packet) > DESTINATIONS_MAX {
             return None;
         }
@@ -82,20 +100,29 @@ impl Shard {
                 return Some(());
             }
         }
-        let destinations = stamp(&mut packet, kind, &peer.new.identity, &peer.new.sid);
-        let room = peer.new.room;
-        let bytes: Arc<[u8]> = packet.encode_to_vec().into();
-        let receivers: Vec<PeerId> = self.rooms.get(&room)?.iter().copied().filter(|other| *other != id.peer).collect();
-        for receiver in receivers {
-            let Some(peer) = self.peers.get(&receiver) else { continue };
-            let identity: &str = &peer.new.identity;
-            let sid: &str = &peer.new.sid;
-            if destinations.matches(identity, sid) {
-                let target = peer.primary();
-                self.send_data(target, kind, &bytes, now);
-            }
+        let first = peer.held.is_empty();
+        if kind == Kind::Lossy || (first && peer.may_send(len, now)) {
+            self.pass_on(id.peer, packet, kind, now);
+        } else if !peer.held.push(packet, len) {
+            self.lose(id.peer, "it sends more reliable data than may be passed on");
+            return None;
+        } else if first {
+            self.holding.push(id.peer);
         }
         Some(())
+    }
+
+    /// Sends a participant's packet to those it is for.
+    pub(super) fn pass_on(&mut self, sender: PeerId, mut packet: DataPacket, kind: Kind, now: Instant) {
+        let Some(peer) = self.peers.get(&sender).filter(|peer| peer.new.may_publish_data) else { return };
+        let (identity, sid) = peer.new.signature();
+        let destinations = stamp(&mut packet, kind, identity, sid);
+        let bytes: Arc<[u8]> = packet.encode_to_vec().into();
+        for receiver in self.rooms.get(&peer.new.room).cloned().unwrap_or_default() {
+            if receiver != sender {
+                self.send_to(receiver, &destinations, kind, &bytes, now);
+            }
+        }
     }
 
     /// Sends data of the server's own.
@@ -104,11 +131,16 @@ impl Shard {
         let destinations = stamp(&mut packet, kind, "", "");
         let bytes: Arc<[u8]> = packet.encode_to_vec().into();
         for receiver in self.rooms.get(&room).cloned().unwrap_or_default() {
-            let Some(peer) = self.peers.get(&receiver) else { continue };
-            if destinations.matches(&peer.new.identity, &peer.new.sid) {
-                let target = peer.primary();
-                self.send_data(target, kind, &bytes, now);
-            }
+            self.send_to(receiver, &destinations, kind, &bytes, now);
+        }
+    }
+
+    /// Sends to one participant, if the data is for it.
+    fn send_to(&mut self, receiver: PeerId, whom: &Destinations, kind: Kind, bytes: &Arc<[u8]>, now: Instant) {
+        let Some(peer) = self.peers.get(&receiver) else { return };
+        if whom.matches(&peer.new.identity, &peer.new.sid) {
+            let target = peer.primary();
+            self.send_data(target, kind, bytes, now);
         }
     }
 
@@ -244,6 +276,28 @@ mod tests {
         let to = stamp(&mut packet, Kind::Lossy, "ann", "PA_1");
         assert_eq!((packet.participant_identity.as_str(), packet.participant_sid.as_str()), ("ann", "PA_1"));
         assert!(to.matches("bob", "PA_2"), "to all");
+    }
+
+    #[test]
+    fn who_is_hidden_is_addressed_and_not_named() {
+        let ghost = NewPeer {
+            id: PeerId(1),
+            room: RoomKey(1),
+            identity: "ghost".into(),
+            sid: "PA_1".into(),
+            hidden: true,
+            single: true,
+            subscriber_primary: false,
+            may_publish_data: true,
+            last_sequence: Arc::default(),
+            may_pause: true,
+        };
+        assert_eq!(ghost.signature(), ("", ""));
+        let mut packet = DataPacket { destination_identities: vec!["ghost".into()], ..DataPacket::default() };
+        let to = stamp(&mut packet, Kind::Reliable, "ann", "PA_2");
+        assert!(to.matches(&ghost.identity, &ghost.sid) && !to.matches("", ""));
+        let seen = NewPeer { hidden: false, ..ghost };
+        assert_eq!(seen.signature(), ("ghost", "PA_1"));
     }
 
     #[test]

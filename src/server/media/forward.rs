@@ -2,7 +2,6 @@
 //! here; each leg keeps its own numbers. Allocates nothing per packet and leg.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use str0m::format::{Codec, detect_h264_nalu};
@@ -10,98 +9,30 @@ use str0m::media::{KeyframeRequestKind, Pt};
 use str0m::rtp::rtcp::Nack;
 use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite, Ssrc, Vp8Descriptor};
 
-use super::keyframe::KeyframeWish;
-use super::layers::{Demand, Given, LAYERS, allocate, rank_of};
+use super::encoding::{Layer, Redundant};
+use super::keyframe::Need;
+use super::layers::{Demand, LAYERS, rank_of};
 use super::levels::Level;
 use super::link::{Link, LinkId};
 use super::red;
 use super::resend::{Kept, Sent};
 use super::rewrite::{Incoming, Rewriter};
 use super::shard::Shard;
-use super::{MediaEvent, Published, TrackId};
+use super::{Published, TrackId};
 use crate::model::media::VideoCodec;
 
 /// RTP clock of pictures, in Hz.
 const VIDEO_HZ: u32 = 90_000;
 /// RTP clock of Opus, in Hz (RFC 7587).
 const OPUS_HZ: u32 = 48_000;
-/// An encoding without packets for this long does not flow: the publisher stopped it.
-const FLOW_TIMEOUT: Duration = Duration::from_millis(1000);
 /// What an encoding usually takes, in bit/s, by rank: until its first rate was read.
 const USUAL_BPS: [u64; LAYERS] = [150_000, 500_000, 1_700_000];
 /// SSRCs remembered of one client: more come only from one that changes them without need.
 const SSRCS_MAX: usize = 256;
 /// Largest payload sent on, in bytes: what fits a datagram with our own header extensions.
 const PAYLOAD_MAX_BYTES: usize = 1400;
-/// Pictures stop when the bandwidth was too short for this long: an estimate begins low and dips.
-const PAUSE_AFTER: Duration = Duration::from_secs(3);
-/// Lost sound that one redundant packet mends at most: what senders add, and a burst of lies stays harmless.
-const MENDED_MAX: usize = 3;
 /// A sequence parameter set (RFC 6184 table 1): H.264 keyframes begin with one.
 const H264_SPS: u8 = 7;
-
-/// One encoding of a published track.
-#[derive(Debug, Default)]
-pub(super) struct Layer {
-    ssrc: Option<Ssrc>,
-    /// The newest extended sequence number of `ssrc`.
-    newest_seq: Option<u64>,
-    heard: Option<Instant>,
-    /// Bytes since the rate was read.
-    bytes: usize,
-    rate_bps: u64,
-    wish: KeyframeWish,
-    /// Numbers of sound packets that were sent on although they had not come: they shall not go twice.
-    mended: Recent,
-}
-
-/// The newest few of the sequence numbers noted.
-#[derive(Debug, Default)]
-struct Recent {
-    numbers: [u64; 8],
-    next: usize,
-}
-
-impl Recent {
-    fn insert(&mut self, number: u64) {
-        self.numbers[self.next] = number;
-        self.next = (self.next + 1) % self.numbers.len();
-    }
-
-    fn contains(&self, number: u64) -> bool {
-        self.numbers.contains(&number)
-    }
-}
-
-impl Layer {
-    /// The blocks of a redundant packet; notes those that mend a loss as come. `None` when they make no sense.
-    fn unpack(&mut self, packet: &RtpPacket) -> Option<Redundant> {
-        let blocks = red::split(&packet.payload)?;
-        let newest = packet.payload[blocks.newest.clone()].into();
-        let mut mended = Vec::new();
-        let lost = match self.newest_seq {
-            Some(last) if self.ssrc == Some(packet.header.ssrc) => packet.seq_no.saturating_sub(last + 1),
-            _ => 0,
-        };
-        for (back, block) in (1..=lost).zip(blocks.older()).take(MENDED_MAX) {
-            if !block.bytes.is_empty() {
-                mended.push((back, block.age, packet.payload[block.bytes.clone()].into()));
-                self.mended.insert(*packet.seq_no - back);
-            }
-        }
-        mended.reverse();
-        Some(Redundant { newest, mended })
-    }
-
-    fn flows(&self, now: Instant) -> bool {
-        self.heard.is_some_and(|at| now.saturating_duration_since(at) < FLOW_TIMEOUT)
-    }
-
-    /// Whether the packet continues the stream: not reordered, not sent again.
-    fn is_newest(&self, ssrc: Ssrc, seq: u64) -> bool {
-        self.ssrc != Some(ssrc) || self.newest_seq.is_none_or(|newest| seq > newest)
-    }
-}
 
 /// A track on its way to one receiver.
 #[derive(Debug)]
@@ -118,7 +49,9 @@ pub(super) struct Leg {
     /// The encoding it shall get.
     target: usize,
     /// The encoding it gets; `None` until a keyframe starts it.
-    current: Option<usize>,
+    pub(super) current: Option<usize>,
+    /// It cannot show the picture until a keyframe comes.
+    broken: bool,
     /// What was sent, where lost packets are sent again as they were.
     sent: Option<Sent>,
 }
@@ -167,7 +100,19 @@ impl Track {
     ) {
         let rewriter = Rewriter::new(if self.video { VIDEO_HZ } else { OPUS_HZ });
         tracing::trace!(receiver = link.peer.0, %ssrc, "leg");
-        self.legs.push(Leg { link, ssrc, pt, red, rewriter, disabled, paused: false, target: 0, current: None, sent });
+        self.legs.push(Leg {
+            link,
+            ssrc,
+            pt,
+            red,
+            rewriter,
+            disabled,
+            paused: false,
+            target: 0,
+            current: None,
+            broken: false,
+            sent,
+        });
     }
 
     /// The codec of its packets.
@@ -187,18 +132,26 @@ impl Track {
         count
     }
 
-    /// Someone cannot show the picture until a keyframe comes.
-    pub(super) fn want_keyframe(&mut self, link: LinkId) {
-        let Some(leg) = self.legs.iter().find(|leg| leg.link == link) else { return };
-        self.layers[leg.current.unwrap_or(leg.target)].wish.want();
+    /// How one receiver gets it.
+    pub(super) fn leg(&self, link: LinkId) -> Option<&Leg> {
+        self.legs.iter().find(|leg| leg.link == link)
+    }
+
+    fn leg_mut(&mut self, link: LinkId) -> Option<&mut Leg> {
+        self.legs.iter_mut().find(|leg| leg.link == link)
+    }
+
+    /// Someone cannot show the picture until a keyframe comes; answers whether that is new and one is wanted.
+    pub(super) fn want_keyframe(&mut self, link: LinkId) -> bool {
+        let Some(leg) = self.leg_mut(link).filter(|leg| leg.takes()) else { return false };
+        !std::mem::replace(&mut leg.broken, true)
     }
 
     /// Pauses or resumes one receiver; it resumes with a keyframe.
     pub(super) fn set_disabled(&mut self, link: LinkId, disabled: bool) {
-        let Some(leg) = self.legs.iter_mut().find(|leg| leg.link == link) else { return };
-        if leg.disabled && !disabled {
-            leg.current = None;
-            self.layers[leg.target].wish.want();
+        let Some(leg) = self.leg_mut(link) else { return };
+        if leg.disabled != disabled {
+            leg.restart();
         }
         leg.disabled = disabled;
     }
@@ -209,12 +162,14 @@ impl Track {
             return 0;
         }
         let mut asked = 0;
-        for layer in &mut self.layers {
-            let (Some(ssrc), true) = (layer.ssrc, layer.heard.is_some()) else { continue };
-            if !layer.wish.due(now) {
+        for rank in 0..LAYERS {
+            // Nobody answers for an encoding that was stopped, or for a camera that is off.
+            let (Some(ssrc), true) = (self.layers[rank].ssrc, self.layers[rank].flows(now)) else { continue };
+            let Some(need) = self.need(rank, links) else { continue };
+            let Some(link) = links.get_mut(&self.link) else { return asked };
+            if !self.layers[rank].wish.due(need, link.rtt, now) {
                 continue;
             }
-            let Some(link) = links.get_mut(&self.link) else { return asked };
             if let Some(stream) = link.rtc.direct_api().stream_rx(&ssrc) {
                 stream.request_keyframe(KeyframeRequestKind::Pli);
                 link.dirty = true;
@@ -225,17 +180,19 @@ impl Track {
         asked
     }
 
-    /// Turns the bytes of the last `elapsed` into rates.
-    pub(super) fn read_rates(&mut self, elapsed: Duration) {
-        let secs = elapsed.as_secs_f64().max(0.001);
-        for layer in &mut self.layers {
-            let rate = layer.bytes as f64 * 8.0 / secs;
-            layer.rate_bps = if layer.rate_bps == 0 { rate as u64 } else { (layer.rate_bps + rate as u64) / 2 };
-            layer.bytes = 0;
-        }
+    /// What its receivers need of one encoding. One whose connection does not stand yet needs nothing: the keyframe
+    /// would be lost on it.
+    fn need(&self, rank: usize, links: &HashMap<LinkId, Link>) -> Option<Need> {
+        let stands = |leg: &Leg| links.get(&leg.link).is_some_and(|link| link.connected);
+        self.legs.iter().filter_map(|leg| leg.need(rank).filter(|_| stands(leg))).max()
     }
 
-    fn demand(&self, max_rank: usize, current: Option<usize>, now: Instant) -> Demand {
+    /// Turns the bytes of the last `elapsed` into rates.
+    pub(super) fn read_rates(&mut self, elapsed: Duration) {
+        self.layers.iter_mut().for_each(|layer| layer.read_rate(elapsed));
+    }
+
+    pub(super) fn demand(&self, max_rank: usize, current: Option<usize>, now: Instant) -> Demand {
         let rates_bps = std::array::from_fn(|rank| {
             let layer = &self.layers[rank];
             let rate_bps = if layer.rate_bps == 0 { USUAL_BPS[rank] } else { layer.rate_bps };
@@ -245,19 +202,17 @@ impl Track {
     }
 
     /// Stops or resumes one leg for want of bandwidth; answers whether that is new. It resumes with a keyframe.
-    fn pause(&mut self, link: LinkId, paused: bool) -> bool {
-        let Some(leg) = self.legs.iter_mut().find(|leg| leg.link == link && leg.paused != paused) else { return false };
+    pub(super) fn pause(&mut self, link: LinkId, paused: bool) -> bool {
+        let Some(leg) = self.leg_mut(link).filter(|leg| leg.paused != paused) else { return false };
         leg.paused = paused;
-        leg.current = None;
+        leg.restart();
         true
     }
 
     /// One leg shall get another encoding.
-    fn retarget(&mut self, link: LinkId, rank: usize) {
-        let Some(leg) = self.legs.iter_mut().find(|leg| leg.link == link) else { return };
-        leg.target = rank;
-        if leg.current != Some(rank) && !leg.disabled && !leg.paused {
-            self.layers[rank].wish.want();
+    pub(super) fn retarget(&mut self, link: LinkId, rank: usize) {
+        if let Some(leg) = self.leg_mut(link) {
+            leg.target = rank;
         }
     }
 }
@@ -273,13 +228,6 @@ struct Passing<'a> {
     extensions: ExtensionValues,
     red: Option<Redundant>,
     now: Instant,
-}
-
-/// Redundant sound, and what of it goes to those who take plain Opus.
-struct Redundant {
-    newest: Arc<[u8]>,
-    /// Packets that were lost: how many before this one, how much older in ticks, and their bytes; the oldest first.
-    mended: Vec<(u64, u32, Arc<[u8]>)>,
 }
 
 impl Shard {
@@ -322,6 +270,8 @@ impl Shard {
             voice_activity: values.voice_activity,
             video_orientation: values.video_orientation,
             video_content_type: values.video_content_type,
+            // The publisher's own clock, whatever we do to its time stamps: they stay with their packet.
+            abs_capture_time: values.abs_capture_time,
             play_delay_min: values.play_delay_min,
             play_delay_max: values.play_delay_max,
             ..ExtensionValues::default()
@@ -351,6 +301,7 @@ impl Shard {
         if let Some(found) = link.incoming.get(&ssrc) {
             return Some(*found);
         }
+        link.intake.prove(*ssrc);
         let params = link.rtc.codec_config().find(|p| p.pt() == pt || p.red() == Some(pt))?;
         let (codec, resends, nacks) = (params.spec().codec, params.resend().is_some(), params.fb_nack());
         let mut api = link.rtc.direct_api();
@@ -370,58 +321,29 @@ impl Shard {
         link.incoming.insert(ssrc, found);
         Some(found)
     }
-
-    /// Shares each receiver's bandwidth among its pictures.
-    pub(super) fn plan_layers(&mut self, now: Instant) {
-        let receivers: Vec<LinkId> = self.peers.values().map(|peer| peer.receiving()).collect();
-        for receiver in receivers {
-            self.plan_receiver(receiver, now);
-        }
-    }
-
-    pub(super) fn plan_receiver(&mut self, receiver: LinkId, now: Instant) {
-        let (Some(link), Some(peer)) = (self.links.get_mut(&receiver), self.peers.get(&receiver.peer)) else { return };
-        if !link.connected {
-            return;
-        }
-        let mut ids = Vec::new();
-        let mut demands = Vec::new();
-        for id in link.sections.iter().filter(|s| s.video && s.live).filter_map(|s| s.track) {
-            let (Some(track), Some(wanted)) = (self.tracks.get(&id), peer.subscriptions.get(&id)) else { continue };
-            if wanted.disabled {
-                continue;
-            }
-            let current = track.legs.iter().find(|leg| leg.link == receiver).and_then(|leg| leg.current);
-            ids.push((id, wanted.sid.as_str()));
-            demands.push(track.demand(wanted.want.max_rank(&track.widths_px), current, now));
-        }
-        let budget = link.estimate.map(|estimate| estimate.as_u64());
-        let mut plan = allocate(&demands, budget, peer.new.may_pause);
-        if !plan.pauses() {
-            link.short_since = None;
-        } else if now.saturating_duration_since(*link.short_since.get_or_insert(now)) < PAUSE_AFTER {
-            plan = allocate(&demands, budget, false);
-        }
-        link.aim(&plan);
-        link.shortage = plan.shortage(&demands);
-        tracing::trace!(peer = receiver.peer.0, estimate = ?link.estimate, ?demands, ?plan, "layers");
-        let mut states = Vec::new();
-        for ((id, sid), rank) in ids.into_iter().zip(plan.ranks) {
-            let Some(track) = self.tracks.get_mut(&id) else { continue };
-            if track.pause(receiver, rank == Given::Paused) {
-                states.push((id, sid.to_owned(), rank == Given::Paused));
-            }
-            if let Given::Rank(rank) = rank {
-                track.retarget(receiver, rank);
-            }
-        }
-        if !states.is_empty() {
-            self.tell(MediaEvent::StreamStates { peer: receiver.peer, states });
-        }
-    }
 }
 
 impl Leg {
+    /// Whether it wants the picture and its bandwidth carries it.
+    fn takes(&self) -> bool {
+        !self.disabled && !self.paused
+    }
+
+    /// It begins anew, with a keyframe.
+    fn restart(&mut self) {
+        self.current = None;
+        self.broken = false;
+    }
+
+    /// What it needs of one encoding.
+    fn need(&self, rank: usize) -> Option<Need> {
+        match self.current {
+            _ if !self.takes() => None,
+            Some(current) if current == rank => self.broken.then_some(Need::Mend),
+            _ => (self.target == rank).then_some(Need::Begin),
+        }
+    }
+
     /// Sends a packet on, when this receiver gets that encoding; answers how many packets that made.
     fn write(&mut self, link: &mut Link, passing: &Passing<'_>, video: bool) -> u64 {
         if self.current != Some(passing.rank) {
@@ -435,6 +357,7 @@ impl Leg {
             self.current = Some(passing.rank);
             self.rewriter.splice(&passing.incoming);
         }
+        self.broken &= !passing.starts;
         let mut api = link.rtc.direct_api();
         let Some(stream) = api.stream_tx(&self.ssrc) else { return 0 };
         let mut sent = 0;
@@ -508,26 +431,15 @@ impl Track {
         let layer = &mut self.layers[rank];
         let began = !layer.flows(now);
         if layer.ssrc != Some(ssrc) {
-            // The publisher began anew: nothing continues what was sent before.
-            layer.ssrc = Some(ssrc);
-            layer.newest_seq = None;
-            let mut waiting = false;
+            layer.renew(ssrc);
             for leg in self.legs.iter_mut().filter(|leg| leg.current == Some(rank) || leg.target == rank) {
-                leg.current = None;
-                waiting = true;
-            }
-            if waiting && self.video {
-                layer.wish.want();
+                leg.restart();
             }
         }
-        layer.newest_seq = layer.newest_seq.max(Some(*packet.seq_no));
-        layer.heard = Some(now);
-        layer.bytes += packet.payload.len();
-        if starts {
-            if self.video {
-                tracing::trace!(publisher = self.link.peer.0, rank, "keyframe");
-            }
-            layer.wish.arrived();
+        layer.note(*packet.seq_no, packet.header.timestamp, packet.payload.len(), now);
+        if starts && self.video {
+            tracing::trace!(publisher = self.link.peer.0, rank, "keyframe");
+            layer.wish.arrived(now);
         }
         began
     }
@@ -536,16 +448,41 @@ impl Track {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::media::PeerId;
+    use crate::server::media::link::Role;
 
     #[test]
-    fn a_late_packet_starts_nothing_until_the_stream_begins_anew() {
-        let mut layer = Layer::default();
-        let (first, second): (Ssrc, Ssrc) = (1.into(), 2.into());
-        assert!(layer.is_newest(first, 10));
-        layer.ssrc = Some(first);
-        layer.newest_seq = Some(10);
-        assert!(layer.is_newest(first, 11));
-        assert!(!layer.is_newest(first, 10) && !layer.is_newest(first, 9));
-        assert!(layer.is_newest(second, 3), "another SSRC counts anew");
+    fn only_who_takes_a_picture_needs_its_keyframes() {
+        let id = |peer| LinkId { peer: PeerId(peer), role: Role::Publisher };
+        let published = Published {
+            mid: "0".to_owned(),
+            track: TrackId(1),
+            video: true,
+            codec: VideoCodec::Vp8,
+            screen: false,
+            widths_px: [0; LAYERS],
+            dtx: false,
+            stereo: false,
+            red: false,
+        };
+        let mut track = Track::new(id(1), &published);
+        let mut links = HashMap::from([(id(2), Link::new(&[], None, true, Instant::now()))]);
+        track.add_leg(id(2), 7.into(), (96.into(), None), false, None);
+        assert_eq!(track.need(0, &links), None, "it would be lost on a connection that does not stand");
+        links.get_mut(&id(2)).unwrap().connected = true;
+        assert_eq!(track.need(0, &links), Some(Need::Begin));
+        track.retarget(id(2), 1);
+        assert_eq!((track.need(0, &links), track.need(1, &links)), (None, Some(Need::Begin)), "of what it shall get");
+        track.legs[0].current = Some(1);
+        assert_eq!(track.need(1, &links), None, "it has begun");
+        assert!(track.want_keyframe(id(2)) && !track.want_keyframe(id(2)), "said twice");
+        assert_eq!(track.need(1, &links), Some(Need::Mend));
+        track.set_disabled(id(2), true);
+        assert!(!track.want_keyframe(id(2)), "it does not look");
+        assert_eq!(track.need(1, &links), None);
+        track.set_disabled(id(2), false);
+        assert_eq!(track.need(1, &links), Some(Need::Begin));
+        assert!(track.pause(id(2), true) && !track.want_keyframe(id(2)));
+        assert_eq!(track.need(1, &links), None);
     }
 }

@@ -1,8 +1,6 @@
 //! One WebRTC connection of a participant, and the participant itself as the media side sees it.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::hash::Hash;
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Instant;
 
 use str0m::bwe::{Bitrate, BweKind};
@@ -11,24 +9,22 @@ use str0m::channel::ChannelId;
 use str0m::config::DtlsCert;
 use str0m::format::Codec;
 use str0m::media::{Mid, Pt};
-use str0m::net::{Protocol, TcpType};
-use str0m::rtp::Ssrc;
-use str0m::{Candidate, Rtc};
+use str0m::net::{Protocol, Receive, TcpType};
+use str0m::rtp::{Extension, Ssrc};
+use str0m::{Candidate, Input, Rtc};
 
+use super::guard::{Fault, guarded};
+use super::held::Held;
+use super::intake::Intake;
 use super::layers::{Plan, Shortage, Want};
-use super::socket::{Remote, is_stun, rtp_ssrc};
+use super::socket::Remote;
 use super::wall_clock::WallClock;
 use super::{NewPeer, PeerId, TrackId};
-use crate::protocol::sdp::{SDP_MAX_BYTES, SDP_MAX_SECTIONS};
+use crate::protocol::sdp::{PayloadTypes, SDP_MAX_BYTES, SDP_MAX_SECTIONS};
 use crate::server::rate::Rate;
 
 /// Addresses one link may have sent from: clients have a few, not many.
 const ADDRESSES_PER_LINK: usize = 16;
-/// Addresses that may be tried for one link over its whole time, in STUN requests: the WebRTC stack keeps each.
-const SOURCES_PER_LINK: usize = 256;
-/// SSRCs one link may carry over its whole time, enough for some 150 cameras one after the other: the WebRTC stack
-/// keeps each.
-const SSRCS_PER_LINK: usize = 1024;
 /// The estimate a new receiver starts with: a few small pictures, or one large one.
 const START_BPS: u64 = 2_500_000;
 /// Largest message on a data channel that is taken, in bytes; also told to clients.
@@ -37,6 +33,10 @@ const MESSAGE_MAX_BYTES: u32 = 64 * 1024 + 1024;
 const SCTP_BUFFER_BYTES: usize = 512 * 1024;
 /// How often loss is looked at.
 const STATS_INTERVAL: std::time::Duration = std::time::Duration::from_secs(5);
+/// Under what number our offers carry capture times; the client's number counts where it offers.
+const CAPTURE_TIME_ID: u8 = 6;
+/// Sound is reported on as often as pictures: clients keep them in step by it, and know that the way is there.
+const REPORT_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
 /// H.264 as every browser has it: constrained baseline, level 3.1, packetisation mode 1 (RFC 6184 section 8.1).
 const H264_PROFILE: u32 = 0x42_e01f;
 /// Its payload types where we offer, and that of its retransmissions.
@@ -87,11 +87,15 @@ pub(super) struct Link {
     pub(super) dirty: bool,
     pub(super) connected: bool,
     pub(super) created: Instant,
-    /// When its last datagram came.
+    /// When its last datagram came. A forged one counts, too, since the WebRTC stack does not tell whether reports are
+    /// authentic: it can make a participant look alive, but only as long as that has a WebSocket (`hub::resume`).
     pub(super) heard: Instant,
+    /// The newest time the WebRTC stack was told.
+    told: Instant,
     pub(super) addresses: VecDeque<Remote>,
-    sources: HashSet<SocketAddr>,
-    ssrcs: HashSet<u32>,
+    pub(super) intake: Intake,
+    /// What descriptions said of payload types so far.
+    pub(super) payload_types: PayloadTypes,
     /// Our user name fragment, by which STUN requests find it.
     pub(super) ufrag: String,
     /// Tracks published through it, by section.
@@ -112,6 +116,8 @@ pub(super) struct Link {
     pub(super) sections: Vec<Section>,
     pub(super) reliable: Option<ChannelId>,
     pub(super) lossy: Option<ChannelId>,
+    /// Open data channels, ours and the client's.
+    pub(super) channels: usize,
     pub(super) backlog: Backlog,
     /// Estimated bandwidth towards the client; `None` without estimation.
     pub(super) estimate: Option<Bitrate>,
@@ -162,6 +168,8 @@ impl Link {
             .enable_opus(true, true)
             .enable_vp8(true)
             .set_stats_interval(Some(STATS_INTERVAL))
+            .set_rtcp_report_interval_audio(REPORT_INTERVAL)
+            .set_extension(CAPTURE_TIME_ID, Extension::AbsoluteCaptureTime)
             // The only way to see which packets a client misses.
             .enable_raw_packets(plain_resends)
             .set_sctp_max_buffered_amount(SCTP_BUFFER_BYTES)
@@ -195,9 +203,10 @@ impl Link {
             connected: false,
             created: now,
             heard: now,
+            told: now,
             addresses: VecDeque::new(),
-            sources: HashSet::new(),
-            ssrcs: HashSet::new(),
+            intake: Intake::new(now),
+            payload_types: PayloadTypes::default(),
             ufrag,
             published: HashMap::new(),
             incoming: HashMap::new(),
@@ -210,6 +219,7 @@ impl Link {
             sections: Vec::new(),
             reliable: None,
             lossy: None,
+            channels: 0,
             backlog: Backlog::default(),
             estimate: None,
             transport_cc: false,
@@ -226,24 +236,25 @@ impl Link {
         }
     }
 
-    /// Whether the WebRTC stack may see a datagram: what it keeps for every address and SSRC must stay bounded.
-    pub(super) fn admits(&mut self, datagram: &[u8], source: SocketAddr) -> bool {
-        if is_stun(datagram) {
-            return admit(&mut self.sources, source, SOURCES_PER_LINK);
+    /// Lets the WebRTC stack act on the time. It ignores a time before one that it was told, and `drain` runs ahead a
+    /// little: so time never goes back here.
+    pub(super) fn act(&mut self, now: Instant) -> Result<(), Fault> {
+        self.told = self.told.max(now);
+        let input = Input::Timeout(self.told);
+        guarded(|| self.rtc.handle_input(input))
+    }
+
+    /// Hands the WebRTC stack a datagram; `None` when it is not of this connection, or one too many.
+    pub(super) fn take(&mut self, receive: Receive<'_>, datagram: &[u8], now: Instant) -> Option<Result<(), Fault>> {
+        let source = receive.source;
+        let now = self.told.max(now);
+        let input = Input::Receive(now, receive);
+        if !self.rtc.accepts(&input) || !self.intake.admits(datagram, source, now) {
+            return None;
         }
-        rtp_ssrc(datagram).is_none_or(|ssrc| admit(&mut self.ssrcs, ssrc, SSRCS_PER_LINK))
-    }
-
-    /// The same for the streams a description names.
-    pub(super) fn admits_streams(&mut self, description: &str) -> bool {
-        let named = description.lines().filter_map(|line| line.strip_prefix("a=ssrc:"));
-        let mut ssrcs = named.filter_map(|rest| rest.split(' ').next()?.parse().ok());
-        ssrcs.all(|ssrc| admit(&mut self.ssrcs, ssrc, SSRCS_PER_LINK))
-    }
-
-    /// ICE began anew: the WebRTC stack has forgotten the addresses.
-    pub(super) fn forget_sources(&mut self) {
-        self.sources.clear();
+        self.told = now;
+        self.heard = now;
+        Some(guarded(|| self.rtc.handle_input(input)))
     }
 
     /// Remembers that the client sends from `addr`; answers the address that was forgotten for it.
@@ -269,9 +280,11 @@ impl Link {
         }
     }
 
-    /// Tells the estimator what to look for: enough padding to find the next step up, and the whole wish.
-    pub(super) fn aim(&mut self, plan: &Plan) {
-        let aim = (plan.next_bps, (plan.wish_bps * 3 / 2).max(plan.next_bps));
+    /// Tells the estimator what to look for: enough padding to find the next step up, and the whole wish, each with the
+    /// `sound_bps` that go beside the pictures.
+    pub(super) fn aim(&mut self, plan: &Plan, sound_bps: u64) {
+        let next_bps = if plan.next_bps == 0 { 0 } else { plan.next_bps + sound_bps };
+        let aim = (next_bps, ((plan.wish_bps + sound_bps) * 3 / 2).max(next_bps));
         let moved = |new: u64, old: u64| new.abs_diff(old) > old / 10;
         if moved(aim.0, self.aimed_bps.0) || moved(aim.1, self.aimed_bps.1) {
             self.aimed_bps = aim;
@@ -309,15 +322,6 @@ impl Link {
     }
 }
 
-/// Whether `key` is known, or is still taken in.
-fn admit<K: Eq + Hash>(known: &mut HashSet<K>, key: K, limit: usize) -> bool {
-    if known.len() < limit {
-        known.insert(key);
-        return true;
-    }
-    known.contains(&key)
-}
-
 /// What a participant wants of one track.
 #[derive(Debug)]
 pub(super) struct Subscription {
@@ -335,6 +339,8 @@ pub(super) struct Peer {
     pub(super) subscriptions: BTreeMap<TrackId, Subscription>,
     pub(super) data_bytes: Rate,
     pub(super) data_packets: Rate,
+    /// Reliable data that it sent faster than it is passed on.
+    pub(super) held: Held,
     pub(super) reported_lost: bool,
     pub(super) silent: bool,
 }
@@ -356,10 +362,6 @@ impl Peer {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn rtp(ssrc: u32) -> Vec<u8> {
-        [&[0x80, 111, 0, 1, 0, 0, 0, 0][..], &ssrc.to_be_bytes(), &[0; 4]].concat()
-    }
 
     #[test]
     fn the_newest_report_counts_unless_we_estimate_ourselves() {
@@ -387,20 +389,5 @@ mod tests {
         link.described = (100, 100 * (SDP_MAX_BYTES / 110));
         link.asked = [0, 0];
         assert_eq!(link.clip_to_room([0, 400]), [0, 10], "long sections fill it sooner");
-    }
-
-    #[test]
-    fn what_a_client_makes_the_stack_remember_is_bounded() {
-        let mut link = Link::new(&[], None, false, Instant::now());
-        let from = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
-        let admitted = (1..5000).filter(|ssrc| link.admits(&rtp(*ssrc), from(1))).count();
-        assert_eq!(admitted, SSRCS_PER_LINK);
-        assert!(link.admits(&rtp(1), from(1)), "what flows goes on");
-        let stun = [0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42];
-        assert_eq!((1..5000).filter(|port| link.admits(&stun, from(*port))).count(), SOURCES_PER_LINK);
-        assert!(link.admits(&stun, from(1)));
-        let report = [0x80, 200, 0, 1, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff];
-        assert!(link.admits(&report, from(1)), "reports are no stream");
-        assert!(link.admits_streams("v=0\r\na=ssrc:1 cname:x\r\n") && !link.admits_streams("a=ssrc:9999 cname:x\n"));
     }
 }

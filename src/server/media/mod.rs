@@ -4,12 +4,17 @@
 //! A *link* is one WebRTC connection. A peer has one (v1) or two (v0: a publishing and a receiving one).
 
 mod data;
+mod encoding;
 mod forward;
+mod guard;
+mod held;
+mod intake;
 mod keyframe;
 mod layers;
 mod levels;
 mod link;
 mod negotiate;
+mod plan;
 mod presence;
 mod red;
 mod resend;
@@ -61,9 +66,11 @@ pub(crate) struct TrackId(pub(crate) u64);
 pub(crate) struct NewPeer {
     pub(crate) id: PeerId,
     pub(crate) room: RoomKey,
-    /// Stamped on its data packets; empty when hidden.
+    /// By these it is addressed, and they are stamped on its data packets.
     pub(crate) identity: Arc<str>,
     pub(crate) sid: Arc<str>,
+    /// Nobody learns from its data packets who sent them.
+    pub(crate) hidden: bool,
     /// One connection for both directions (v1).
     pub(crate) single: bool,
     /// The receiving connection is the first to be made (v0).
@@ -115,8 +122,8 @@ pub(crate) enum MediaCommand {
     Unsubscribe { peer: PeerId, track: TrackId },
     /// How a participant wants to see a track.
     Settings { peer: PeerId, track: TrackId, disabled: bool, want: Want },
-    /// Whether a participant may send data.
-    PermitData { peer: PeerId, permitted: bool },
+    /// Whether a participant may send data, and whether it does so without its name.
+    PermitData { peer: PeerId, permitted: bool, hidden: bool },
     /// Data of the server's own to a room, or to those named.
     SendData { room: RoomKey, packet: Box<DataPacket> },
     /// The server stops.

@@ -4,11 +4,12 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use str0m::change::{SdpAnswer, SdpOffer};
+use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::channel::{ChannelConfig, Reliability};
 use str0m::media::{Direction, MediaKind, Mid};
 
 use super::forward::Track;
+use super::guard::{Fault, guarded};
 use super::link::{Link, LinkId, Peer, RTX_PACKETS, Role, Section};
 use super::resend::Sent;
 use super::shard::Shard;
@@ -33,8 +34,11 @@ impl Shard {
                 self.tell(MediaEvent::Answered { peer, id, sdp: answer, mids, published: tracks });
                 self.replan.extend(self.peers.get(&peer).map(Peer::receiving));
             }
-            Err(reason) => {
+            Err(Fault { reason, panicked }) => {
                 self.counters.bad_descriptions.add(1);
+                if panicked {
+                    return self.fail(link, &reason);
+                }
                 self.tell(MediaEvent::Refused { peer, reason, published: tracks });
             }
         }
@@ -49,16 +53,17 @@ impl Shard {
         text: &str,
         published: Vec<Published>,
         now: Instant,
-    ) -> Result<String, String> {
+    ) -> Result<String, Fault> {
         if self.links.get(&id).is_some_and(|link| link.described == (0, 0)) && lacks_rtx(text) {
             self.renew_without_rtx(id, now);
         }
         let link = self.links.get_mut(&id).ok_or("the connection is closed")?;
-        if !link.admits_streams(text) {
-            return Err("it names too many streams".to_owned());
+        link.payload_types.learn(text)?;
+        if !link.intake.admits_streams(text) {
+            return Err("it names too many streams".into());
         }
-        let offer = SdpOffer::from_sdp_string(text).map_err(|e| e.to_string())?;
-        let answer = link.rtc.sdp_api().accept_offer(offer).map_err(|e| e.to_string())?.to_sdp_string();
+        let offer = guarded(|| SdpOffer::from_sdp_string(text))?;
+        let answer = guarded(|| link.rtc.sdp_api().accept_offer(offer))?.to_sdp_string();
 
         link.described = (sdp::sections(text).len(), text.len());
         let found: HashSet<Mid> = published.iter().map(|p| Mid::from(p.mid.as_str())).collect();
@@ -289,14 +294,13 @@ impl Shard {
             link.pending = Some((pending, offered));
             return;
         }
-        let accepted = SdpAnswer::from_sdp_string(text)
-            .map_err(|error| error.to_string())
-            .and_then(|answer| link.rtc.sdp_api().accept_answer(pending, answer).map_err(|error| error.to_string()));
-        if let Err(reason) = accepted {
+        if let Err(fault) = accept_answer(link, pending, text) {
             self.counters.bad_descriptions.add(1);
-            self.tell(MediaEvent::Refused { peer, reason, published: Vec::new() });
-            self.lose(peer, "its answer made no sense");
-            return;
+            if fault.panicked {
+                return self.fail(id, &fault.reason);
+            }
+            self.tell(MediaEvent::Refused { peer, reason: fault.reason, published: Vec::new() });
+            return self.lose(peer, "its answer made no sense");
         }
         link.learn_red();
         let again = link.again || link.stale;
@@ -334,6 +338,12 @@ impl Shard {
             Some((section.mid, wanted.stream.as_str(), wanted.sid.as_str()))
         })
     }
+}
+
+fn accept_answer(link: &mut Link, pending: SdpPendingOffer, text: &str) -> Result<(), Fault> {
+    link.payload_types.learn(text)?;
+    let answer = guarded(|| SdpAnswer::from_sdp_string(text))?;
+    guarded(|| link.rtc.sdp_api().accept_answer(pending, answer))
 }
 
 /// Whether a client that takes pictures has no stream of its own for packets sent again (RFC 4588).

@@ -50,7 +50,7 @@ impl Shard {
             self.ufrags.remove(&link.ufrag);
             self.ufrags.insert(ufrag.clone(), id);
             link.ufrag = ufrag;
-            link.forget_sources();
+            link.intake.forget_sources();
         }
     }
 }

@@ -9,10 +9,12 @@ use str0m::config::DtlsCert;
 use str0m::net::Receive;
 use str0m::rtp::RawPacket;
 use str0m::rtp::rtcp::{Nack, Rtcp};
-use str0m::{Event, IceConnectionState, Input, Output};
+use str0m::{Event, IceConnectionState, Output};
 use tokio::sync::mpsc;
 
 use super::forward::Track;
+use super::guard::guarded;
+use super::held::Held;
 use super::layers::Want;
 use super::link::{Link, LinkId, Peer, Role, Subscription};
 use super::socket::{Remote, Socket, is_stun, stun_user};
@@ -31,6 +33,9 @@ const DATAGRAM_MAX_BYTES: usize = 1600;
 const IDLE: Duration = Duration::from_millis(100);
 /// A connection that wants attention this often in one turn has gone wrong.
 const STEPS_MAX: u32 = 10_000;
+/// What a connection wants to do within this is done at once. After each packet the WebRTC stack asks to be called
+/// again 1 us later; a burst leaves in one turn so, and longer waits, those that pace by bandwidth, are kept.
+const AHEAD: Duration = Duration::from_micros(200);
 /// Events that may wait while signalling is busy.
 const EVENTS_WAITING: usize = 65_536;
 
@@ -51,6 +56,8 @@ pub(super) struct Shard {
     routes: HashMap<Remote, LinkId>,
     pub(super) ufrags: HashMap<String, LinkId>,
     pub(super) dirty: Vec<LinkId>,
+    /// Participants whose reliable data waits for their rates.
+    pub(super) holding: Vec<PeerId>,
     /// Receivers whose sections need negotiating, once the commands that wait are carried out.
     changed: Vec<PeerId>,
     /// Receivers whose encodings shall be chosen anew in this turn.
@@ -101,6 +108,7 @@ impl Shard {
             routes: HashMap::new(),
             ufrags: HashMap::new(),
             dirty: Vec::new(),
+            holding: Vec::new(),
             changed: Vec::new(),
             replan: HashSet::new(),
             timers: BTreeSet::new(),
@@ -164,12 +172,8 @@ impl Shard {
         let stun = is_stun(datagram);
         let id = if stun { *self.ufrags.get(stun_user(datagram)?)? } else { *self.routes.get(&remote)? };
         let contents = datagram.try_into().ok()?;
-        let input = Input::Receive(now, Receive { proto, source, destination, contents });
         let link = self.links.get_mut(&id)?;
-        if !link.rtc.accepts(&input) || !link.admits(datagram, source) {
-            return None;
-        }
-        link.heard = now;
+        let taken = link.take(Receive { proto, source, destination, contents }, datagram, now)?;
         if stun && self.routes.get(&remote) != Some(&id) {
             let forgotten = link.add_address(remote);
             self.routes.insert(remote, id);
@@ -179,11 +183,10 @@ impl Shard {
                 self.socket.forget(remote);
             }
         }
-        if let Err(error) = link.rtc.handle_input(input) {
-            self.fail(id, &error.to_string());
-            return Some(());
+        match taken {
+            Ok(()) => self.drain(id, now),
+            Err(fault) => self.fail(id, &fault.reason),
         }
-        self.drain(id, now);
         Some(())
     }
 
@@ -191,11 +194,10 @@ impl Shard {
     pub(super) fn step(&mut self, id: LinkId, now: Instant) {
         let Some(link) = self.links.get_mut(&id) else { return };
         link.dirty = false;
-        if let Err(error) = link.rtc.handle_input(Input::Timeout(now)) {
-            self.fail(id, &error.to_string());
-            return;
+        match link.act(now) {
+            Ok(()) => self.drain(id, now),
+            Err(fault) => self.fail(id, &fault.reason),
         }
-        self.drain(id, now);
     }
 
     /// Takes everything a connection has to give. Must follow every input, or packets vanish.
@@ -203,21 +205,20 @@ impl Shard {
         let mut steps = 0;
         loop {
             let Some(link) = self.links.get_mut(&id) else { return };
-            match link.rtc.poll_output() {
+            match guarded(|| link.rtc.poll_output()) {
                 Ok(Output::Transmit(packet)) => self.socket.send(&packet.contents, (packet.proto, packet.destination)),
                 Ok(Output::Event(event)) => self.on_event(id, event, now),
-                Ok(Output::Timeout(at)) if at > now => return self.set_timer(id, at),
-                // One packet leaves per step when bandwidth is estimated.
-                Ok(Output::Timeout(_)) => {
+                Ok(Output::Timeout(at)) if at > now + AHEAD => return self.set_timer(id, at),
+                Ok(Output::Timeout(at)) => {
                     steps += 1;
                     if steps > STEPS_MAX {
                         return self.fail(id, "it never comes to rest");
                     }
-                    if let Err(error) = link.rtc.handle_input(Input::Timeout(now)) {
-                        return self.fail(id, &error.to_string());
+                    if let Err(fault) = link.act(at.max(now)) {
+                        return self.fail(id, &fault.reason);
                     }
                 }
-                Err(error) => return self.fail(id, &error.to_string()),
+                Err(fault) => return self.fail(id, &fault.reason),
             }
         }
     }
@@ -248,8 +249,8 @@ impl Shard {
             Event::KeyframeRequest(request) => {
                 let link = self.links.get(&id);
                 let section = link.and_then(|link| link.sections.iter().find(|s| s.mid == request.mid));
-                if let Some(track) = section.and_then(|s| s.track).and_then(|t| self.tracks.get_mut(&t)) {
-                    track.want_keyframe(id);
+                let track = section.and_then(|s| s.track).and_then(|track| self.tracks.get_mut(&track));
+                if track.is_some_and(|track| track.want_keyframe(id)) {
                     self.next_wishes = now;
                 }
             }
@@ -368,9 +369,10 @@ impl Shard {
                 }
             }
             MediaCommand::Settings { peer, track, disabled, want } => self.set(peer, track, disabled, want),
-            MediaCommand::PermitData { peer, permitted } => {
+            MediaCommand::PermitData { peer, permitted, hidden } => {
                 if let Some(known) = self.peers.get_mut(&peer) {
                     known.new.may_publish_data = permitted;
+                    known.new.hidden = hidden;
                 }
             }
             MediaCommand::SendData { room, packet } => self.send_own_data(room, *packet, now),
@@ -385,6 +387,7 @@ impl Shard {
             subscriptions: std::collections::BTreeMap::new(),
             data_bytes: Rate::new(limits.data_bytes_per_sec, 2, now),
             data_packets: Rate::new(limits.data_packets_per_sec, 2, now),
+            held: Held::default(),
             reported_lost: false,
             silent: false,
             new,
@@ -464,9 +467,9 @@ impl Shard {
     /// Says goodbye to a client and forgets the connection.
     fn close(&mut self, id: LinkId, now: Instant) {
         let Some(link) = self.links.get_mut(&id) else { return };
-        if link.connected && link.rtc.close().is_ok() {
+        if link.connected && guarded(|| link.rtc.close()).is_ok() {
             while let Some(link) = self.links.get_mut(&id) {
-                match link.rtc.poll_output() {
+                match guarded(|| link.rtc.poll_output()) {
                     Ok(Output::Transmit(packet)) => {
                         self.socket.send(&packet.contents, (packet.proto, packet.destination))
                     }
@@ -488,7 +491,7 @@ impl Shard {
     }
 
     /// A step of one connection failed: only that participant is affected.
-    fn fail(&mut self, id: LinkId, reason: &str) {
+    pub(super) fn fail(&mut self, id: LinkId, reason: &str) {
         tracing::debug!(peer = id.peer.0, role = ?id.role, reason, "a connection failed");
         self.counters.failed_links.add(1);
         if let Some(link) = self.links.get_mut(&id) {

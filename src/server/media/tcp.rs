@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 
+use crate::server::sources::source_of;
+
 /// Length field before each packet, in bytes (RFC 4571 section 2).
 const LENGTH_BYTES: usize = 2;
 /// The longest packet taken: WebRTC stays below 1500 bytes.
@@ -18,8 +20,9 @@ const PACKET_MAX_BYTES: usize = 1600;
 const WAITING_MAX_BYTES: usize = 256 * 1024;
 /// A connection that belongs to nobody for this long is closed.
 const STRANGER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Connections that may be open and belong to nobody.
+/// Connections that may be open and belong to nobody, and of those the ones from one address: clients open a few.
 const STRANGERS_MAX: usize = 64;
+const STRANGERS_PER_SOURCE: usize = 16;
 
 /// One connection.
 struct Connection {
@@ -90,8 +93,7 @@ impl Tcp {
                     return;
                 }
             };
-            let strangers = self.connections.values().filter(|connection| !connection.known).count();
-            if self.connections.len() >= self.connections_max || strangers >= STRANGERS_MAX {
+            if self.connections.len() >= self.connections_max || !self.admits(source) {
                 continue;
             }
             let token = Token(self.next_token);
@@ -109,6 +111,13 @@ impl Tcp {
             self.tokens.insert(source, token);
             self.readable.push_back(token);
         }
+    }
+
+    /// Whether one more that is not known yet may come from there.
+    fn admits(&self, source: SocketAddr) -> bool {
+        let strangers = || self.connections.values().filter(|connection| !connection.known);
+        let same = |connection: &&Connection| source_of(connection.source.ip()) == source_of(source.ip());
+        strangers().count() < STRANGERS_MAX && strangers().filter(same).count() < STRANGERS_PER_SOURCE
     }
 
     /// The next whole packet that came.
@@ -241,6 +250,20 @@ pub(super) fn canonical(addr: SocketAddr) -> SocketAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_address_does_not_take_every_place() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let poll = mio::Poll::new().unwrap();
+        let mut tcp = Tcp::new(listener, poll.registry().try_clone().unwrap(), 2, 1000).unwrap();
+        let far: Vec<_> = (0..40).map(|_| std::net::TcpStream::connect(addr).unwrap()).collect();
+        tcp.accept(Instant::now());
+        assert_eq!(tcp.connections.len(), STRANGERS_PER_SOURCE, "of {}", far.len());
+        assert!(tcp.admits("192.0.2.1:9".parse().unwrap()), "others have their own");
+        tcp.know(far[0].local_addr().unwrap());
+        assert!(tcp.admits(addr), "who proves to be ours does not count");
+    }
 
     #[test]
     fn packets_are_cut_out_of_the_stream() {

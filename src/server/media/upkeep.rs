@@ -19,6 +19,7 @@ const QUIET: Duration = Duration::from_secs(6);
 impl Shard {
     /// Does what is due.
     pub(super) fn tick(&mut self, now: Instant) {
+        self.pass_held(now);
         let replan = std::mem::take(&mut self.replan);
         if now >= self.next_plan {
             let elapsed = now.saturating_duration_since(self.last_plan);
