@@ -179,6 +179,27 @@
       return { tracks: [...me.trackPublications.values()].map(trackState) };
     },
 
+    /** Shares a bright page on which a bar moves, as a screen is shared. */
+    async share({ width = 640, height = 360, fps = 5 }) {
+      const canvas = document.createElement('canvas');
+      [canvas.width, canvas.height] = [width, height];
+      const context = canvas.getContext('2d', { alpha: false });
+      const [page] = canvas.captureStream(0).getVideoTracks();
+      let frame = 0;
+      const draw = () => {
+        context.fillStyle = '#f4f4f4';
+        context.fillRect(0, 0, width, height);
+        context.fillStyle = '#204080';
+        context.fillRect((frame * 8) % (width - 40), height / 2, 40, 20);
+        page.requestFrame();
+        frame += 1;
+      };
+      draw();
+      setInterval(draw, 1000 / fps);
+      const options = { source: lk.Track.Source.ScreenShare, simulcast: false };
+      return trackState(await room.localParticipant.publishTrack(page, options));
+    },
+
     /** source: camera or microphone; muted. */
     async mute({ source, muted }) {
       const me = room.localParticipant;

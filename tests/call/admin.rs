@@ -1,7 +1,7 @@
 //! The RoomService API as a host's tools use it: over HTTP, as JSON and protobuf, with tokens.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use livekit_protocol::signal_request::Message as Ask;
@@ -16,7 +16,7 @@ use super::peer::{Peer, Setup, connect, run};
 use super::server::{Client, camera, now, server, token};
 
 /// A token with a grant of its own.
-fn grant(change: impl FnOnce(&mut VideoGrant)) -> String {
+pub(crate) fn grant(change: impl FnOnce(&mut VideoGrant)) -> String {
     let mut video = VideoGrant::default();
     change(&mut video);
     let claims = Claims { iss: "devkey".into(), nbf: now(), exp: now() + 60, video, ..Claims::default() };
@@ -34,15 +34,16 @@ fn admin() -> String {
 
 /// One request; answers status, head and body.
 fn request(
-    server: &ServerHandle,
+    address: impl ToSocketAddrs,
     verb: &str,
     path: &str,
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> (u16, String, Vec<u8>) {
-    let mut stream = TcpStream::connect(server.http_addr()).unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    let mut text = format!("{verb} {path} HTTP/1.1\r\nHost: here\r\nContent-Length: {}\r\n", body.len());
+    let length = body.len();
+    let mut text = format!("{verb} {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\nContent-Length: {length}\r\n");
     for (name, value) in headers {
         text += &format!("{name}: {value}\r\n");
     }
@@ -59,10 +60,15 @@ fn request(
 
 /// One call as JSON.
 fn call(server: &ServerHandle, token: &str, method: &str, body: Value) -> (u16, Value) {
+    call_at(server.http_addr(), token, method, body)
+}
+
+/// The same to any server, by its address.
+pub(crate) fn call_at(address: impl ToSocketAddrs, token: &str, method: &str, body: Value) -> (u16, Value) {
     let bearer = format!("Bearer {token}");
     let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
     let path = format!("/twirp/livekit.RoomService/{method}");
-    let (status, _, body) = request(server, "POST", &path, &headers, body.to_string().as_bytes());
+    let (status, _, body) = request(address, "POST", &path, &headers, body.to_string().as_bytes());
     let text = String::from_utf8(body).unwrap();
     (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
 }
@@ -95,7 +101,7 @@ fn rooms_are_created_listed_and_deleted() {
     let bearer = format!("Bearer {admin}");
     let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/protobuf")];
     let ask = ListRoomsRequest { names: vec!["attic".into()] }.encode_to_vec();
-    let (status, _, body) = request(&server, "POST", "/twirp/livekit.RoomService/ListRooms", &headers, &ask);
+    let (status, _, body) = request(server.http_addr(), "POST", "/twirp/livekit.RoomService/ListRooms", &headers, &ask);
     assert_eq!((status, ListRoomsResponse::decode(body.as_slice()).unwrap().rooms.len()), (200, 0));
 
     assert_eq!(call(&server, &admin, "DeleteRoom", json!({ "room": "hall" })), (200, json!({})));
@@ -243,7 +249,7 @@ fn metrics_count_what_happens() {
     let server = server(|_| {});
     let (_ann, _) = Client::join(&server, &token("ann", |_| {}));
     let (_bob, _) = Client::join(&server, &token("bob", |_| {}));
-    let (status, head, body) = request(&server, "GET", "/metrics", &[], b"");
+    let (status, head, body) = request(server.http_addr(), "GET", "/metrics", &[], b"");
     let text = String::from_utf8(body).unwrap();
     assert!(status == 200 && head.to_lowercase().contains("text/plain; version=0.0.4"), "{head}");
     let value = |name: &str| -> f64 {

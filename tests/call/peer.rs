@@ -3,6 +3,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use livekit_protocol::signal_response::Message as Answer;
@@ -17,10 +18,16 @@ use str0m::channel::ChannelId;
 use str0m::format::Codec;
 use str0m::media::{Direction, Frequency, KeyframeRequestKind, MediaKind, Mid, Pt};
 use str0m::net::{Protocol, Receive, TcpType};
-use str0m::rtp::{RtpPacket, RtpWrite};
+use str0m::rtp::{Extension, ExtensionSerializer, ExtensionValues, RtpPacket, RtpWrite};
 use str0m::{Candidate, Event, Input, Output, Rtc};
 
 use super::server::{Client, token};
+use crate::common::relay::line::Chance;
+
+/// Under this id and name the server knows a header extension; one that fills it with nonsense takes its place.
+const VICTIM_ID: u8 = 13;
+const VICTIM_URI: &str = "urn:3gpp:video-orientation";
+const HOSTILE_URI: &str = "urn:rotunda:hostile";
 
 /// What a participant is like.
 #[derive(Clone, Copy)]
@@ -37,12 +44,59 @@ pub struct Setup {
     pub tcp: bool,
     /// Media packets lost on the way out and in, in percent.
     pub loss_percent: u64,
+    /// Its pictures' packets carry header extensions that lie.
+    pub hostile: bool,
 }
 
 impl Setup {
-    pub const PUBLISHER: Self =
-        Self { direction: Direction::SendOnly, codec: Codec::Vp8, rtx: true, red: false, tcp: false, loss_percent: 0 };
+    pub const PUBLISHER: Self = Self {
+        direction: Direction::SendOnly,
+        codec: Codec::Vp8,
+        rtx: true,
+        red: false,
+        tcp: false,
+        loss_percent: 0,
+        hostile: false,
+    };
     pub const VIEWER: Self = Self { direction: Direction::RecvOnly, ..Self::PUBLISHER };
+}
+
+/// Writes header extensions as no honest client does: too long, of other kinds, with lengths that lie.
+#[derive(Debug, Default)]
+struct Hostile {
+    packets: AtomicU64,
+}
+
+impl ExtensionSerializer for Hostile {
+    fn write_to(&self, buf: &mut [u8], _: &ExtensionValues) -> usize {
+        let packet = self.packets.fetch_add(1, Ordering::Relaxed);
+        let mut chance = Chance(packet);
+        let length = match packet % 4 {
+            // Its length is written in one byte: all but the first few bytes are read as further elements.
+            0 => 256 + chance.below(32),
+            1 => 255,
+            2 => 1 + chance.below(16),
+            _ => 0,
+        };
+        buf[..length].fill_with(|| chance.bits() as u8);
+        length
+    }
+
+    fn parse_value(&self, _: &[u8], _: &mut ExtensionValues) -> bool {
+        true
+    }
+
+    fn is_video(&self) -> bool {
+        true
+    }
+
+    fn is_audio(&self) -> bool {
+        false
+    }
+
+    fn requires_two_byte_form(&self, _: &ExtensionValues) -> bool {
+        true
+    }
 }
 
 enum Wire {
@@ -105,6 +159,10 @@ impl Peer {
         if h264 {
             config.codec_config().add_h264(102.into(), Some(103.into()), true, 0x42_e01f);
         }
+        if setup.hostile {
+            let hostile = Extension::with_serializer(HOSTILE_URI, Hostile::default());
+            config = config.set_extension(VICTIM_ID, hostile);
+        }
         let mut rtc = config.build(Instant::now());
         rtc.add_local_candidate(candidate.unwrap());
         let mut api = rtc.sdp_api();
@@ -126,7 +184,7 @@ impl Peer {
             add_track_requests: if sends { vec![track] } else { vec![] },
             publisher_offer: Some(SessionDescription {
                 r#type: "offer".into(),
-                sdp: offer.to_sdp_string(),
+                sdp: offer.to_sdp_string().replace(HOSTILE_URI, VICTIM_URI),
                 id: 1,
                 ..Default::default()
             }),
@@ -142,7 +200,8 @@ impl Peer {
             }
             _ => None,
         });
-        let parsed = SdpAnswer::from_sdp_string(&answer.sdp).unwrap();
+        let text = if setup.hostile { answer.sdp.replace(VICTIM_URI, HOSTILE_URI) } else { answer.sdp.clone() };
+        let parsed = SdpAnswer::from_sdp_string(&text).unwrap();
         rtc.sdp_api().accept_answer(pending, parsed).unwrap();
         Self {
             client,
@@ -256,16 +315,21 @@ impl Peer {
 
     /// Sends one picture packet: its own frame, carrying `number`.
     pub fn send(&mut self, number: u32, keyframe: bool) {
-        let codec = self.setup.codec;
-        let pt = self.rtc.codec_config().find(|p| p.spec().codec == codec).unwrap().pt();
-        let mut payload = match (codec, keyframe) {
+        let mut payload = match (self.setup.codec, keyframe) {
             (Codec::H264, true) => vec![0x67, 0x42, 0xe0, 0x1f],
             (Codec::H264, false) => vec![0x41, 0, 0, 0],
             _ => vec![0x10, u8::from(!keyframe), 0, 0],
         };
         payload.extend(number.to_be_bytes());
         payload.resize(900, 0xab);
-        self.write(pt, u64::from(number + 7), number * 3000, payload, true);
+        self.send_payload(number, number * 3000, payload);
+    }
+
+    /// Sends the packet of this number: whatever it carries is a frame.
+    pub fn send_payload(&mut self, number: u32, timestamp: u32, payload: Vec<u8>) {
+        let codec = self.setup.codec;
+        let pt = self.rtc.codec_config().find(|p| p.spec().codec == codec).unwrap().pt();
+        self.write(pt, u64::from(number + 7), timestamp, payload, true);
     }
 
     /// Sends one packet as it is.

@@ -14,7 +14,7 @@ const START_LIMIT: Duration = Duration::from_secs(20);
 
 /// The running daemon.
 pub struct Pulse {
-    _process: Guarded,
+    process: Guarded,
     folder: PathBuf,
 }
 
@@ -40,7 +40,7 @@ impl Pulse {
             .chain(["-L", &socket, "-L", &sink])
             .collect();
         let process = Guarded::start("/usr/bin/env".as_ref(), &arguments, None).map_err(|error| error.to_string())?;
-        let pulse = Self { _process: process, folder };
+        let pulse = Self { process, folder };
         let started = Instant::now();
         while !pulse.answers() {
             if started.elapsed() > START_LIMIT {
@@ -54,6 +54,11 @@ impl Pulse {
     /// What `PULSE_SERVER` has to say for a program to use it.
     pub fn server(&self) -> String {
         format!("unix:{}/socket", self.folder.display())
+    }
+
+    /// The daemon's process id, for signals.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
     }
 
     /// Records what the loudspeaker plays: samples of 16 bits, little endian, one channel, on the child's output.

@@ -180,6 +180,40 @@ fn a_late_joiner_sees_at_once_and_leaving_is_noticed() {
     bob.wait_left("cid");
 }
 
+/// The next changes of an own stream's state, none of which may be a failure.
+fn publish_states(bot: &mut Bot, of: &str, count: usize) -> Vec<PublishState> {
+    let next = |event: &RoomEvent| match event {
+        RoomEvent::PublishStateChanged { stream: id, state, error: None } if *id == stream(of) => Some(*state),
+        _ => None,
+    };
+    (0..count).map(|_| bot.wait("a state of the own stream", SOON, next)).collect()
+}
+
+/// The next changes of a played stream's state, none of which may be a failure.
+fn play_states(bot: &mut Bot, of: &str, count: usize) -> Vec<PlayState> {
+    let next = |event: &RoomEvent| match event {
+        RoomEvent::PlayStateChanged { stream: id, state, error: None } if *id == stream(of) => Some(*state),
+        _ => None,
+    };
+    (0..count).map(|_| bot.wait("a state of the played stream", SOON, next)).collect()
+}
+
+#[test]
+fn publishing_and_playing_go_from_state_to_state_in_order() {
+    let server = TestServer::start();
+    let room = room("in-order");
+    let (mut ann, mut bob) = (server.enter(&room, "ann"), server.enter(&room, "bob"));
+    // Nothing is published or played to begin with, and nothing is told of that.
+    for _ in 0..2 {
+        ann.publish("ann-cam", 90);
+        assert_eq!(publish_states(&mut ann, "ann-cam", 2), [PublishState::Requesting, PublishState::Publishing]);
+        assert_eq!(play_states(&mut bob, "ann-cam", 2), [PlayState::Requesting, PlayState::Playing]);
+        ann.send(RoomCommand::StopPublishing(stream("ann-cam")));
+        assert_eq!(publish_states(&mut ann, "ann-cam", 1), [PublishState::NoPublish]);
+        assert_eq!(play_states(&mut bob, "ann-cam", 1), [PlayState::NoPlay]);
+    }
+}
+
 /// Coming, publishing at once and leaving, over and over: every publication must get through.
 #[test]
 fn publishing_at_once_after_the_login_always_gets_through() {

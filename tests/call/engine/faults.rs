@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rotunda::bridge::{RoomCommand, RoomEvent};
 use rotunda::model::{CallError, EndReason, ErrorCode, PublishState, RoomId, RoomState, RoomStateReason};
+use rotunda::protocol::token::{peek, sign};
 
 use super::kit::*;
 
@@ -29,6 +30,18 @@ fn tokens_that_cannot_work_are_refused() {
     forged.truncate(forged.len() - 10);
     forged.push_str("AAAAAAAAAA");
     assert_eq!(fail(&room, forged), ErrorCode::AuthenticationFailed);
+    let mut visitor = peek(&server.token(&room, "ann")).unwrap();
+    visitor.video.room_join = false;
+    assert_eq!(fail(&room, sign(&visitor, SECRET).unwrap()).number(), 1_002_078);
+}
+
+#[test]
+fn every_permitted_sign_may_stand_in_a_rooms_name() {
+    let server = TestServer::start();
+    let room = RoomId::new(format!("azAZ09~!@#$^&*()_+=-`;',.<>/’{}", std::process::id())).unwrap();
+    let mut ann = server.enter(&room, "ann");
+    let _bob = server.enter(&room, "bob");
+    ann.wait_user("bob");
 }
 
 #[test]
@@ -56,14 +69,14 @@ fn a_second_login_ends_the_first_and_says_why() {
     let mut first = server.enter(&room, "ann");
     let mut bob = server.enter(&room, "bob");
     first.publish("ann-cam", 50);
+    first.wait_publishing("ann-cam");
     bob.wait_feed("ann-cam");
     let _second = server.enter(&room, "ann");
     let error = first.wait_state(RoomState::Disconnected, RoomStateReason::KickedOut).unwrap();
     assert_eq!(error.code, ErrorCode::KickedBySecondLogin, "{error}");
-    bob.wait("the first login's stream is gone", SOON, |event| match event {
-        RoomEvent::StreamRemoved { stream: id, .. } if *id == stream("ann-cam") => Some(()),
-        _ => None,
-    });
+    for bot in [&mut first, &mut bob] {
+        bot.wait_removed("ann-cam", EndReason::ReplacedBySecondLogin);
+    }
 }
 
 #[test]

@@ -152,8 +152,26 @@ impl TestServer {
     /// Where a person logs in: in a cluster those whose name begins with an odd letter (`a`, `c`) on one node, the
     /// others on the other.
     pub fn url_for(&self, identity: &str) -> &str {
+        &self.urls[self.place_of(identity)]
+    }
+
+    /// Every address there is, beginning with the one where this person logs in.
+    pub fn urls_for(&self, identity: &str) -> Vec<&str> {
+        let first = self.place_of(identity);
+        (0..self.urls.len()).map(|n| self.urls[(first + n) % self.urls.len()].as_str()).collect()
+    }
+
+    /// Ends, without a goodbye, the node of the test's own cluster where this person logs in.
+    pub fn stop_node_of(&mut self, identity: &str) {
+        let place = self.place_of(identity);
+        if let Some(node) = self.nodes().nth(place) {
+            node.stop();
+        }
+    }
+
+    fn place_of(&self, identity: &str) -> usize {
         let first = identity.bytes().next().unwrap_or_default();
-        &self.urls[usize::from(first.is_multiple_of(2)) % self.urls.len()]
+        usize::from(first.is_multiple_of(2)) % self.urls.len()
     }
 
     pub fn token(&self, room: &RoomId, identity: &str) -> String {
@@ -352,34 +370,41 @@ pub fn brightness(frame: &VideoFrame) -> f32 {
 /// A plain picture of one brightness with a bar that moves.
 pub struct Picture {
     luma: u8,
+    width: u32,
+    height: u32,
+    fps: u64,
     frame: u64,
     started: Instant,
 }
 
-const FPS: u64 = 15;
-
 impl Picture {
     pub fn new(luma: u8) -> Self {
-        Self { luma, frame: 0, started: Instant::now() }
+        Self { luma, width: WIDTH, height: HEIGHT, fps: 15, frame: 0, started: Instant::now() }
+    }
+
+    /// One that costs next to nothing, for tests with many.
+    pub fn small(luma: u8) -> Self {
+        Self { width: 96, height: 64, fps: 5, ..Self::new(luma) }
     }
 }
 
 impl VideoSource for Picture {
     fn format(&self) -> VideoFormat {
-        VideoFormat { width: WIDTH, height: HEIGHT, fps: FPS as f32 }
+        VideoFormat { width: self.width, height: self.height, fps: self.fps as f32 }
     }
 
     fn next_frame(&mut self) -> Result<Option<VideoFrame>, CaptureError> {
-        let due = Duration::from_micros(self.frame * 1_000_000 / FPS);
+        let due = Duration::from_micros(self.frame * 1_000_000 / self.fps);
         std::thread::sleep(due.saturating_sub(self.started.elapsed()));
-        let mut data = vec![self.luma; VideoFrame::byte_len(WIDTH, HEIGHT)];
-        data[(WIDTH * HEIGHT) as usize..].fill(128);
-        let bar = (self.frame * 8 % u64::from(WIDTH - 8)) as usize;
-        for row in data[..(WIDTH * HEIGHT) as usize].chunks_mut(WIDTH as usize) {
+        let (width, height) = (self.width, self.height);
+        let mut data = vec![self.luma; VideoFrame::byte_len(width, height)];
+        data[(width * height) as usize..].fill(128);
+        let bar = (self.frame * 8 % u64::from(width - 8)) as usize;
+        for row in data[..(width * height) as usize].chunks_mut(width as usize) {
             row[bar..bar + 8].fill(235);
         }
         self.frame += 1;
-        let frame = VideoFrame::new(WIDTH, HEIGHT, ColourSpace::default(), due.as_micros() as u64, data).unwrap();
+        let frame = VideoFrame::new(width, height, ColourSpace::default(), due.as_micros() as u64, data).unwrap();
         Ok(Some(frame))
     }
 }

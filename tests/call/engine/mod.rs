@@ -6,8 +6,13 @@
 #![allow(clippy::print_stderr, reason = "a skipped test says why")]
 
 mod calls;
+mod crowd;
+mod dialing;
+mod endings;
 mod faults;
+mod figures;
 mod flow;
+mod garbage;
 pub mod kit;
 mod meddled;
 mod receiving;

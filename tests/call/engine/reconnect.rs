@@ -10,6 +10,8 @@ use crate::common::relay::{Cut, Relay};
 
 /// The machine is busy, and a server gives a silent client 15 s.
 const BACK: Duration = Duration::from_secs(40);
+/// The nodes of a cluster take a while to notice that one of them is gone.
+const NODE_GONE: Duration = Duration::from_secs(60);
 
 /// A call of Ann, whose every packet goes through the relay, and Bob, whom nothing disturbs. Both publish.
 struct Pair {
@@ -209,7 +211,8 @@ fn leaving_does_not_wait_for_the_connection() {
     pair.ann.wait_state(RoomState::Connecting, RoomStateReason::Reconnecting);
     let asked = Instant::now();
     pair.ann.send(RoomCommand::Logout);
-    pair.ann.wait_state(RoomState::Disconnected, RoomStateReason::LoggedOut);
+    // The server could not be told.
+    pair.ann.wait_state(RoomState::Disconnected, RoomStateReason::LogoutFailed);
     assert!(asked.elapsed() < Duration::from_secs(5), "leaving took {:?}", asked.elapsed());
     relay.cut(Cut::Nothing);
     // The others learn it when the server has waited long enough.
@@ -272,4 +275,31 @@ fn what_happened_meanwhile_is_told_afterwards() {
     });
     pair.ann.wait_user("cid");
     picture(&pair.ann.wait_feed("cid-cam"));
+}
+
+#[test]
+fn a_node_that_dies_is_left_for_another() {
+    if kind() != Kind::Cluster {
+        return;
+    }
+    let mut server = TestServer::own();
+    if server.urls_for("ann").len() < 2 {
+        return;
+    }
+    let room = room("nodes");
+    let mut ann = Bot::new("ann");
+    ann.login(&server.urls_for("ann"), &room, server.token(&room, "ann"));
+    ann.wait_state(RoomState::Connected, RoomStateReason::LoggedIn);
+    ann.publish("ann-cam", 60);
+    ann.wait_publishing("ann-cam");
+    server.stop_node_of("ann");
+    let died = Instant::now();
+    ann.wait_state(RoomState::Connecting, RoomStateReason::Reconnecting);
+    ann.wait("ann is back", NODE_GONE, |event| me(event, RoomStateReason::Reconnected));
+    println!("back {:?} after the node died", died.elapsed());
+    // On the node that is left, and seen there.
+    let mut dee = server.enter(&room, "dee");
+    dee.publish("dee-cam", 180);
+    picture(&dee.wait_feed("ann-cam"));
+    picture(&ann.wait_feed("dee-cam"));
 }
