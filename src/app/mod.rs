@@ -41,6 +41,9 @@ pub trait Progress: Send + 'static {
     fn tick(&mut self);
 }
 
+/// Makes a fresh token for the call; `None` when that is not possible now.
+pub type TokenRenewal = Box<dyn FnMut() -> Option<String> + Send>;
+
 /// One call in one room.
 pub struct RoomRun {
     /// Window or picture.
@@ -53,6 +56,8 @@ pub struct RoomRun {
     pub engine: EngineHandle,
     /// Where to log in.
     pub login: LoginRequest,
+    /// Asked when the token is about to end; without it the user is told.
+    pub renewal: Option<TokenRenewal>,
     /// What to publish once inside.
     pub publications: Vec<PublishRequest>,
     /// Leave after this long.
@@ -117,6 +122,7 @@ impl RoomRun {
             .add_plugins(RotundaPlugins)
             .add_plugins(CallPlugin::new(CallSetup {
                 recorder,
+                renewal: self.renewal.map(SyncCell::new),
                 publications: SyncCell::new(self.publications),
                 limit: self.limit,
                 picture: self.out.map(|out| out.join("room.png")),

@@ -8,24 +8,27 @@ use bevy::platform::cell::SyncCell;
 use bevy::prelude::*;
 use bevy::window::WindowCloseRequested;
 
-use super::Progress;
+use super::{Progress, TokenRenewal};
 use crate::bridge::{PublishRequest, RoomCommand, RoomEvent};
 use crate::client::report::{Expectations, Recorder, Report};
 use crate::media::capture::stamp::unix_now_ms;
 use crate::model::{RoomState, RoomStateReason};
 use crate::space::picture::{PictureRequest, PictureTaken};
-use crate::space::{EngineBridge, EngineEvent, FramePresented};
+use crate::space::{EngineBridge, EngineEvent, FramePresented, SpaceSettings, ViewTarget};
 
 /// How often progress is told.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 /// Frames left out of the frame-time figures while pipelines are built.
 const WARM_UP_FRAMES: u32 = 10;
+/// How long the window stays after a call that ended with an error: the notice that says why stays a little longer.
+const READING_TIME: Duration = Duration::from_secs(8);
 /// How long the last picture may take before the app ends without it.
 const PICTURE_WITHIN: Duration = Duration::from_secs(10);
 
 /// All the call needs inside the app.
 pub(super) struct CallSetup {
     pub recorder: Recorder,
+    pub renewal: Option<SyncCell<TokenRenewal>>,
     /// Reached through `&mut` alone: a source is `Send` only.
     pub publications: SyncCell<Vec<PublishRequest>>,
     pub limit: Option<Duration>,
@@ -47,7 +50,7 @@ impl CallPlugin {
 impl Plugin for CallPlugin {
     fn build(&self, app: &mut App) {
         let Some(setup) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
-        app.insert_resource(Call { setup, closing: None, since_progress: Duration::ZERO, frames: 0 })
+        app.insert_resource(Call { setup, over_at: None, closing: None, since_progress: Duration::ZERO, frames: 0 })
             .add_systems(
                 Update,
                 (follow_events, count_presented, measure_frames, tell_progress, decide_to_end, end_with_picture)
@@ -61,6 +64,8 @@ impl Plugin for CallPlugin {
 #[derive(Resource)]
 struct Call {
     setup: CallSetup,
+    /// The call has ended, and the app may end from then on.
+    over_at: Option<Instant>,
     /// When the report was made and the picture asked for.
     closing: Option<Instant>,
     since_progress: Duration,
@@ -84,6 +89,13 @@ fn follow_events(mut call: ResMut<Call>, mut events: MessageReader<EngineEvent>,
                     tracing::error!(%error, "a stream was not published");
                 }
             }
+        }
+        if let RoomEvent::TokenExpiring { .. } = event
+            && let Some(renewal) = &mut call.setup.renewal
+            && let Some(token) = (renewal.get())()
+            && let Err(error) = bridge.0.send(RoomCommand::RenewToken(token))
+        {
+            tracing::error!(%error, "the token was not renewed");
         }
     }
 }
@@ -115,16 +127,21 @@ fn tell_progress(mut call: ResMut<Call>, time: Res<Time<Real>>, bridge: Res<Engi
     }
 }
 
-/// Whether it is time to end: the window was closed, the time is up or the call is over.
+/// Whether it is time to end: the window was closed, the time is up, or the call is over and people could read why.
 fn decide_to_end(
     mut call: ResMut<Call>,
     bridge: Res<EngineBridge>,
+    settings: Res<SpaceSettings>,
     mut events: MessageReader<EngineEvent>,
     mut closed: MessageReader<WindowCloseRequested>,
     mut requests: MessageWriter<PictureRequest>,
     mut exit: MessageWriter<AppExit>,
 ) {
-    let over = events.read().any(|EngineEvent(event)| call_is_over(event));
+    if let Some(stay) = events.read().filter_map(|EngineEvent(event)| stay_after(event)).last() {
+        let stay = if settings.view == ViewTarget::Window { stay } else { Duration::ZERO };
+        call.over_at = Some(Instant::now() + stay);
+    }
+    let over = call.over_at.is_some_and(|at| Instant::now() >= at);
     let closed = closed.read().next().is_some();
     let late = call.setup.limit.is_some_and(|limit| call.setup.recorder.elapsed() >= limit);
     if call.closing.is_some() || !(over || closed || late) {
@@ -165,17 +182,38 @@ fn report_on_exit(mut call: ResMut<Call>, bridge: Res<EngineBridge>, mut exits: 
     }
 }
 
-fn call_is_over(event: &RoomEvent) -> bool {
-    match event {
-        RoomEvent::StateChanged { state: RoomState::Disconnected, reason, .. } => {
-            matches!(
-                reason,
-                RoomStateReason::LoginFailed
-                    | RoomStateReason::ReconnectFailed
-                    | RoomStateReason::KickedOut
-                    | RoomStateReason::LoggedOut
-            )
-        }
-        _ => false,
+/// How long to stay once the call is over; `None` while it is not. Who left by themselves need not be told.
+fn stay_after(event: &RoomEvent) -> Option<Duration> {
+    let RoomEvent::StateChanged { state: RoomState::Disconnected, reason, error, .. } = event else { return None };
+    let over = matches!(
+        reason,
+        RoomStateReason::LoginFailed
+            | RoomStateReason::ReconnectFailed
+            | RoomStateReason::KickedOut
+            | RoomStateReason::LoggedOut
+            | RoomStateReason::LogoutFailed
+    );
+    over.then_some(if error.is_some() { READING_TIME } else { Duration::ZERO })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{CallError, ErrorCode};
+
+    fn told(state: RoomState, reason: RoomStateReason, code: Option<ErrorCode>) -> RoomEvent {
+        let error = code.map(|code| CallError::new(code, "because"));
+        RoomEvent::StateChanged { state, reason, error, me: None }
+    }
+
+    #[test]
+    fn an_error_is_left_to_be_read_and_a_wish_is_followed_at_once() {
+        let ended = |reason, code| stay_after(&told(RoomState::Disconnected, reason, code));
+        assert_eq!(ended(RoomStateReason::KickedOut, Some(ErrorCode::KickedByHost)), Some(READING_TIME));
+        assert_eq!(ended(RoomStateReason::ReconnectFailed, Some(ErrorCode::RetriesExhausted)), Some(READING_TIME));
+        assert_eq!(ended(RoomStateReason::LoginFailed, Some(ErrorCode::AuthenticationFailed)), Some(READING_TIME));
+        assert_eq!(ended(RoomStateReason::LoggedOut, None), Some(Duration::ZERO));
+        let mending = told(RoomState::Connecting, RoomStateReason::Reconnecting, None);
+        assert_eq!(stay_after(&mending), None);
     }
 }

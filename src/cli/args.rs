@@ -105,6 +105,23 @@ impl SourceArg {
     }
 }
 
+/// A loudspeaker by its id or name; `rotunda devices` writes `speaker:` before the id.
+#[cfg(feature = "client")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpeakerArg(pub String);
+
+#[cfg(feature = "client")]
+impl FromStr for SpeakerArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.strip_prefix("speaker:").unwrap_or(text) {
+            "" => Err("write an id or a name (see `rotunda devices`)".into()),
+            id => Ok(Self(id.to_owned())),
+        }
+    }
+}
+
 /// A server's address as a WebSocket URL.
 #[cfg(feature = "client")]
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,6 +161,14 @@ mod tests {
             assert!(SourceArg::video(bad).is_err(), "{bad}");
         }
         assert!(SourceArg::screen("file:a").is_err() && SourceArg::screen("window").is_err());
+    }
+
+    #[test]
+    fn speakers_are_named_as_they_are_listed() {
+        for text in ["speaker:pulseaudio:usb", "pulseaudio:usb"] {
+            assert_eq!(text.parse::<SpeakerArg>(), Ok(SpeakerArg("pulseaudio:usb".into())));
+        }
+        assert!("".parse::<SpeakerArg>().is_err() && "speaker:".parse::<SpeakerArg>().is_err());
     }
 
     #[test]

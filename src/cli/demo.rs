@@ -115,6 +115,7 @@ pub fn run(args: DemoArgs) -> anyhow::Result<()> {
             play_audio: true,
         })?,
         login: login(&url, &TokenRequest { admin: true, ..request(me.as_str(), "You") })?,
+        renewal: None,
         publications: vec![own_stream(&me)],
         limit: args.seconds.map(|span| span.0).or(offscreen.then_some(HEADLESS_LIMIT)),
         out: out.clone(),

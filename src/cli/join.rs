@@ -1,26 +1,32 @@
 //! `rotunda join`: enter a room on any LiveKit-compatible server, with the room drawn or without.
 
+mod follow;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::{ArgGroup, Args};
-use rotunda::bridge::{LoginRequest, PublishRequest};
+use rotunda::bridge::{EngineHandle, LoginRequest, PublishRequest};
 use rotunda::client::headless::{HeadlessCall, TICK_EVERY};
 use rotunda::client::report::Report;
 use rotunda::client::{self, EngineConfig};
-use rotunda::media::audio::AudioOutput;
+use rotunda::media::audio::{AudioOutput, list_devices};
 use rotunda::model::limits::USER_NAME_MAX_BYTES;
 use rotunda::model::{RoomId, UserId};
 use rotunda::protocol::token::{self, TokenRequest};
 
-use super::args::{ServerUrl, SourceArg, Span};
+use super::args::{ServerUrl, SourceArg, Span, SpeakerArg};
 use super::{progress, runtime, say, sources};
+use follow::Follower;
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("credentials").required(true).args(["token", "api_key"]))]
 pub struct JoinArgs {
     /// The server, ws://HOST:PORT or wss://HOST.
     url: ServerUrl,
+    /// Another server, tried when those before cannot be reached; may be given more than once.
+    #[arg(long = "server", value_name = "URL")]
+    servers: Vec<ServerUrl>,
     /// The room to enter.
     #[arg(long)]
     room: String,
@@ -50,12 +56,18 @@ pub struct JoinArgs {
     screen: SourceArg,
     #[command(flatten)]
     send: sources::SendArgs,
+    /// Loudspeaker to play on: an id or name that `rotunda devices` lists [default: the system's].
+    #[arg(long, value_name = "ID")]
+    speaker: Option<SpeakerArg>,
     /// Draw the room into a picture instead of a window.
     #[arg(long)]
     headless: bool,
     /// Do not draw the room at all.
     #[arg(long)]
     no_render: bool,
+    /// Do not draw the room, but print a line for everything that happens, and all figures every 3 seconds.
+    #[arg(long)]
+    watch: bool,
     /// Leave after this long [default: stay].
     #[arg(long)]
     seconds: Option<Span>,
@@ -72,7 +84,7 @@ pub fn run(args: JoinArgs) -> anyhow::Result<()> {
     if args.name.is_empty() || args.name.len() > USER_NAME_MAX_BYTES {
         bail!("--name takes 1 to {USER_NAME_MAX_BYTES} bytes");
     }
-    let token = token(&args, &room)?;
+    let Credentials { token, renewal } = credentials(&args, &room)?;
     let identity = UserId::new(token::peek(&token)?.identity())?;
     let wishes =
         sources::Wishes { video: &args.video, audio: &args.audio, screen: &args.screen, look: args.send.clone() };
@@ -80,30 +92,41 @@ pub fn run(args: JoinArgs) -> anyhow::Result<()> {
     if let Some(out) = &args.out {
         create_out(out)?;
     }
-    let login = LoginRequest { servers: vec![args.url.0.clone()], room, token, auto_play: true };
-    let report = call(&args, login, publications)?;
+    let servers = std::iter::once(&args.url).chain(&args.servers).map(|server| server.0.clone()).collect();
+    let login = LoginRequest { servers, room, token, auto_play: true };
+    let report = call(&args, login, publications, renewal)?;
     finish(&report, args.out.as_deref())
 }
 
+/// The call itself, with the room drawn unless that is not wanted.
 #[cfg(feature = "app")]
-fn call(args: &JoinArgs, login: LoginRequest, publications: Vec<PublishRequest>) -> anyhow::Result<Report> {
-    use rotunda::app::{RoomRun, View};
-    if args.no_render {
-        return call_without_room(args, login, publications);
+fn call(
+    args: &JoinArgs,
+    login: LoginRequest,
+    publications: Vec<PublishRequest>,
+    renewal: Option<TokenRequest>,
+) -> anyhow::Result<Report> {
+    use rotunda::app::{RoomRun, TokenRenewal, View};
+    if args.no_render || args.watch {
+        return call_without_room(args, login, publications, renewal);
     }
     let view = if args.headless || !View::has_display() { View::Offscreen } else { View::Window };
-    let engine = client::start(EngineConfig {
-        audio_output: AudioOutput::Device,
-        name: args.name.clone(),
-        decode: true,
-        play_audio: true,
-    })?;
+    let fresh = |request: TokenRequest| -> TokenRenewal {
+        Box::new(move || match super::token::issue(&request) {
+            Ok(token) => Some(token),
+            Err(error) => {
+                tracing::error!(%error, "the token cannot be renewed");
+                None
+            }
+        })
+    };
     let run = RoomRun {
         view,
         size: (args.look.size.width, args.look.size.height),
         quality: args.look.quality.into(),
-        engine,
+        engine: engine(args, AudioOutput::Device)?,
         login,
+        renewal: renewal.map(fresh),
         publications,
         limit: args.seconds.map(|span| span.0),
         out: args.out.clone(),
@@ -115,25 +138,52 @@ fn call(args: &JoinArgs, login: LoginRequest, publications: Vec<PublishRequest>)
 }
 
 #[cfg(not(feature = "app"))]
-fn call(args: &JoinArgs, login: LoginRequest, publications: Vec<PublishRequest>) -> anyhow::Result<Report> {
-    call_without_room(args, login, publications)
+fn call(
+    args: &JoinArgs,
+    login: LoginRequest,
+    publications: Vec<PublishRequest>,
+    renewal: Option<TokenRequest>,
+) -> anyhow::Result<Report> {
+    call_without_room(args, login, publications, renewal)
 }
 
 fn call_without_room(
     args: &JoinArgs,
     login: LoginRequest,
     publications: Vec<PublishRequest>,
+    renewal: Option<TokenRequest>,
 ) -> anyhow::Result<Report> {
-    let engine = client::start(EngineConfig {
-        audio_output: if args.headless { AudioOutput::Null } else { AudioOutput::Device },
-        name: args.name.clone(),
-        decode: true,
-        play_audio: true,
-    })?;
-    progress(format_args!("Joining {} on {} …", login.room, args.url.0));
+    let engine = engine(args, if args.headless { AudioOutput::Null } else { AudioOutput::Device })?;
+    progress(format_args!("Joining {} on {} …", login.room, login.servers.join(", ")));
+    let mut follower = Follower::new(args.watch, renewal);
     let mut call = HeadlessCall::start(engine, login, publications)?;
-    runtime::wait(args.seconds.map(|span| span.0), TICK_EVERY, || call.tick())?;
-    Ok(call.finish(0))
+    runtime::wait(args.seconds.map(|span| span.0), TICK_EVERY, || {
+        follower.tick(&call);
+        call.tick_with(|event, engine| follower.hear(event, engine))
+    })?;
+    Ok(call.finish_with(0, |event, engine| follower.hear(event, engine)))
+}
+
+/// An engine that plays on the loudspeaker that was asked for, or as `otherwise` says.
+fn engine(args: &JoinArgs, otherwise: AudioOutput) -> anyhow::Result<EngineHandle> {
+    let audio_output = match &args.speaker {
+        Some(speaker) => AudioOutput::Named(find_speaker(&speaker.0)?),
+        None => otherwise,
+    };
+    Ok(client::start(EngineConfig { audio_output, name: args.name.clone(), decode: true, play_audio: true })?)
+}
+
+/// The id of a loudspeaker by its id or name. It must be there now: a slip of the pen would be told by silence only.
+fn find_speaker(wanted: &str) -> anyhow::Result<String> {
+    let speakers = list_devices().outputs;
+    if speakers.is_empty() {
+        bail!("no loudspeaker was found: plug one in, or check that a sound server runs");
+    }
+    let Some(speaker) = speakers.iter().find(|speaker| speaker.id == wanted || speaker.name == wanted) else {
+        let known: Vec<&str> = speakers.iter().map(|speaker| speaker.id.as_str()).collect();
+        bail!("the loudspeaker {wanted} is not among those found: {}", known.join(", "));
+    };
+    Ok(speaker.id.clone())
 }
 
 /// Makes the folder for results, before a call is spent on it.
@@ -194,9 +244,16 @@ fn summary(stream: &rotunda::client::report::StreamReport) -> String {
     }
 }
 
-fn token(args: &JoinArgs, room: &RoomId) -> anyhow::Result<String> {
+/// What opens the room.
+struct Credentials {
+    token: String,
+    /// Makes another such token; `None` for one that was given.
+    renewal: Option<TokenRequest>,
+}
+
+fn credentials(args: &JoinArgs, room: &RoomId) -> anyhow::Result<Credentials> {
     if let Some(token) = &args.token {
-        return Ok(token.clone());
+        return Ok(Credentials { token: token.clone(), renewal: None });
     }
     let (Some(key), Some(secret)) = (&args.api_key, &args.api_secret) else {
         bail!("give --token, or --api-key and --api-secret");
@@ -205,10 +262,9 @@ fn token(args: &JoinArgs, room: &RoomId) -> anyhow::Result<String> {
         Some(identity) => UserId::new(identity.as_str())?,
         None => identity_from(&args.name)?,
     };
-    super::token::issue(&TokenRequest {
-        name: args.name.clone(),
-        ..TokenRequest::member(key, secret, room.as_str(), identity.as_str())
-    })
+    let request =
+        TokenRequest { name: args.name.clone(), ..TokenRequest::member(key, secret, room.as_str(), identity.as_str()) };
+    Ok(Credentials { token: super::token::issue(&request)?, renewal: Some(request) })
 }
 
 /// An identity that others of the same name do not have.

@@ -1,13 +1,19 @@
 //! A call without a room to look at: bots, measurements and machines without a GPU. Runs on the caller's thread,
-//! which calls [`HeadlessCall::tick`] often.
+//! which calls [`HeadlessCall::tick`] often. [`Watch`] puts such a call into words.
+
+mod watch;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::report::{Expectations, Recorder, Report};
 use crate::bridge::{CommandError, EngineHandle, LoginRequest, PublishRequest, RoomCommand, RoomEvent, VideoFeed};
 use crate::media::capture::stamp::unix_now_ms;
+use crate::model::quality::EngineSnapshot;
 use crate::model::{RoomState, RoomStateReason, StreamId};
+
+pub use watch::Watch;
 
 /// How often to call [`HeadlessCall::tick`]: a frame is taken at most this long after it was decoded.
 pub const TICK_EVERY: Duration = Duration::from_millis(4);
@@ -47,7 +53,13 @@ impl HeadlessCall {
 
     /// Reads events and frames; `false` once the call has ended for good.
     pub fn tick(&mut self) -> bool {
+        self.tick_with(|_, _| ())
+    }
+
+    /// As [`Self::tick`]; `told` hears every event first, with the engine to answer it.
+    pub fn tick_with(&mut self, mut told: impl FnMut(&RoomEvent, &EngineHandle)) -> bool {
         while let Some(envelope) = self.engine.try_event() {
+            told(&envelope.event, &self.engine);
             self.recorder.on_event(&envelope.event);
             self.on_event(envelope.event);
         }
@@ -64,8 +76,18 @@ impl HeadlessCall {
         !self.ended
     }
 
+    /// The engine's newest figures.
+    pub fn snapshot(&self) -> Arc<EngineSnapshot> {
+        self.engine.snapshot()
+    }
+
     /// Leaves the room and says how the call went.
-    pub fn finish(mut self, remote_videos: usize) -> Report {
+    pub fn finish(self, remote_videos: usize) -> Report {
+        self.finish_with(remote_videos, |_, _| ())
+    }
+
+    /// As [`Self::finish`]; `told` hears what is told on the way out.
+    pub fn finish_with(mut self, remote_videos: usize, mut told: impl FnMut(&RoomEvent, &EngineHandle)) -> Report {
         self.recorder.on_snapshot(&self.engine.snapshot());
         let expected = Expectations { remote_videos, own_streams: self.own_streams, rendered: false };
         let report = self.recorder.report(expected);
@@ -73,7 +95,7 @@ impl HeadlessCall {
             && let Ok(()) = self.engine.send(RoomCommand::Logout)
         {
             let asked = Instant::now();
-            while self.tick() && asked.elapsed() < LEAVE_WITHIN {
+            while self.tick_with(&mut told) && asked.elapsed() < LEAVE_WITHIN {
                 std::thread::sleep(TICK_EVERY);
             }
         }

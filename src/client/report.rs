@@ -2,6 +2,9 @@
 //!
 //! Plain data without a thread of its own: whoever runs the call feeds it events, snapshots and shown frames.
 
+mod samples;
+pub(super) mod words;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -10,10 +13,14 @@ use serde::Serialize;
 use crate::bridge::RoomEvent;
 use crate::media::VideoFrame;
 use crate::media::capture::stamp;
-use crate::model::quality::{EngineSnapshot, TrackStats};
+use crate::model::quality::{EngineSnapshot, Grade, PlayedQuality, PublishQuality, TrackStats};
 use crate::model::{
-    CallError, MediaKind, PublishState, RoomState, StreamId, StreamInfo, TrackInfo, TrackSid, TrackSource, UserId,
+    CallError, EndReason, ErrorCode, MediaKind, PublishState, RoomState, RoomStateReason, StreamId, StreamInfo,
+    TrackInfo, TrackSid, TrackSource, UserId, UserInfo,
 };
+
+use samples::Samples;
+pub use samples::Spread;
 
 /// A track that was announced for less than this before the end need not have delivered anything yet.
 const GRACE: Duration = Duration::from_secs(5);
@@ -26,12 +33,15 @@ pub struct Recorder {
     me: Option<UserId>,
     was_connected: bool,
     names: BTreeMap<UserId, String>,
-    owned: BTreeMap<StreamId, PublishState>,
+    owned: BTreeMap<StreamId, OwnRecord>,
     tracks: BTreeMap<TrackSid, TrackRecord>,
     /// By picture: a stream that is published anew begins anew.
     presented: BTreeMap<TrackSid, Presented>,
     frame_ms: Samples,
+    quality: QualityReport,
     errors: Vec<String>,
+    /// Why there is no call any more, and what went wrong.
+    end: Option<(RoomStateReason, Option<CallError>)>,
     chat_messages: u64,
     data_packets: u64,
 }
@@ -43,8 +53,18 @@ struct TrackRecord {
     info: TrackInfo,
     announced: Instant,
     ended: bool,
+    /// Why its stream ended; a track may end alone.
+    end: Option<EndReason>,
     was_muted: bool,
     stats: Option<TrackStats>,
+}
+
+/// What became of an own stream.
+#[derive(Debug, Default)]
+struct OwnRecord {
+    was_published: bool,
+    /// Why it is not published any more, or never was.
+    trouble: Option<CallError>,
 }
 
 #[derive(Debug, Default)]
@@ -67,6 +87,12 @@ pub struct Report {
     pub ok: bool,
     /// What did not work, for people.
     pub problems: Vec<String>,
+    /// How the call ended; absent when it was left because its time was up or the user closed it.
+    pub end: Option<EndReport>,
+    /// Every error on the way, the first 32: one that was got over, too.
+    pub errors: Vec<String>,
+    /// How good the connection and the streams were.
+    pub quality: QualityReport,
     /// Time between frames of the room, in ms; absent without a renderer.
     pub frame_time_ms: Option<Spread>,
     /// Chat messages received.
@@ -77,17 +103,38 @@ pub struct Report {
     pub streams: Vec<StreamReport>,
 }
 
-/// Median and tail of a figure.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Spread {
-    /// 50th percentile.
-    pub median: f32,
-    /// 95th percentile.
-    pub p95: f32,
-    /// 99th percentile.
-    pub p99: f32,
-    /// Samples seen.
-    pub count: u64,
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EndReport {
+    /// Why, in a word: `login_failed`, `reconnect_failed`, `kicked_out`, `logged_out` or `logout_failed`.
+    pub reason: &'static str,
+    /// The code of what went wrong, if anything.
+    pub code: Option<u32>,
+    /// What went wrong, if anything, and what to do.
+    pub message: Option<String>,
+}
+
+/// How good the connection and the streams were, as the engine judged them last; what ended keeps its last figures.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct QualityReport {
+    /// Round trip to the server, in ms, once known.
+    pub rtt_ms: Option<f32>,
+    /// Connection of everyone, this client included.
+    pub network: BTreeMap<UserId, Grade>,
+    /// Own streams, over their last three seconds.
+    pub publishing: BTreeMap<StreamId, PublishQuality>,
+    /// Played streams, over their last three seconds.
+    pub playing: BTreeMap<StreamId, PlayedQuality>,
+}
+
+impl QualityReport {
+    /// Takes over what a snapshot knows: that of an ended call knows nothing.
+    fn update(&mut self, snapshot: &EngineSnapshot) {
+        self.rtt_ms = snapshot.rtt_ms.or(self.rtt_ms);
+        self.network.extend(snapshot.network.iter().map(|(user, grade)| (user.clone(), *grade)));
+        self.publishing.extend(snapshot.publishing.iter().map(|(stream, quality)| (stream.clone(), quality.clone())));
+        self.playing.extend(snapshot.playing.iter().map(|(stream, quality)| (stream.clone(), quality.clone())));
+    }
 }
 
 /// One remote track's figures.
@@ -109,6 +156,8 @@ pub struct StreamReport {
     pub codec: String,
     /// Whether it had ended before the report was made.
     pub ended: bool,
+    /// Why its stream ended, in a word such as `stopped` or `timed_out`.
+    pub end_reason: Option<&'static str>,
     /// Muted at the end.
     pub muted: bool,
     /// Size of the newest picture shown, or announced, in pixels; 0 for sound.
@@ -166,7 +215,9 @@ impl Recorder {
             tracks: BTreeMap::new(),
             presented: BTreeMap::new(),
             frame_ms: Samples::default(),
+            quality: QualityReport::default(),
             errors: Vec::new(),
+            end: None,
             chat_messages: 0,
             data_packets: 0,
         }
@@ -190,28 +241,20 @@ impl Recorder {
     /// Takes note of an event.
     pub fn on_event(&mut self, event: &RoomEvent) {
         match event {
-            RoomEvent::StateChanged { state, error, me, .. } => {
-                if let Some(me) = me {
-                    self.me = Some(me.id.clone());
-                }
-                self.was_connected |= *state == RoomState::Connected;
-                self.note_error(error.as_ref());
+            RoomEvent::StateChanged { state, reason, error, me } => {
+                self.note_state(*state, *reason, error.as_ref(), me.as_ref());
             }
             RoomEvent::UserJoined(user) | RoomEvent::UserUpdated(user) => {
                 self.names.insert(user.id.clone(), user.name.clone());
             }
             RoomEvent::StreamAdded(stream) | RoomEvent::StreamUpdated(stream) => self.note_stream(stream),
-            RoomEvent::StreamRemoved { stream, .. } => {
-                for track in self.tracks.values_mut().filter(|t| t.stream == *stream) {
-                    track.ended = true;
+            RoomEvent::StreamRemoved { stream, reason, .. } => {
+                for track in self.tracks.values_mut().filter(|t| t.stream == *stream && !t.ended) {
+                    (track.ended, track.end) = (true, Some(*reason));
                 }
             }
             RoomEvent::PublishStateChanged { stream, state, error } => {
-                let best = self.owned.entry(stream.clone()).or_insert(PublishState::NoPublish);
-                if *state == PublishState::Publishing {
-                    *best = *state;
-                }
-                self.note_error(error.as_ref());
+                self.note_own(stream, *state, error.as_ref());
             }
             RoomEvent::PlayStateChanged { error, .. } => self.note_error(error.as_ref()),
             RoomEvent::CommandFailed(error) => self.note_error(Some(error)),
@@ -219,7 +262,11 @@ impl Recorder {
             RoomEvent::DataReceived { .. } | RoomEvent::BarrageReceived { .. } | RoomEvent::CustomReceived { .. } => {
                 self.data_packets += 1;
             }
-            RoomEvent::UserLeft { .. } | RoomEvent::VideoFeedOpened { .. } | RoomEvent::TokenExpiring { .. } => {}
+            RoomEvent::UserLeft { .. }
+            | RoomEvent::VideoFeedOpened { .. }
+            | RoomEvent::TokenExpiring { .. }
+            | RoomEvent::DeviceChanged { .. }
+            | RoomEvent::SpeakerChanged(_) => {}
         }
     }
 
@@ -247,6 +294,7 @@ impl Recorder {
 
     /// Takes over the engine's newest figures.
     pub fn on_snapshot(&mut self, snapshot: &EngineSnapshot) {
+        self.quality.update(snapshot);
         for (sid, (_, stats)) in &snapshot.tracks {
             if let Some(track) = self.tracks.get_mut(sid) {
                 track.stats = Some(stats.clone());
@@ -264,11 +312,48 @@ impl Recorder {
             duration_s: self.started.elapsed().as_secs_f64(),
             ok: problems.is_empty(),
             problems,
+            end: self.end.as_ref().map(|(reason, error)| EndReport {
+                reason: words::room_reason(*reason),
+                code: error.as_ref().map(|error| error.code.number()),
+                message: error.as_ref().map(|error| error.message.clone()),
+            }),
+            errors: self.errors.clone(),
+            quality: self.quality.clone(),
             frame_time_ms: self.frame_ms.spread(),
             chat_messages: self.chat_messages,
             data_packets: self.data_packets,
             streams,
         }
+    }
+
+    fn note_state(
+        &mut self,
+        state: RoomState,
+        reason: RoomStateReason,
+        error: Option<&CallError>,
+        me: Option<&UserInfo>,
+    ) {
+        if let Some(me) = me {
+            self.me = Some(me.id.clone());
+        }
+        self.was_connected |= state == RoomState::Connected;
+        // Another login may follow, and makes it a call again.
+        self.end = (state == RoomState::Disconnected).then(|| (reason, error.cloned()));
+        self.note_error(error);
+    }
+
+    fn note_own(&mut self, stream: &StreamId, state: PublishState, error: Option<&CallError>) {
+        let own = self.owned.entry(stream.clone()).or_default();
+        match state {
+            PublishState::Publishing => *own = OwnRecord { was_published: true, trouble: None },
+            // A file or a window that came to its end did what it should.
+            PublishState::NoPublish => {
+                let trouble = error.filter(|error| error.code != ErrorCode::SourceEnded);
+                own.trouble = trouble.cloned().or(own.trouble.take());
+            }
+            PublishState::Requesting => {}
+        }
+        self.note_error(error);
     }
 
     fn note_error(&mut self, error: Option<&CallError>) {
@@ -296,12 +381,13 @@ impl Recorder {
                 info: info.clone(),
                 announced: Instant::now(),
                 ended: false,
+                end: None,
                 was_muted: false,
                 stats: None,
             });
             record.was_muted |= info.muted;
             record.info = info.clone();
-            record.ended = false;
+            (record.ended, record.end) = (false, None);
         }
     }
 
@@ -317,6 +403,7 @@ impl Recorder {
             source: track.info.source,
             codec: track.info.mime_type.clone(),
             ended: track.ended,
+            end_reason: track.end.map(words::end_reason),
             muted: track.info.muted,
             width: shown_size.map_or(track.info.width, |size| size.0),
             height: shown_size.map_or(track.info.height, |size| size.1),
@@ -363,10 +450,8 @@ impl Recorder {
             problems.push(format!("never got into room {:?}: {why}", self.room));
             return problems;
         }
-        let published = self.owned.values().filter(|s| **s == PublishState::Publishing).count();
-        if published < expected.own_streams {
-            problems.push(format!("only {published} of {} own streams were published", expected.own_streams));
-        }
+        problems.extend(self.end_problem());
+        problems.extend(self.own_problems(expected.own_streams));
         let decoded = streams.iter().filter(|s| s.frames_decoded > 0).count();
         if decoded < expected.remote_videos {
             problems.push(format!("only {decoded} of {} remote pictures were decoded", expected.remote_videos));
@@ -387,48 +472,31 @@ impl Recorder {
         }
         problems
     }
-}
 
-/// Samples for percentiles in bounded memory: when full, every other one is let go and every other one is skipped.
-#[derive(Clone, Debug)]
-struct Samples {
-    values: Vec<f32>,
-    stride: u64,
-    seen: u64,
-}
-
-impl Default for Samples {
-    fn default() -> Self {
-        Self { values: Vec::new(), stride: 1, seen: 0 }
-    }
-}
-
-impl Samples {
-    const CAPACITY: usize = 16_384;
-
-    fn push(&mut self, value: f32) {
-        if self.seen.is_multiple_of(self.stride) {
-            if self.values.len() == Self::CAPACITY {
-                let mut keep = false;
-                self.values.retain(|_| {
-                    keep = !keep;
-                    keep
-                });
-                self.stride *= 2;
-            }
-            self.values.push(value);
+    /// What ended the call, where that was not the user's own wish.
+    fn end_problem(&self) -> Option<String> {
+        let (reason, error) = self.end.as_ref()?;
+        let word = words::room_reason(*reason);
+        match error {
+            Some(error) => Some(format!("the call ended ({word}): {error}")),
+            None if *reason == RoomStateReason::LoggedOut => None,
+            None => Some(format!("the call ended ({word})")),
         }
-        self.seen += 1;
     }
 
-    fn spread(&self) -> Option<Spread> {
-        if self.values.is_empty() {
-            return None;
+    /// Own streams that others never could play, or no longer can, and why.
+    fn own_problems(&self, expected: usize) -> Vec<String> {
+        let troubled = |(stream, own): (&StreamId, &OwnRecord)| {
+            let what = if own.was_published { "ended" } else { "was not published" };
+            own.trouble.as_ref().map(|error| format!("the own stream {stream} {what}: {error}"))
+        };
+        let mut problems: Vec<String> = self.owned.iter().filter_map(troubled).collect();
+        let published = self.owned.values().filter(|own| own.was_published).count();
+        let explained = self.owned.values().filter(|own| !own.was_published && own.trouble.is_some()).count();
+        if published + explained < expected {
+            problems.push(format!("only {published} of {expected} own streams were published"));
         }
-        let mut sorted = self.values.clone();
-        sorted.sort_by(f32::total_cmp);
-        let at = |share: f32| sorted[((sorted.len() - 1) as f32 * share).round() as usize];
-        Some(Spread { median: at(0.5), p95: at(0.95), p99: at(0.99), count: self.seen })
+        problems
     }
 }
 
@@ -436,7 +504,7 @@ impl Samples {
 mod tests {
     use super::*;
     use crate::model::quality::VideoStats;
-    use crate::model::{DeviceState, RoomStateReason, StreamKind, UserInfo};
+    use crate::model::{DeviceState, StreamKind};
 
     fn user(id: &str) -> UserInfo {
         UserInfo {
@@ -530,15 +598,117 @@ mod tests {
         assert!(recorder.report(Expectations::default()).streams.is_empty());
     }
 
+    fn ended(recorder: &mut Recorder, reason: RoomStateReason, error: Option<CallError>) {
+        recorder.on_event(&RoomEvent::StateChanged { state: RoomState::Disconnected, reason, error, me: None });
+    }
+
+    fn own(recorder: &mut Recorder, state: PublishState, code: Option<ErrorCode>) {
+        let error = code.map(|code| CallError::new(code, "because"));
+        let stream = StreamId::new("me-camera").unwrap();
+        recorder.on_event(&RoomEvent::PublishStateChanged { stream, state, error });
+    }
+
     #[test]
-    fn percentiles_survive_decimation() {
-        let mut samples = Samples::default();
-        for i in 0..100_000 {
-            samples.push(i as f32);
+    fn a_call_that_was_ended_by_others_is_not_ok_and_says_why() {
+        for (reason, code) in [
+            (RoomStateReason::KickedOut, ErrorCode::KickedByHost),
+            (RoomStateReason::KickedOut, ErrorCode::KickedBySecondLogin),
+            (RoomStateReason::ReconnectFailed, ErrorCode::RetriesExhausted),
+        ] {
+            let mut recorder = Recorder::new("r");
+            connected(&mut recorder);
+            ended(&mut recorder, reason, Some(CallError::new(code, "because")));
+            let report = recorder.report(Expectations::default());
+            assert!(!report.ok);
+            let problem = &report.problems[0];
+            assert!(problem.contains(words::room_reason(reason)), "{problem}");
+            assert!(problem.contains(&code.number().to_string()), "{problem}");
+            let end = report.end.unwrap();
+            assert_eq!((end.reason, end.code), (words::room_reason(reason), Some(code.number())));
+            assert_eq!(end.message.as_deref(), Some("because"));
         }
-        let spread = samples.spread().unwrap();
-        assert!(samples.values.len() <= Samples::CAPACITY);
-        assert_eq!(spread.count, 100_000);
-        assert!((spread.median - 50_000.0).abs() < 500.0 && (spread.p99 - 99_000.0).abs() < 500.0, "{spread:?}");
+    }
+
+    #[test]
+    fn leaving_is_ok_and_so_is_a_break_that_was_mended() {
+        let mut recorder = Recorder::new("r");
+        connected(&mut recorder);
+        assert!(recorder.report(Expectations::default()).end.is_none(), "the time is up while it goes on");
+        ended(&mut recorder, RoomStateReason::LoggedOut, None);
+        let report = recorder.report(Expectations::default());
+        assert!(report.ok && report.end.unwrap().reason == "logged_out", "{:?}", report.problems);
+        ended(&mut recorder, RoomStateReason::KickedOut, Some(CallError::new(ErrorCode::KickedByHost, "because")));
+        connected(&mut recorder);
+        let report = recorder.report(Expectations::default());
+        assert!(report.ok && report.end.is_none(), "{:?}", report.problems);
+        assert_eq!(report.errors, ["because (code 1002055)"], "told all the same");
+    }
+
+    #[test]
+    fn an_own_stream_whose_id_is_taken_is_a_problem_with_its_code() {
+        let expected = Expectations { own_streams: 1, ..Expectations::default() };
+        let mut recorder = Recorder::new("r");
+        connected(&mut recorder);
+        own(&mut recorder, PublishState::NoPublish, Some(ErrorCode::StreamIdTaken));
+        let report = recorder.report(expected);
+        assert_eq!(report.problems, ["the own stream me-camera was not published: because (code 1003028)"]);
+        own(&mut recorder, PublishState::Publishing, None);
+        assert!(recorder.report(expected).ok, "it went well in the end");
+        own(&mut recorder, PublishState::NoPublish, Some(ErrorCode::StreamIdTaken));
+        assert!(recorder.report(expected).problems[0].contains("ended"), "taken while the connection was broken");
+    }
+
+    #[test]
+    fn a_source_that_came_to_its_end_is_no_problem() {
+        let expected = Expectations { own_streams: 1, ..Expectations::default() };
+        let mut recorder = Recorder::new("r");
+        connected(&mut recorder);
+        assert!(!recorder.report(expected).ok, "nothing was published yet");
+        own(&mut recorder, PublishState::Publishing, None);
+        own(&mut recorder, PublishState::NoPublish, Some(ErrorCode::SourceEnded));
+        assert!(recorder.report(expected).ok);
+    }
+
+    #[test]
+    fn qualities_outlive_the_call_they_are_about() {
+        let mut recorder = Recorder::new("r");
+        connected(&mut recorder);
+        let me = UserId::new("me").unwrap();
+        let snapshot = EngineSnapshot {
+            rtt_ms: Some(12.0),
+            network: BTreeMap::from([(me, Grade::Good)]),
+            publishing: BTreeMap::from([(
+                StreamId::new("me-camera").unwrap(),
+                PublishQuality { sent_fps: 15.0, grade: Grade::Medium, ..PublishQuality::default() },
+            )]),
+            playing: BTreeMap::from([(
+                StreamId::new("ann-camera").unwrap(),
+                PlayedQuality { freezes: 2, grade: Grade::Poor, ..PlayedQuality::default() },
+            )]),
+            ..EngineSnapshot::default()
+        };
+        recorder.on_snapshot(&snapshot);
+        recorder.on_snapshot(&EngineSnapshot::default());
+        let written = serde_json::to_value(recorder.report(Expectations::default())).unwrap();
+        let quality = &written["quality"];
+        assert_eq!(quality["rtt_ms"], 12.0);
+        assert_eq!(quality["network"]["me"], "good");
+        assert_eq!(quality["publishing"]["me-camera"]["sent_fps"], 15.0);
+        assert_eq!(quality["publishing"]["me-camera"]["grade"], "medium");
+        assert_eq!(quality["playing"]["ann-camera"]["freezes"], 2);
+        assert_eq!(quality["playing"]["ann-camera"]["grade"], "poor");
+        assert!(written["end"].is_null());
+    }
+
+    #[test]
+    fn a_stream_that_ended_says_why() {
+        let mut recorder = Recorder::new("r");
+        connected(&mut recorder);
+        let stream = camera("ann");
+        recorder.on_event(&RoomEvent::StreamAdded(stream.clone()));
+        let (id, owner) = (stream.id.clone(), stream.owner.clone());
+        recorder.on_event(&RoomEvent::StreamRemoved { stream: id, owner, reason: EndReason::TimedOut });
+        let report = recorder.report(Expectations::default());
+        assert_eq!((report.streams[0].ended, report.streams[0].end_reason), (true, Some("timed_out")));
     }
 }

@@ -54,6 +54,7 @@ fn frame_times(panels: usize) -> anyhow::Result<(f64, f64)> {
         out: None,
         remote_videos: 0,
         title: "bench".into(),
+        renewal: None,
         progress: None,
     };
     let report = run.run()?;
