@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::media::audio::AudioOutput;
 use crate::media::{AudioSource, VideoSource};
 use crate::model::{MediaKind, RoomId, SoundProcessing, StreamId, StreamKind, UserId, VideoCodec};
 
@@ -40,6 +41,11 @@ pub enum RoomCommand {
         /// What feeds it from now on.
         source: Box<dyn AudioSource>,
     },
+    /// Plays what is received on another loudspeaker, in a room or not; [`RoomEvent::SpeakerChanged`] tells what came of
+    /// it.
+    ///
+    /// [`RoomEvent::SpeakerChanged`]: super::RoomEvent::SpeakerChanged
+    SwitchSpeaker(AudioOutput),
     /// Change what stands beside an own stream.
     SetExtraInfo {
         /// An own stream.

@@ -2,7 +2,8 @@
 
 use super::mailbox::VideoFeed;
 use crate::model::{
-    CallError, EndReason, PlayState, PublishState, RoomState, RoomStateReason, StreamId, StreamInfo, UserId, UserInfo,
+    CallError, DeviceUse, EndReason, MediaKind, PlayState, PublishState, RoomState, RoomStateReason, StreamId,
+    StreamInfo, UserId, UserInfo,
 };
 
 /// One login. Events of an earlier one are dropped by whoever reads them.
@@ -122,6 +123,17 @@ pub enum RoomEvent {
         /// Seconds that remain.
         in_secs: u64,
     },
+    /// Another device feeds an own track, or none does; or the one that was wished for is back.
+    DeviceChanged {
+        /// Which of our streams.
+        stream: StreamId,
+        /// Its picture or its sound.
+        kind: MediaKind,
+        /// What is in use now, and why.
+        device: DeviceUse,
+    },
+    /// Another loudspeaker plays, or none does; or the one that was wished for is back.
+    SpeakerChanged(DeviceUse),
     /// A command could not be carried out.
     CommandFailed(CallError),
 }

@@ -63,7 +63,7 @@ impl Engine {
     async fn enter(&mut self, request: LoginRequest) -> Next {
         self.session = SessionId(self.session.0 + 1);
         self.state(RoomState::Connecting, RoomStateReason::LoggingIn, None).await;
-        if let Err(error) = login::check(&request, unix_now().as_secs()) {
+        if let Err(error) = login::check(&request) {
             return self.failed(error).await;
         }
         let dialed = {
@@ -114,8 +114,16 @@ impl Engine {
         }
     }
 
+    /// What can be done without a room is done; the rest needs one.
     async fn refuse(&self, command: RoomCommand) {
-        refuse(&self.port, self.session, command).await;
+        match command {
+            RoomCommand::SwitchSpeaker(output) => {
+                if let Err(error) = self.hub.switch_speaker(output) {
+                    self.port.tell(self.session, RoomEvent::CommandFailed(error)).await;
+                }
+            }
+            command => refuse(&self.port, self.session, command).await,
+        }
     }
 
     async fn state(&self, state: RoomState, reason: RoomStateReason, error: Option<CallError>) {
@@ -143,14 +151,13 @@ async fn refuse(port: &EnginePort, session: SessionId, command: RoomCommand) {
 /// # Errors
 /// The last server's [`CallError`].
 pub(super) async fn dial_any(hub: &MediaHub, request: &LoginRequest, token: &str) -> Result<Dialed, CallError> {
-    login::check_expiry(token, unix_now().as_secs())?;
     let mut last = CallError::new(ErrorCode::ConnectFailed, "no server address was given");
     for server in &request.servers {
         match Box::pin(dial(server, token, request.auto_play, hub.dials.subscribe())).await {
             Ok(dialed) => return Ok(dialed),
             Err(error) => {
                 tracing::info!(%server, %error, "a server was not reached");
-                last = error;
+                last = login::explain(error, token, unix_now().as_secs());
             }
         }
         if !reasons::may_retry(&last) {

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::requirements::{Requirement, check_system_requirements};
 use super::stream::{PublishOptions, Stream};
-use super::{EngineConfig, engine, login};
+use super::{EngineConfig, login};
 use crate::bridge::{
     DataMessage, EngineHandle, EventEnvelope, LoginRequest, PlayQuality, PublishRequest, RoomCommand, RoomEvent,
 };
+use crate::media::audio::AudioOutput;
 use crate::media::{AudioSource, VideoSource};
 use crate::model::quality::EngineSnapshot;
 use crate::model::{CallError, ErrorCode, MediaKind, RoomId, RoomState, StreamId, UserId};
@@ -136,7 +137,7 @@ impl Engine {
             token: token.to_owned(),
             auto_play: config.auto_play,
         };
-        login::check(&request, engine::unix_now().as_secs())?;
+        login::check(&request)?;
         self.ask(RoomCommand::Login(request))?;
         self.room = Some(room);
         Ok(())
@@ -209,6 +210,14 @@ impl Engine {
     /// [`CallError`] when the id breaks its rules.
     pub fn switch_audio(&self, stream_id: &str, source: impl AudioSource + 'static) -> Result<(), CallError> {
         self.ask(RoomCommand::SwitchAudio { stream: StreamId::new(stream_id)?, source: Box::new(source) })
+    }
+
+    /// Plays what is received on another loudspeaker, in a room or not. [`RoomEvent::SpeakerChanged`] tells what came of it.
+    ///
+    /// # Errors
+    /// [`CallError`] when the engine is too busy to take it.
+    pub fn switch_speaker(&self, output: AudioOutput) -> Result<(), CallError> {
+        self.ask(RoomCommand::SwitchSpeaker(output))
     }
 
     /// Plays a stream of the room.
@@ -305,6 +314,7 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::engine::unix_now;
     use crate::media::capture::SpeechSource;
     use crate::protocol::token::{TokenRequest, issue};
 
@@ -316,7 +326,7 @@ mod tests {
         let mut request =
             TokenRequest { name: "Ann".into(), ..TokenRequest::member("devkey", "secret", "hall", "ann") };
         change(&mut request);
-        issue(&request, engine::unix_now().as_secs()).unwrap()
+        issue(&request, unix_now().as_secs()).unwrap()
     }
 
     #[test]

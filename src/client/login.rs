@@ -12,13 +12,13 @@ const MAX_SERVERS: usize = 16;
 /// Longest server address, in bytes.
 const URL_MAX_BYTES: usize = 2048;
 
-/// Checks addresses and token. Signature and key are the server's to check.
+/// Checks addresses and token. Signature, key and times are the server's to check: only its clock counts.
 ///
 /// # Errors
 /// [`CallError`] that says what is wrong with the request and what to do.
-pub(super) fn check(request: &LoginRequest, now_unix_secs: u64) -> Result<(), CallError> {
+pub(super) fn check(request: &LoginRequest) -> Result<(), CallError> {
     check_servers(&request.servers)?;
-    check_token(request, now_unix_secs)
+    check_token(request)
 }
 
 /// Checks server addresses.
@@ -47,9 +47,8 @@ fn check_url(text: &str) -> Result<(), CallError> {
     Ok(())
 }
 
-fn check_token(request: &LoginRequest, now_unix_secs: u64) -> Result<(), CallError> {
+fn check_token(request: &LoginRequest) -> Result<(), CallError> {
     let claims = token::peek(&request.token).map_err(token_error)?;
-    claims.check_time(now_unix_secs).map_err(token_error)?;
     claims.check_join(request.room.as_str()).map_err(token_error)?;
     UserId::new(claims.identity())?;
     check_name(&claims.name)
@@ -67,14 +66,14 @@ pub(super) fn check_name(name: &str) -> Result<(), CallError> {
     Err(CallError::new(ErrorCode::UserNameTooLong, message))
 }
 
-/// Whether a token is still good enough to dial with; one that is not would only be refused later.
-///
-/// # Errors
-/// [`CallError`] with the code of expiry.
-pub(super) fn check_expiry(token: &str, now_unix_secs: u64) -> Result<(), CallError> {
+/// Why a server refused a token: by our clock, perhaps, its time is over or yet to come.
+pub(super) fn explain(error: CallError, token: &str, now_unix_secs: u64) -> CallError {
+    if error.code != ErrorCode::AuthenticationFailed {
+        return error;
+    }
     match token::peek(token).and_then(|claims| claims.check_time(now_unix_secs)) {
-        Err(error @ TokenError::Expired { .. }) => Err(token_error(error)),
-        _ => Ok(()),
+        Err(reason @ (TokenError::Expired { .. } | TokenError::NotYetValid { .. })) => token_error(reason),
+        _ => error,
     }
 }
 
@@ -115,27 +114,36 @@ mod tests {
         }
     }
 
-    fn code(request: &LoginRequest, now: u64) -> u32 {
-        check(request, now).unwrap_err().code.number()
+    fn code(request: &LoginRequest) -> u32 {
+        check(request).unwrap_err().code.number()
     }
 
     #[test]
     fn a_good_token_passes_and_each_fault_has_its_code() {
-        assert!(check(&request(token("hall")), NOW).is_ok());
-        assert_eq!(code(&request(token("hall")), NOW + 3600), 1_002_056, "expired");
-        assert_eq!(code(&request(String::new()), NOW), 1_002_067, "missing");
-        assert_eq!(code(&request("a.b.c".into()), NOW), 1_002_074, "no token");
-        assert_eq!(code(&request(token("other")), NOW), 1_002_077, "another room");
-        assert_eq!(code(&request(token("hall")), NOW - 3600), 1_002_079, "not yet valid");
+        assert!(check(&request(token("hall"))).is_ok());
+        assert_eq!(code(&request(String::new())), 1_002_067, "missing");
+        assert_eq!(code(&request("a.b.c".into())), 1_002_074, "no token");
+        assert_eq!(code(&request(token("other"))), 1_002_077, "another room");
         let issued = |change: &dyn Fn(&mut TokenRequest)| {
             let mut asked = TokenRequest::member("devkey", "secret", "hall", "ann");
             change(&mut asked);
             request(issue(&asked, NOW).unwrap())
         };
-        assert_eq!(code(&issued(&|asked| asked.identity = "x".repeat(64)), NOW), 1_002_007, "a user id of 64 bytes");
-        assert_eq!(code(&issued(&|asked| asked.identity = "a\nb".into()), NOW), 1_002_006, "an unprintable user id");
-        assert_eq!(code(&issued(&|asked| asked.name = "x".repeat(256)), NOW), 1_002_010, "a name of 256 bytes");
-        assert!(check(&issued(&|asked| asked.name = "x".repeat(255)), NOW).is_ok());
+        assert_eq!(code(&issued(&|asked| asked.identity = "x".repeat(64))), 1_002_007, "a user id of 64 bytes");
+        assert_eq!(code(&issued(&|asked| asked.identity = "a\nb".into())), 1_002_006, "an unprintable user id");
+        assert_eq!(code(&issued(&|asked| asked.name = "x".repeat(256))), 1_002_010, "a name of 256 bytes");
+        assert!(check(&issued(&|asked| asked.name = "x".repeat(255))).is_ok());
+    }
+
+    #[test]
+    fn a_refusal_is_explained_by_the_tokens_times() {
+        let refused = || CallError::new(ErrorCode::AuthenticationFailed, "refused");
+        let explained = |now| explain(refused(), &token("hall"), now).code.number();
+        assert_eq!(explained(NOW), 1_002_033, "its times are fine");
+        assert_eq!(explained(NOW + 3600), 1_002_056, "expired");
+        assert_eq!(explained(NOW - 3600), 1_002_079, "not yet valid");
+        let unreachable = CallError::new(ErrorCode::ConnectFailed, "no route");
+        assert_eq!(explain(unreachable, &token("hall"), NOW + 3600).code, ErrorCode::ConnectFailed);
     }
 
     #[test]
@@ -143,10 +151,10 @@ mod tests {
         for wrong in ["http://127.0.0.1", "127.0.0.1:7880", "ws://", "not an address", ""] {
             let mut request = request(token("hall"));
             request.servers = vec![wrong.into()];
-            assert_eq!(code(&request, NOW), 1_002_030, "{wrong:?}");
+            assert_eq!(code(&request), 1_002_030, "{wrong:?}");
         }
         let mut request = request(token("hall"));
         request.servers.clear();
-        assert_eq!(code(&request, NOW), 1_002_030);
+        assert_eq!(code(&request), 1_002_030);
     }
 }

@@ -6,6 +6,7 @@
 //! - `login`: what can be said about a login before dialing: token, URLs.
 //! - `link`: one connection to a server: signalling, the peer connection, the data channels.
 //! - `call`: one login from first dial to the end, across the links it takes.
+//! - `capture_time`: when something was captured, said with its packets.
 //! - `publish`: capture and encode threads and the packets they send.
 //! - `play`: received tracks: assembly, decoding, sound.
 //! - [`guest`]: generated participants; [`headless`]: a call without a room; [`report`]: what a call was like.
@@ -15,6 +16,7 @@
 //! `NAME-cam`/`NAME-mic` (one per published track) capture and encode.
 
 mod call;
+mod capture_time;
 mod engine;
 mod facade;
 pub mod guest;
@@ -22,6 +24,7 @@ pub mod headless;
 mod link;
 mod login;
 mod play;
+mod preview;
 mod publish;
 mod reasons;
 pub mod report;
@@ -35,6 +38,7 @@ use tokio::sync::watch;
 
 use crate::bridge::{EngineHandle, engine_channels};
 use crate::media::audio::{AudioError, AudioOutput, Playout};
+use crate::model::{CallError, ErrorCode};
 
 pub use facade::{Engine, RoomConfig, User};
 pub use stream::{CameraPreset, PublishOptions, ScreenPreset, Stream};
@@ -83,6 +87,20 @@ struct MediaHub {
     playout: Option<Playout>,
     /// Every attempt to dial listens to this until it has ended, so that the engine can wait for those given up.
     dials: watch::Sender<()>,
+}
+
+impl MediaHub {
+    /// Plays on another loudspeaker from now on.
+    ///
+    /// # Errors
+    /// [`CallError`] when the engine plays no sound at all.
+    fn switch_speaker(&self, output: AudioOutput) -> Result<(), CallError> {
+        let playout = self.playout.as_ref().ok_or_else(|| {
+            CallError::new(ErrorCode::WrongState, "this engine plays no sound: start it with `play_audio`")
+        })?;
+        playout.switch(output);
+        Ok(())
+    }
 }
 
 /// Starts an engine. It is in no room; send it a login. Dropping the handle leaves the room and ends the engine.

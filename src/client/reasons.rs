@@ -85,6 +85,11 @@ pub(super) fn ended(reason: proto::DisconnectReason) -> CallError {
     CallError::new(code, text)
 }
 
+/// What an own stream is told that ends with the call.
+pub(super) fn publish_interrupted(why: &CallError) -> CallError {
+    CallError::new(ErrorCode::PublishInterrupted, format!("publishing ended with the call: {}", why.message))
+}
+
 /// What the own streams and the others' views end with.
 pub(super) fn end_reason(error: Option<&CallError>) -> EndReason {
     match error.map(|error| error.code) {

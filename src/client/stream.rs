@@ -1,7 +1,8 @@
 //! Streams before they are published: where picture and sound come from, and the presets of the documented flow.
 
 use super::call::check_extra_info;
-use crate::bridge::{AudioOptions, PublishRequest, VideoOptions};
+use super::preview::Preview;
+use crate::bridge::{AudioOptions, PublishRequest, VideoFeed, VideoOptions};
 use crate::media::audio::{AudioInput, Microphone};
 use crate::media::capture::{Camera, Screens};
 use crate::media::{AudioSource, CaptureError, VideoFormat, VideoSource};
@@ -121,6 +122,7 @@ pub struct Stream {
     kind: StreamKind,
     video: Option<(Box<dyn VideoSource>, u32)>,
     audio: Option<(Box<dyn AudioSource>, AudioOptions)>,
+    preview: Option<VideoFeed>,
 }
 
 impl std::fmt::Debug for Stream {
@@ -137,7 +139,7 @@ impl Stream {
     /// # Errors
     /// [`CaptureError`] when there is none, or it cannot be used, with what to do.
     pub fn camera(id: Option<&str>, preset: CameraPreset) -> Result<Self, CaptureError> {
-        let values = preset.values();
+        let values = usable(preset.values())?;
         Ok(Self::picture(StreamKind::Camera, Camera::open(id, format(values))?, values.max_bitrate_bps))
     }
 
@@ -146,25 +148,30 @@ impl Stream {
     /// # Errors
     /// [`CaptureError`] when there is no display or no such window, with what to do.
     pub fn screen(id: &str, preset: ScreenPreset) -> Result<Self, CaptureError> {
-        let values = preset.values();
+        let values = usable(preset.values())?;
         let source = Screens::of_this_session().open(id, format(values))?;
-        Ok(Self { kind: StreamKind::Screen, video: Some((source, values.max_bitrate_bps)), audio: None })
+        Ok(Self { kind: StreamKind::Screen, video: Some((source, values.max_bitrate_bps)), audio: None, preview: None })
     }
 
     /// A microphone of this machine, with its echo and noise taken out; while there is none, it is waited for.
     pub fn microphone(input: AudioInput) -> Self {
         let audio: Box<dyn AudioSource> = Box::new(Microphone::new(input));
-        Self { kind: StreamKind::Camera, video: None, audio: Some((audio, AudioOptions::MICROPHONE)) }
+        Self { kind: StreamKind::Camera, video: None, audio: Some((audio, AudioOptions::MICROPHONE)), preview: None }
     }
 
     /// Pictures the developer supplies, as a person's or a screen's, at most at this rate.
     pub fn picture(kind: StreamKind, source: impl VideoSource + 'static, max_bitrate_bps: u32) -> Self {
-        Self { kind, video: Some((Box::new(source), max_bitrate_bps)), audio: None }
+        Self { kind, video: Some((Box::new(source), max_bitrate_bps)), audio: None, preview: None }
     }
 
     /// Sound the developer supplies, sent as it is.
     pub fn sound(source: impl AudioSource + 'static) -> Self {
-        Self { kind: StreamKind::Camera, video: None, audio: Some((Box::new(source), AudioOptions::PLAIN)) }
+        Self {
+            kind: StreamKind::Camera,
+            video: None,
+            audio: Some((Box::new(source), AudioOptions::PLAIN)),
+            preview: None,
+        }
     }
 
     /// Adds sound; [`AudioOptions::MICROPHONE`] takes echo and noise out and evens levels, [`AudioOptions::PLAIN`] does
@@ -172,6 +179,32 @@ impl Stream {
     #[must_use]
     pub fn with_sound(self, source: impl AudioSource + 'static, options: AudioOptions) -> Self {
         Self { audio: Some((Box::new(source), options)), ..self }
+    }
+
+    /// Shows the picture before it is published, in a room or not. The feed ends when the stream is published:
+    /// [`RoomEvent::VideoFeedOpened`] then brings the one that shows what is sent. Pictures come as the source gives them;
+    /// a mirror is for whoever shows them to their owner.
+    ///
+    /// # Errors
+    /// [`CallError`] when the stream has no picture, or no thread can be started.
+    ///
+    /// [`RoomEvent::VideoFeedOpened`]: crate::bridge::RoomEvent::VideoFeedOpened
+    pub fn preview(&mut self) -> Result<VideoFeed, CallError> {
+        if let Some(feed) = &self.preview {
+            return Ok(feed.clone());
+        }
+        let Some((source, max_bitrate_bps)) = self.video.take() else {
+            return Err(CallError::new(
+                ErrorCode::WrongState,
+                "there is no picture to preview: the stream has only sound",
+            ));
+        };
+        let (preview, feed) = Preview::start(source).map_err(|error| {
+            CallError::new(ErrorCode::CaptureFailed, format!("no thread for a preview ({error}): close other programs"))
+        })?;
+        self.video = Some((Box::new(preview), max_bitrate_bps));
+        self.preview = Some(feed.clone());
+        Ok(feed)
     }
 
     /// What the engine is asked.
@@ -187,6 +220,11 @@ impl Stream {
         let (kind, audio, extra_info) = (self.kind, self.audio, options.extra_info);
         Ok(PublishRequest { stream, kind, video, audio, extra_info })
     }
+}
+
+/// The same as [`checked`], for a preset that was put together by hand.
+fn usable(preset: VideoPreset) -> Result<VideoPreset, CaptureError> {
+    checked(preset).map_err(|error| CaptureError::Format { what: "the preset".to_owned(), why: error.message })
 }
 
 fn format(preset: VideoPreset) -> VideoFormat {
@@ -215,6 +253,26 @@ mod tests {
         let own = VideoPreset { width: 800, height: 600, fps: 25.0, max_bitrate_bps: 900_000 };
         assert_eq!(CameraPreset::of_number(4, Some(own)).unwrap().values(), own);
         assert!(ScreenPreset::of_number(4, Some(VideoPreset { fps: f32::NAN, ..own })).is_err());
+    }
+
+    #[test]
+    fn a_preset_put_together_by_hand_is_checked_too() {
+        let nonsense = VideoPreset { width: 0, height: 600, fps: 25.0, max_bitrate_bps: 900_000 };
+        let error = Stream::camera(None, CameraPreset::Custom(nonsense)).unwrap_err();
+        assert!(matches!(error, CaptureError::Format { .. }), "{error}");
+    }
+
+    #[test]
+    fn the_picture_is_seen_before_it_is_published() {
+        let size = VideoFormat { width: 64, height: 48, fps: 30.0 };
+        let mut stream = Stream::picture(StreamKind::Camera, PortraitSource::new("Ann", 1, size), 300_000);
+        let feed = stream.preview().unwrap();
+        assert!(feed.wait_take(std::time::Duration::from_secs(10)).is_some());
+        assert!(!stream.preview().unwrap().is_closed(), "asked for again, it is the same");
+        let request = stream.into_request(StreamId::new("s").unwrap(), PublishOptions::default()).unwrap();
+        assert!(request.video.unwrap().0.next_frame().unwrap().is_some());
+        assert!(feed.is_closed());
+        assert!(Stream::microphone(AudioInput::Default).preview().is_err());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::frame::{AudioBlock, VideoFrame};
-use crate::model::DeviceState;
+use crate::model::{DeviceState, DeviceUse};
 
 /// Size and rate of a source.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,6 +60,12 @@ pub trait VideoSource: Send {
     /// [`CaptureError::Interrupted`] when nothing comes for now, after which it may be asked again; any other
     /// [`CaptureError`] when the source broke for good.
     fn next_frame(&mut self) -> Result<Option<VideoFrame>, CaptureError>;
+
+    /// What changed of the device behind it since this was last asked; nothing where there is no device. Cheap: asked
+    /// after every pull.
+    fn device_news(&mut self) -> Option<DeviceUse> {
+        None
+    }
 }
 
 impl fmt::Debug for dyn VideoSource {
@@ -82,4 +88,10 @@ pub trait AudioSource: Send {
     /// # Errors
     /// As [`VideoSource::next_frame`].
     fn next_block(&mut self) -> Result<Option<AudioBlock>, CaptureError>;
+
+    /// What changed of the device behind it since this was last asked; nothing where there is no device. Cheap: asked
+    /// after every pull.
+    fn device_news(&mut self) -> Option<DeviceUse> {
+        None
+    }
 }

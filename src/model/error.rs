@@ -80,6 +80,8 @@ pub enum ErrorCode {
     MessageTooFast,
     /// A device or a file could not be used.
     CaptureFailed,
+    /// What was published came to its end by itself: a shared window closed.
+    SourceEnded,
     /// Asked for while not logged in, or in a state that does not allow it.
     WrongState,
 }
@@ -126,6 +128,7 @@ impl ErrorCode {
             Self::MessageTooLong => 1_009_013,
             Self::MessageTooFast => 1_009_015,
             Self::CaptureFailed => 1_011_001,
+            Self::SourceEnded => 1_011_002,
         }
     }
 }

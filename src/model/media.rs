@@ -93,6 +93,17 @@ impl SoundProcessing {
         Self { echo_cancellation: false, noise_suppression: NoiseSuppression::Off, gain_control: false };
 }
 
+/// Which device is in use, and why it is not the one wished for: told when that changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeviceUse {
+    /// What the system calls the device in use; `None` while there is none.
+    pub name: Option<String>,
+    /// How the device that was wished for is doing.
+    pub state: DeviceState,
+    /// Why another device is used than the one wished for, or none, and what to do.
+    pub why: Option<String>,
+}
+
 /// How the device behind a track is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -12,7 +12,7 @@ pub mod user;
 
 pub use error::{CallError, ErrorCode};
 pub use ids::{IdError, RoomId, StreamId, TrackSid, UserId};
-pub use media::{DeviceState, NoiseSuppression, SoundProcessing, VideoCodec, VideoPreset};
+pub use media::{DeviceState, DeviceUse, NoiseSuppression, SoundProcessing, VideoCodec, VideoPreset};
 pub use room::{RoomState, RoomStateReason};
 pub use stream::{EndReason, MediaKind, PlayState, PublishState, StreamInfo, StreamKind, TrackInfo, TrackSource};
 pub use user::UserInfo;

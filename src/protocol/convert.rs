@@ -8,7 +8,7 @@ use super::stream_note::NOTE_PREFIX;
 use crate::model::limits::{STREAM_ID_MAX_BYTES, USER_NAME_MAX_BYTES};
 use crate::model::quality::Grade;
 use crate::model::{
-    EndReason, IdError, MediaKind, StreamId, StreamKind, TrackInfo, TrackSid, TrackSource, UserId, UserInfo,
+    EndReason, IdError, MediaKind, StreamId, StreamInfo, StreamKind, TrackInfo, TrackSid, TrackSource, UserId, UserInfo,
 };
 
 /// Attributes of one participant that are kept; more are ignored (the server caps their bytes, LIVEKIT.md section 5).
@@ -82,6 +82,13 @@ pub fn source_of(stream: StreamKind, media: MediaKind) -> proto::TrackSource {
         (StreamKind::Screen, MediaKind::Video) => proto::TrackSource::ScreenShare,
         (StreamKind::Screen, MediaKind::Audio) => proto::TrackSource::ScreenShareAudio,
     }
+}
+
+/// Whether someone may still publish a stream; unless the server says otherwise.
+pub fn may_publish(info: &proto::ParticipantInfo, stream: &StreamInfo) -> bool {
+    let Some(permission) = &info.permission else { return true };
+    let sources: Vec<TrackSource> = permission.can_publish_sources().map(track_source).collect();
+    permission.can_publish && (sources.is_empty() || stream.tracks().all(|track| sources.contains(&track.source)))
 }
 
 /// What a stream that carries this track shows.

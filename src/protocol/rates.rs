@@ -1,8 +1,8 @@
 //! How often one may write (FEATURES.md section 3). What comes too fast is refused whole, before any of it is sent.
-//! Time is an input.
+//! Time is an input: how long after any one fixed moment something happens.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::model::{CallError, ErrorCode};
 
@@ -30,18 +30,18 @@ pub struct MessageRates {
 }
 
 #[derive(Debug, Default)]
-struct Recent(VecDeque<Instant>);
+struct Recent(VecDeque<Duration>);
 
 impl Recent {
-    fn count(&mut self, now: Instant) -> usize {
-        while self.0.front().is_some_and(|at| now.saturating_duration_since(*at) >= WINDOW) {
+    fn count(&mut self, now: Duration) -> usize {
+        while self.0.front().is_some_and(|at| now.saturating_sub(*at) >= WINDOW) {
             self.0.pop_front();
         }
         self.0.len()
     }
 
     /// Notes one, unless there are too many already.
-    fn take(&mut self, limit: usize, now: Instant) -> bool {
+    fn take(&mut self, limit: usize, now: Duration) -> bool {
         let fits = self.count(now) < limit;
         if fits {
             self.0.push_back(now);
@@ -55,7 +55,7 @@ impl MessageRates {
     ///
     /// # Errors
     /// [`CallError`] with the code for too fast, as with the others.
-    pub fn chat(&mut self, now: Instant) -> Result<(), CallError> {
+    pub fn chat(&mut self, now: Duration) -> Result<(), CallError> {
         if self.chats_in_room.count(now) >= CHATS_IN_ROOM {
             return Err(too_fast(&format!("the room writes {CHATS_IN_ROOM} messages a second, and no more fit")));
         }
@@ -67,7 +67,7 @@ impl MessageRates {
     }
 
     /// Somebody else's chat message came.
-    pub fn heard_chat(&mut self, now: Instant) {
+    pub fn heard_chat(&mut self, now: Duration) {
         self.chats_in_room.take(CHATS_IN_ROOM, now);
     }
 
@@ -75,7 +75,7 @@ impl MessageRates {
     ///
     /// # Errors
     /// See [`MessageRates::chat`].
-    pub fn barrage(&mut self, now: Instant) -> Result<(), CallError> {
+    pub fn barrage(&mut self, now: Duration) -> Result<(), CallError> {
         if self.barrages.take(BARRAGES, now) {
             return Ok(());
         }
@@ -86,7 +86,7 @@ impl MessageRates {
     ///
     /// # Errors
     /// See [`MessageRates::chat`].
-    pub fn custom(&mut self, receivers: usize, now: Instant) -> Result<(), CallError> {
+    pub fn custom(&mut self, receivers: usize, now: Duration) -> Result<(), CallError> {
         let (recent, limit, whom) = match receivers {
             1 => (&mut self.custom_to_one, CUSTOM_TO_ONE, "one user"),
             _ => (&mut self.custom_to_many, CUSTOM_TO_MANY, "several users"),
@@ -106,38 +106,36 @@ fn too_fast(advice: &str) -> CallError {
 mod tests {
     use super::*;
 
-    fn at(start: Instant, ms: u64) -> Instant {
-        start + Duration::from_millis(ms)
+    fn at(ms: u64) -> Duration {
+        Duration::from_millis(ms)
     }
 
     /// How many of these get through.
-    fn passed(times: impl Iterator<Item = Instant>, mut send: impl FnMut(Instant) -> Result<(), CallError>) -> usize {
+    fn passed(times: impl Iterator<Item = Duration>, mut send: impl FnMut(Duration) -> Result<(), CallError>) -> usize {
         times.filter(|now| send(*now).is_ok()).count()
     }
 
     #[test]
     fn each_kind_has_its_own_limit() {
-        let start = Instant::now();
-        let second = || (0..1000).map(|ms| at(start, ms));
+        let second = || (0..1000).map(at);
         let mut rates = MessageRates::default();
         assert_eq!(passed(second(), |now| rates.chat(now)), 2);
         assert_eq!(passed(second(), |now| rates.barrage(now)), 20);
         assert_eq!(passed(second(), |now| rates.custom(1, now)), 200);
         assert_eq!(passed(second(), |now| rates.custom(0, now)), 10);
-        assert_eq!(rates.custom(3, at(start, 999)).unwrap_err().code.number(), 1_009_015);
-        assert!(rates.chat(at(start, 1000)).is_ok(), "a second later the next fits");
-        assert!(rates.chat(at(start, 1000)).is_err());
+        assert_eq!(rates.custom(3, at(999)).unwrap_err().code.number(), 1_009_015);
+        assert!(rates.chat(at(1000)).is_ok(), "a second later the next fits");
+        assert!(rates.chat(at(1000)).is_err());
     }
 
     #[test]
     fn a_room_that_writes_much_is_waited_for() {
-        let start = Instant::now();
         let mut rates = MessageRates::default();
         for n in 0..30 {
-            rates.heard_chat(at(start, n));
+            rates.heard_chat(at(n));
         }
-        assert_eq!(rates.chat(at(start, 500)).unwrap_err().code, ErrorCode::MessageTooFast);
-        assert!(rates.chat(at(start, 1009)).is_ok());
+        assert_eq!(rates.chat(at(500)).unwrap_err().code, ErrorCode::MessageTooFast);
+        assert!(rates.chat(at(1009)).is_ok());
         assert!(rates.chats_in_room.0.len() <= CHATS_IN_ROOM, "what is remembered is bounded");
     }
 }

@@ -177,8 +177,10 @@ impl Roster {
         match known {
             Some((sid, version)) if sid == user.sid && !complete && info.version < version => return,
             Some((sid, _)) if sid != user.sid => {
-                // A second login of the same user: what the first one published ended with it.
-                self.end_streams(&user.id, EndReason::ReplacedBySecondLogin, changes);
+                // A second login of the same user: what the first one published ended with it. What happened while we
+                // were away may as well have been that the server began anew.
+                let reason = if complete { EndReason::Disconnected } else { EndReason::ReplacedBySecondLogin };
+                self.end_streams(&user.id, reason, changes);
             }
             None if self.people.len() >= MAX_PARTICIPANTS => {
                 tracing::warn!(user = %user.id, "more participants than this client keeps");
@@ -221,7 +223,9 @@ impl Roster {
         for (id, stream) in &old {
             if !wanted.contains_key(id) {
                 self.owners.remove(id);
-                changes.push(RosterChange::StreamRemoved { stream: stream.clone(), reason: EndReason::Stopped });
+                let permitted = convert::may_publish(info, stream);
+                let reason = if permitted { EndReason::Stopped } else { EndReason::RemovedByServer };
+                changes.push(RosterChange::StreamRemoved { stream: stream.clone(), reason });
             }
         }
         for (id, stream) in wanted {
@@ -238,18 +242,14 @@ impl Roster {
 
     /// The id of the stream a track belongs to; one that someone else holds is derived from instead.
     fn stream_id(&self, owner: &UserId, info: &proto::TrackInfo) -> StreamId {
-        match convert::stream_name(info) {
-            StreamName::Given(id) if self.owners.get(&id).is_none_or(|holder| holder == owner) => id,
-            StreamName::Given(id) => StreamId::derived(owner, id.as_str()),
-            StreamName::Derived(name) => {
-                let id = StreamId::derived(owner, &name);
-                if self.owners.get(&id).is_none_or(|holder| holder == owner) {
-                    id
-                } else {
-                    StreamId::derived(owner, &info.sid)
-                }
-            }
-        }
+        let is_free = |id: &StreamId| self.owners.get(id).is_none_or(|holder| holder == owner);
+        let name = match convert::stream_name(info) {
+            StreamName::Given(id) if is_free(&id) => return id,
+            StreamName::Given(id) => id.to_string(),
+            StreamName::Derived(name) => name,
+        };
+        let id = StreamId::derived(owner, &name);
+        if is_free(&id) { id } else { StreamId::derived(owner, &info.sid) }
     }
 
     fn end_streams(&mut self, owner: &UserId, reason: EndReason, changes: &mut Vec<RosterChange>) {
@@ -418,6 +418,60 @@ mod tests {
         let changes = roster.update(&[gone]);
         assert_eq!(names(&changes), ["-s:ann-camera", "-ann"]);
         assert!(matches!(changes[1], RosterChange::UserLeft { reason: EndReason::Kicked, .. }));
+    }
+
+    #[test]
+    fn an_id_derived_from_a_taken_one_takes_nobody_elses_either() {
+        let mut roster = Roster::default();
+        let named = |sid: &str, stream: &str| vec![track(sid, proto::TrackSource::Camera, stream)];
+        let changes = roster.joined(
+            "me",
+            &[
+                person("ann", "PA_1", 1, named("TR_1", "stage")),
+                person("eve", "PA_2", 1, named("TR_2", "bob-stage")),
+                person("bob", "PA_3", 1, named("TR_3", "stage")),
+            ],
+        );
+        assert_eq!(names(&changes), ["+ann", "+s:stage", "+eve", "+s:bob-stage", "+bob", "+s:bob-TR_3"]);
+        let kept = roster.stream(&StreamId::new("bob-stage").unwrap()).unwrap();
+        assert_eq!(kept.owner.as_str(), "eve");
+    }
+
+    #[test]
+    fn a_stream_whose_permission_is_gone_was_removed_by_the_server() {
+        let mut roster = Roster::default();
+        let camera = || vec![track("TR_1", proto::TrackSource::Camera, "")];
+        let reason = |changes: Vec<RosterChange>| match &changes[..] {
+            [RosterChange::StreamRemoved { reason, .. }] => *reason,
+            other => panic!("{other:?}"),
+        };
+        let permitted = |can_publish, sources: &[proto::TrackSource]| proto::ParticipantPermission {
+            can_publish,
+            can_publish_sources: sources.iter().map(|source| (*source).into()).collect(),
+            ..Default::default()
+        };
+        let cases = [
+            (permitted(true, &[]), EndReason::Stopped),
+            (permitted(false, &[]), EndReason::RemovedByServer),
+            (permitted(true, &[proto::TrackSource::Microphone]), EndReason::RemovedByServer),
+            (permitted(true, &[proto::TrackSource::Camera]), EndReason::Stopped),
+        ];
+        roster.joined("me", &[person("ann", "PA_1", 1, vec![])]);
+        for (version, (permission, expected)) in (2..).step_by(2).zip(cases) {
+            roster.update(&[person("ann", "PA_1", version, camera())]);
+            let gone =
+                proto::ParticipantInfo { permission: Some(permission), ..person("ann", "PA_1", version + 1, vec![]) };
+            assert_eq!(reason(roster.update(&[gone])), expected);
+        }
+    }
+
+    #[test]
+    fn whoever_is_here_anew_after_our_absence_was_not_replaced() {
+        let mut roster = Roster::default();
+        let camera = || vec![track("TR_1", proto::TrackSource::Camera, "")];
+        roster.joined("me", &[person("ann", "PA_1", 7, camera())]);
+        let changes = roster.joined("me", &[person("ann", "PA_2", 1, camera())]);
+        assert!(matches!(changes[0], RosterChange::StreamRemoved { reason: EndReason::Disconnected, .. }));
     }
 
     #[test]

@@ -43,6 +43,11 @@ impl StreamNote {
         format!("{NOTE_PREFIX}{stream}")
     }
 
+    /// The stream whose note travels in this attribute; `None` for any other attribute.
+    pub fn stream_of(attribute: &str) -> Option<StreamId> {
+        StreamId::new(attribute.strip_prefix(NOTE_PREFIX)?).ok()
+    }
+
     /// The attribute's value; empty, which deletes the attribute, when there is nothing to say.
     pub fn value(&self) -> String {
         let word = |state: Option<DeviceState>| state.filter(|state| is_trouble(*state)).map_or("", DeviceState::word);
@@ -80,10 +85,7 @@ impl StreamNote {
 
 /// The notes among someone's attributes, by stream.
 pub fn notes<'a>(attributes: impl IntoIterator<Item = (&'a String, &'a String)>) -> BTreeMap<StreamId, StreamNote> {
-    let note = |(name, value): (&String, &String)| {
-        let stream = StreamId::new(name.strip_prefix(NOTE_PREFIX)?).ok()?;
-        Some((stream, StreamNote::read(value)?))
-    };
+    let note = |(name, value): (&String, &String)| Some((StreamNote::stream_of(name)?, StreamNote::read(value)?));
     attributes.into_iter().filter_map(note).collect()
 }
 

@@ -26,6 +26,7 @@ impl Call<'_> {
             RoomCommand::SendChat(text) => self.send_chat(link, text).await,
             RoomCommand::SwitchVideo { stream, source } => self.switch_video(&stream, source).await,
             RoomCommand::SwitchAudio { stream, source } => self.switch_audio(&stream, source).await,
+            RoomCommand::SwitchSpeaker(output) => self.switch_speaker(output).await,
             RoomCommand::SendBarrage(text) => self.send_barrage(link, text).await,
             RoomCommand::SendCustom { to, content } => self.send_custom(link, &to, content).await,
             RoomCommand::SetExtraInfo { stream, extra_info } => {

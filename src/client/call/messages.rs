@@ -25,11 +25,20 @@ const CHAT_PACKET_BYTES: usize = 256;
 const REMEMBERED_CHATS: usize = 256;
 
 /// What data and chat remember.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Messages {
     texts: TextStreams,
     seen: VecDeque<(UserId, String)>,
     rates: MessageRates,
+    /// What the rates' clock counts from.
+    began: Instant,
+}
+
+impl Default for Messages {
+    fn default() -> Self {
+        let (texts, seen, rates) = (TextStreams::default(), VecDeque::new(), MessageRates::default());
+        Self { texts, seen, rates, began: Instant::now() }
+    }
 }
 
 impl Messages {
@@ -91,7 +100,8 @@ impl Call<'_> {
         // In two forms and several packets, but never half of it.
         let bytes = values.iter().map(|_| CHAT_PACKET_BYTES + chat.text.len()).sum();
         link.channels.check_room(true, bytes).await?;
-        self.messages.rates.chat(Instant::now())?;
+        let now = self.messages.began.elapsed();
+        self.messages.rates.chat(now)?;
         for value in values {
             link.channels.send(value, true, &[]).await?;
         }
@@ -100,14 +110,16 @@ impl Call<'_> {
 
     /// Writes a barrage message to everyone.
     pub(super) async fn send_barrage(&mut self, link: &mut Link, text: String) {
-        let allowed = topics::check_content(&text).and_then(|()| self.messages.rates.barrage(Instant::now()));
+        let now = self.messages.began.elapsed();
+        let allowed = topics::check_content(&text).and_then(|()| self.messages.rates.barrage(now));
         self.send_content(link, allowed, TOPIC_BARRAGE, text, &[]).await;
     }
 
     /// Sends a custom command to these users.
     pub(super) async fn send_custom(&mut self, link: &mut Link, to: &[UserId], content: String) {
+        let now = self.messages.began.elapsed();
         let rates = &mut self.messages.rates;
-        let allowed = topics::check_content(&content).and_then(|()| rates.custom(to.len(), Instant::now()));
+        let allowed = topics::check_content(&content).and_then(|()| rates.custom(to.len(), now));
         self.send_content(link, allowed, TOPIC_CUSTOM, content, to).await;
     }
 
@@ -184,7 +196,8 @@ impl Call<'_> {
     async fn chat(&mut self, from: Option<UserId>, chat: Option<Chat>) {
         let (Some(from), Some(chat)) = (from, chat) else { return };
         if self.messages.is_new(&from, &chat.id) {
-            self.messages.rates.heard_chat(Instant::now());
+            let now = self.messages.began.elapsed();
+            self.messages.rates.heard_chat(now);
             self.tell(RoomEvent::ChatReceived { from, text: chat.text, sent_at_ms: chat.sent_at_ms }).await;
         }
     }

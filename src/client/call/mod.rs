@@ -17,6 +17,7 @@ mod recovery;
 mod signals;
 mod snapshot;
 mod sound_rates;
+mod speaker;
 mod token;
 
 pub(super) use self::notes::check_extra_info;
@@ -31,7 +32,7 @@ use webrtc::peer_connection::RTCPeerConnectionState;
 
 use self::messages::Messages;
 use self::notes::Notes;
-use self::playing::{Played, Remote};
+use self::playing::{Played, Remote, Wishes};
 use self::publishing::Publication;
 use self::reconnect::{RollCall, Trouble};
 use self::recovery::Recovery;
@@ -42,7 +43,7 @@ use super::link::{Dialed, Inbound, Link, Network, PeerEvent, ReturnError, Signal
 use super::publish::SourceNews;
 use super::reasons;
 use crate::bridge::{EnginePort, LoginRequest, RoomCommand, RoomEvent, SessionId};
-use crate::model::{CallError, RoomState, RoomStateReason, StreamId, UserInfo, VideoCodec};
+use crate::model::{CallError, DeviceUse, RoomState, RoomStateReason, StreamId, UserInfo, VideoCodec};
 use crate::protocol::convert;
 use crate::protocol::roster::Roster;
 
@@ -84,19 +85,29 @@ pub(super) struct Call<'a> {
     roster: Roster,
     own: BTreeMap<StreamId, Publication>,
     played: BTreeMap<StreamId, Played>,
+    /// Streams that are not played for want of room, in order.
+    waiting: VecDeque<StreamId>,
+    /// What was played on the link before.
+    wishes: Option<Wishes>,
     /// Remote tracks of the present link, by the server's id.
     remotes: HashMap<String, Remote>,
     messages: Messages,
     notes: Notes,
     token: CallToken,
     levels: Levels,
+    /// The loudspeaker as it was last told.
+    speaker: DeviceUse,
     source_news: mpsc::Receiver<SourceNews>,
     source_teller: mpsc::Sender<SourceNews>,
     next_serial: u64,
     /// The link is being taken up again.
     recovery: Option<Recovery>,
+    /// The way of the media broke, too.
+    way_broke: bool,
     /// The link is back, and the server names who is here.
     roll_call: Option<RollCall>,
+    /// Under what packets of the present link say when they were captured.
+    capture_extension: Option<u8>,
     /// What the server takes of us; empty when it does not say.
     publish_codecs: Vec<VideoCodec>,
 }
@@ -124,16 +135,21 @@ impl<'a> Call<'a> {
             roster: Roster::default(),
             own: BTreeMap::new(),
             played: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            wishes: None,
             remotes: HashMap::new(),
             messages: Messages::default(),
             notes: Notes::default(),
             token: CallToken::default(),
             levels: Levels::default(),
+            speaker: DeviceUse::default(),
             source_news,
             source_teller,
             next_serial: 1,
             recovery: None,
+            way_broke: false,
             roll_call: None,
+            capture_extension: None,
             publish_codecs: Vec::new(),
         }
     }
@@ -152,19 +168,20 @@ impl<'a> Call<'a> {
             self.unlink();
             let why = match end {
                 LinkEnd::Leave(end) => {
-                    link.close(true).await;
-                    self.finish(RoomStateReason::LoggedOut, None).await;
+                    let told = link.leave().await;
+                    self.finish(if told { RoomStateReason::LoggedOut } else { RoomStateReason::LogoutFailed }, None)
+                        .await;
                     return end;
                 }
                 LinkEnd::Ended(error) => {
-                    link.close(false).await;
+                    link.close().await;
                     self.finish(RoomStateReason::KickedOut, Some(error)).await;
                     return CallEnd::Left;
                 }
                 LinkEnd::Lost(why) => why,
             };
-            let token = self.token.newest(link.token());
-            link.close(false).await;
+            let token = link.token();
+            link.close().await;
             match Box::pin(self.come_back(&why, token)).await {
                 Ok((next, commands)) => {
                     dialed = next;
@@ -193,11 +210,13 @@ impl<'a> Call<'a> {
         tracing::info!(session = self.session.0, room = %self.request.room, user = %me.id, sid = me.sid, "in the room");
         self.me = Some(me.clone());
         self.messages.new_link();
-        let token = self.token.newest(link.token());
+        let token = link.token();
         self.token.watch(&token);
+        self.levels.new_link();
         self.notes.forget();
         self.notes.allow(participant.permission.as_ref(), &token);
         self.tell(RoomEvent::StateChanged { state: RoomState::Connected, reason, error: None, me: Some(me) }).await;
+        self.remember_wishes();
         let changes = self.roster.joined(&participant.identity, &join.other_participants);
         self.roster_changed(link, changes).await?;
         self.resume_playing(link).await?;
@@ -242,7 +261,10 @@ impl<'a> Call<'a> {
 
     async fn peer_event(&mut self, link: &mut Link, event: Option<PeerEvent>) -> Flow {
         match event {
-            Some(PeerEvent::Track { sid, track }) => self.remote_track(sid, track).await,
+            Some(PeerEvent::Track { sid, track }) => {
+                self.capture_extension = link.capture_extension;
+                self.remote_track(sid, track).await;
+            }
             Some(PeerEvent::Candidate(candidate)) => link.trickle(&candidate).await,
             Some(PeerEvent::Channel(channel)) => link.adopt_channel(channel).await,
             Some(PeerEvent::State(state)) if link.is_mended(state) => self.mended(link).await?,
@@ -271,6 +293,7 @@ impl<'a> Call<'a> {
             return Err(LinkEnd::Lost("the server does not answer an offer".to_owned()));
         }
         self.watch_token().await;
+        self.watch_speaker().await;
         self.sync_notes(link).await;
         if self.recovery.is_none() {
             self.expire_requests(link).await?;
@@ -292,8 +315,9 @@ impl<'a> Call<'a> {
     /// Ends everything the call started and tells so.
     async fn finish(&mut self, reason: RoomStateReason, error: Option<CallError>) {
         let end = reasons::end_reason(error.as_ref());
+        let interrupted = error.as_ref().map(reasons::publish_interrupted);
         for (stream, publication) in std::mem::take(&mut self.own) {
-            self.end_publication(stream, publication, end, None).await;
+            self.end_publication(stream, publication, end, interrupted.clone()).await;
         }
         for (stream, played) in std::mem::take(&mut self.played) {
             played.stop();

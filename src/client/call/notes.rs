@@ -27,6 +27,12 @@ impl Notes {
         self.told.clear();
     }
 
+    /// The server has these attributes of ours, whatever was said to it.
+    fn told_are(&mut self, attributes: &HashMap<String, String>) {
+        self.told =
+            attributes.iter().filter_map(|(name, value)| Some((StreamNote::stream_of(name)?, value.clone()))).collect();
+    }
+
     /// What the server, or the token when the server says nothing, allows.
     pub(super) fn allow(&mut self, permission: Option<&proto::ParticipantPermission>, token: &str) {
         self.allowed = match permission {
@@ -89,6 +95,11 @@ impl Call<'_> {
         }
     }
 
+    /// The server says what it has of our notes: what it missed is told again.
+    pub(super) fn notes_are(&mut self, attributes: &HashMap<String, String>) {
+        self.notes.told_are(attributes);
+    }
+
     /// Tells the server what changed beside our streams.
     pub(super) async fn sync_notes(&mut self, link: &Link) {
         // A broken link would lose them: told when it is back.
@@ -129,6 +140,20 @@ mod tests {
         assert_eq!(changed, HashMap::from(expected.map(|(key, value)| (key.to_owned(), value.to_owned()))));
         notes.forget();
         assert_eq!(notes.differences(wanted(&[("a", "3")])).len(), 1, "a fresh session is told all of it");
+    }
+
+    #[test]
+    fn what_got_lost_on_a_breaking_link_is_told_again() {
+        let mut notes = Notes::default();
+        let wanted = || BTreeMap::from([(stream("a"), "new".to_owned())]);
+        notes.differences(wanted());
+        let known = [("rotunda.stream.a", "old"), ("rotunda.stream.gone", "x"), ("seat", "7")];
+        notes.told_are(&known.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+        let expected = [("rotunda.stream.a", "new"), ("rotunda.stream.gone", "")];
+        assert_eq!(
+            notes.differences(wanted()),
+            HashMap::from(expected.map(|(name, value)| (name.to_owned(), value.to_owned())))
+        );
     }
 
     #[test]

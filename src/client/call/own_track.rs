@@ -17,6 +17,7 @@ use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::rtp_transceiver::RtpTransceiver;
 
 use crate::bridge::VideoOptions;
+use crate::client::capture_time::CAPTURE_TIME_URI;
 use crate::client::link::{Link, LinkError, MID_URI, MIME_TYPE_RED, OwnedTask, RID_URI, is_audio_level, video_codec};
 use crate::client::publish::{
     Gate, Layers, MAX_LAYERS, PictureSink, SEND_QUEUE, Sink, SourceSwitch, hear_requests, send,
@@ -32,6 +33,8 @@ pub(super) struct OwnTrack {
     /// Where another source is left for its capture thread.
     pub(super) switch: SourceSwitch,
     pub(super) muted: bool,
+    /// When it was last muted or unmuted here.
+    pub(super) muted_at: Option<Instant>,
     /// How the device behind it is doing.
     pub(super) device: DeviceState,
     /// What is offered of a picture.
@@ -82,6 +85,7 @@ impl OwnTrack {
             gate,
             switch,
             muted: false,
+            muted_at: None,
             device: DeviceState::On,
             picture: None,
             named: None,
@@ -217,12 +221,21 @@ impl OwnTrack {
             OwnedTask::spawn(send(Arc::clone(&linked.local), Arc::clone(&self.gate), receiver)),
             OwnedTask::spawn(hear_requests(Arc::clone(&linked.local), Arc::clone(&self.gate))),
         ]);
-        let level_extension = extensions
-            .iter()
-            .find(|extension| is_audio_level(&extension.uri))
-            .and_then(|extension| u8::try_from(extension.id).ok());
+        let id_of = |known: fn(&str) -> bool| {
+            let extension = extensions.iter().find(|extension| known(&extension.uri));
+            extension.and_then(|extension| u8::try_from(extension.id).ok())
+        };
+        let level_extension = id_of(is_audio_level);
+        let capture_extension = id_of(|uri| uri == CAPTURE_TIME_URI);
         let ssrc = linked.ssrcs.first().copied().unwrap_or_default();
-        self.gate.attach(Sink { packets, ssrc, payload_type: codec.payload_type, level_extension, picture });
+        self.gate.attach(Sink {
+            packets,
+            ssrc,
+            payload_type: codec.payload_type,
+            level_extension,
+            capture_extension,
+            picture,
+        });
         Ok(())
     }
 

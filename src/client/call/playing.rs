@@ -1,7 +1,8 @@
 //! Streams of the others: subscribing, playing, stopping, and wishes about size.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use livekit_protocol as proto;
 use proto::signal_request::Message as Request;
@@ -17,6 +18,24 @@ use crate::model::{CallError, ErrorCode, MediaKind, PlayState, StreamId, StreamI
 
 /// Remote tracks of one link that are looked after.
 const MAX_REMOTES: usize = 1024;
+/// Streams that may wait for one that is played to end.
+const MAX_WAITING: usize = 256;
+/// How long after a fresh login streams are taken up again as they were before: their owners come back, too.
+const RETURN_WITHIN: Duration = Duration::from_secs(60);
+
+/// What was wanted of the others' streams before a fresh login.
+#[derive(Debug)]
+pub(super) struct Wishes {
+    by_stream: BTreeMap<StreamId, Wish>,
+    since: Instant,
+}
+
+/// Whether a stream was played, and in which size.
+#[derive(Clone, Copy, Debug)]
+struct Wish {
+    play: bool,
+    quality: Option<PlayQuality>,
+}
 
 /// A stream that is played.
 pub(super) struct Played {
@@ -78,17 +97,61 @@ pub(super) struct Remote {
 }
 
 impl Call<'_> {
-    /// A stream is there: plays it by itself when the login says so.
+    /// A stream is there: plays it by itself when the login says so, or when it was played before a fresh login.
     pub(super) async fn stream_added(&mut self, link: &Link, info: &StreamInfo) {
-        if !self.request.auto_play {
+        let auto = self.request.auto_play;
+        let wish = self.wish_for(&info.id).unwrap_or(Wish { play: auto, quality: None });
+        if !wish.play {
+            if auto {
+                subscribe(link, info.tracks().map(|track| &track.sid), false).await;
+            }
             return;
         }
         if self.played.len() >= MAX_PLAYED_STREAMS {
             subscribe(link, info.tracks().map(|track| &track.sid), false).await;
             self.play_state(info.id.clone(), PlayState::NoPlay, Some(too_many())).await;
+            if self.waiting.len() < MAX_WAITING {
+                self.waiting.push_back(info.id.clone());
+            }
             return;
         }
+        if !auto {
+            subscribe(link, info.tracks().map(|track| &track.sid), true).await;
+        }
         self.play(info).await;
+        if let Some(quality) = wish.quality {
+            self.set_play_quality(link, &info.id, quality).await;
+        }
+    }
+
+    /// Remembers what is played, and what is not: a fresh login finds the same streams under other ids of the server.
+    pub(super) fn remember_wishes(&mut self) {
+        // Those who were not back yet after the last one may come after this one.
+        let before = self.wishes.take().filter(|wishes| wishes.since.elapsed() < RETURN_WITHIN);
+        let mut by_stream = before.map(|wishes| wishes.by_stream).unwrap_or_default();
+        by_stream.extend(self.roster.streams().map(|stream| {
+            let played = self.played.get(&stream.id);
+            let play = played.is_some() || self.waiting.contains(&stream.id);
+            (stream.id.clone(), Wish { play, quality: played.and_then(|played| played.quality) })
+        }));
+        self.waiting.clear();
+        self.wishes = Some(Wishes { by_stream, since: Instant::now() });
+    }
+
+    fn wish_for(&mut self, stream: &StreamId) -> Option<Wish> {
+        let wishes = self.wishes.as_mut().filter(|wishes| wishes.since.elapsed() < RETURN_WITHIN)?;
+        wishes.by_stream.remove(stream)
+    }
+
+    /// There may be room again for a stream that found none.
+    async fn play_waiting(&mut self, link: &Link) {
+        while self.played.len() < MAX_PLAYED_STREAMS
+            && let Some(stream) = self.waiting.pop_front()
+        {
+            if self.roster.stream(&stream).is_some() {
+                self.start_playing(link, stream).await;
+            }
+        }
     }
 
     /// A stream gained or lost tracks.
@@ -109,13 +172,14 @@ impl Call<'_> {
     }
 
     /// A stream is gone.
-    pub(super) async fn stream_ended(&mut self, info: &StreamInfo) {
+    pub(super) async fn stream_ended(&mut self, link: &Link, info: &StreamInfo) {
         for track in info.tracks() {
             self.remotes.remove(track.sid.as_str());
         }
         if let Some(played) = self.played.remove(&info.id) {
             played.stop();
             self.play_state(info.id.clone(), PlayState::NoPlay, None).await;
+            self.play_waiting(link).await;
         }
     }
 
@@ -139,11 +203,14 @@ impl Call<'_> {
 
     /// Stops playing a stream.
     pub(super) async fn stop_playing(&mut self, link: &Link, stream: &StreamId) {
+        // Whoever stops it does not want it when there is room again.
+        self.waiting.retain(|waiting| waiting != stream);
         if self.stop_playing_unlinked(stream).await
             && let Some(info) = self.roster.stream(stream)
         {
             subscribe(link, info.tracks().map(|track| &track.sid), false).await;
         }
+        self.play_waiting(link).await;
     }
 
     /// Stops playing a stream here; `true` when it was played.
@@ -175,6 +242,13 @@ impl Call<'_> {
         self.sync_pause(stream);
     }
 
+    /// Says again which sizes are wanted.
+    pub(super) async fn ask_sizes(&self, link: &Link) {
+        for played in self.played.values() {
+            send_quality(link, played).await;
+        }
+    }
+
     /// Takes played streams up on a fresh link.
     pub(super) async fn resume_playing(&mut self, link: &Link) -> Flow {
         for info in self.roster.streams() {
@@ -185,10 +259,8 @@ impl Call<'_> {
         }
         for played in self.played.values_mut() {
             played.state = PlayState::Requesting;
-            if played.quality.is_some() {
-                send_quality(link, played).await;
-            }
         }
+        self.ask_sizes(link).await;
         Ok(())
     }
 
@@ -280,7 +352,7 @@ impl Call<'_> {
         });
         let Some((stream, track, played)) = found else { return };
         if !remote.played {
-            remote._reader = track.pump(Arc::clone(&remote.track), &self.hub);
+            remote._reader = track.pump(Arc::clone(&remote.track), &self.hub, self.capture_extension);
             remote.played = true;
         }
         if played.state != PlayState::Playing {

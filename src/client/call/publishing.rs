@@ -1,7 +1,7 @@
 //! Own streams: from the wish to publish to others playing them, over every link the call takes.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use livekit_protocol as proto;
 use proto::signal_request::Message as Request;
@@ -363,10 +363,17 @@ impl Call<'_> {
                 self.tell_own_updated(&stream).await;
                 return Ok(());
             }
+            SourceWord::Device(device) => {
+                self.tell(RoomEvent::DeviceChanged { stream, kind: media, device }).await;
+                return Ok(());
+            }
+            SourceWord::Finished if publication.kind == StreamKind::Screen => Some(sharing_ended(&stream)),
             SourceWord::Finished => None,
             SourceWord::Failed(error) => Some(error),
         };
-        if publication.tracks.len() <= 1 {
+        // The sound of a shared screen is nothing without its picture.
+        let whole = publication.kind == StreamKind::Screen && media == MediaKind::Video;
+        if whole || publication.tracks.len() <= 1 {
             return self.end_own(link, &stream, EndReason::Stopped, error).await;
         }
         if let Some(at) = publication.tracks.iter().position(|track| track.media == media) {
@@ -415,6 +422,7 @@ impl Call<'_> {
             return None;
         }
         track.muted = muted;
+        track.muted_at = Some(Instant::now());
         track.gate.set_muted(muted);
         let sid = track.sid().map(ToString::to_string);
         self.tell_own_updated(stream).await;
@@ -456,6 +464,11 @@ impl Call<'_> {
     pub(super) async fn publish_state(&self, stream: StreamId, state: PublishState, error: Option<CallError>) {
         self.tell(RoomEvent::PublishStateChanged { stream, state, error }).await;
     }
+}
+
+fn sharing_ended(stream: &StreamId) -> CallError {
+    let message = format!("sharing ended: what {stream} showed was closed; choose another window or screen");
+    CallError::new(ErrorCode::SourceEnded, message)
 }
 
 pub(super) fn not_published(stream: &StreamId) -> CallError {

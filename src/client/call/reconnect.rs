@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use livekit_protocol as proto;
+use proto::signal_request::Message as Request;
 use tokio::time::sleep;
 
 use super::recovery::{Next, Recovery, Relogin, Setback};
@@ -15,17 +16,30 @@ use crate::bridge::{COMMAND_CAPACITY, RoomCommand, RoomEvent};
 use crate::client::engine::dial_any;
 use crate::client::link::{Dialed, Link, ReturnError, reachable};
 use crate::client::reasons;
-use crate::model::{CallError, ErrorCode, PlayState, PublishState, RoomState, RoomStateReason};
+use crate::model::{
+    CallError, DeviceState, ErrorCode, PlayState, PublishState, RoomState, RoomStateReason, StreamInfo,
+};
 
 /// The others are told by the server within this after the link is back; who is not named by then has left meanwhile.
 const ROLL_CALL: Duration = Duration::from_secs(3);
 
+/// A break is noticed this late at most: what was said to the server since then may be lost.
+const UNNOTICED: Duration = Duration::from_secs(20);
+
 /// Who was named since the link began to come back.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct RollCall {
+    /// When the break was noticed.
+    broke: Instant,
     /// Not known before the link is back.
     until: Option<Instant>,
     named: BTreeSet<String>,
+}
+
+impl RollCall {
+    fn new(broke: Instant) -> Self {
+        Self { broke, until: None, named: BTreeSet::new() }
+    }
 }
 
 /// What broke.
@@ -61,7 +75,8 @@ impl Call<'_> {
             Next::Resume { after, patience } => {
                 tracing::info!(session = self.session.0, why, ?after, "taking the connection up again");
                 // From here on: the new WebSocket's first messages may be seen before we know that it stands.
-                self.roll_call = Some(RollCall::default());
+                self.roll_call = Some(RollCall::new(Instant::now()));
+                self.way_broke |= what == Trouble::Media;
                 link.resume(after, patience, what == Trouble::Media);
                 Ok(())
             }
@@ -79,7 +94,8 @@ impl Call<'_> {
         let (setback, why) = match result {
             Ok(answer) => {
                 recovery.signalling_back(Instant::now());
-                self.roll_call.get_or_insert_default().until = Some(Instant::now() + ROLL_CALL);
+                let now = Instant::now();
+                self.roll_call.get_or_insert_with(|| RollCall::new(now)).until = Some(now + ROLL_CALL);
                 let state = self.sync_state();
                 return link.mend(&answer, state).await.map_err(|error| LinkEnd::Lost(error.to_string()));
             }
@@ -100,6 +116,13 @@ impl Call<'_> {
         let took = self.recovery.take().map(|recovery| recovery.began().elapsed());
         tracing::info!(session = self.session.0, ?took, "the connection is back");
         link.whole_again().await;
+        self.levels.silence();
+        if std::mem::take(&mut self.way_broke) {
+            // It may be another one by now: what it carries has to be found anew.
+            link.bandwidth.way_changed();
+        }
+        // What was said to the breaking link may be lost.
+        self.ask_sizes(link).await;
         for track in self.own.values().flat_map(|publication| &publication.tracks) {
             track.gate.ask_keyframe();
         }
@@ -111,7 +134,9 @@ impl Call<'_> {
     pub(super) fn expects_media(&self) -> bool {
         let mut own = self.own.values().flat_map(|publication| &publication.tracks);
         let mut played = self.roster.streams().filter(|stream| self.played.contains_key(&stream.id));
-        own.any(|track| track.flows() && !track.muted) || played.any(|stream| stream.tracks().any(|track| !track.muted))
+        // A device that is away sends nothing, however unmuted its track is.
+        let sends = |stream: &StreamInfo| [stream.video_state, stream.audio_state].contains(&DeviceState::On);
+        own.any(|track| track.flows() && !track.muted) || played.any(sends)
     }
 
     /// Deadlines of coming back.
@@ -131,6 +156,27 @@ impl Call<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The server says what it knows of us after a break: what it missed is said again, what it was told by others holds.
+    pub(super) async fn compare_with(&mut self, link: &Link, mine: &proto::ParticipantInfo) {
+        let Some(broke) = self.roll_call.as_ref().map(|call| call.broke) else { return };
+        self.notes_are(&mine.attributes);
+        let (mut missed, mut done_by_host) = (Vec::new(), Vec::new());
+        for track in self.own.values().flat_map(|publication| &publication.tracks) {
+            let known = |info: &&proto::TrackInfo| track.sid().is_some_and(|sid| sid.as_str() == info.sid);
+            let Some(info) = mine.tracks.iter().find(known).filter(|info| info.muted != track.muted) else { continue };
+            let lately = track.muted_at.is_some_and(|at| broke.saturating_duration_since(at) < UNNOTICED);
+            // Whoever is muted stays so: nobody is heard without knowing it.
+            let list = if track.muted || lately { &mut missed } else { &mut done_by_host };
+            list.push((info.sid.clone(), track.muted));
+        }
+        for (sid, muted) in missed {
+            link.request(Request::Mute(proto::MuteTrackRequest { sid, muted })).await;
+        }
+        for (sid, _) in done_by_host {
+            self.muted_by_server(&sid, true).await;
+        }
     }
 
     /// The server named people.
@@ -182,6 +228,8 @@ impl Call<'_> {
         };
         self.roll_call = None;
         self.tell_interrupted().await;
+        // Nothing is heard or measured until there is a link again.
+        self.port.snapshot.store(self.snapshot_away());
         let mut relogin = Relogin::new(began);
         let mut waiting = VecDeque::new();
         let mut last = CallError::new(ErrorCode::ConnectFailed, why.to_owned());
@@ -189,7 +237,7 @@ impl Call<'_> {
             let Some(pause) = relogin.next_pause(rand::random()) else { break };
             let (hub, request) = (Arc::clone(&self.hub), self.request.clone());
             // Renewed meanwhile, perhaps.
-            let token = self.token.newest(token.clone());
+            let token = self.token.best(&token, &self.request.token);
             let dialing = async {
                 sleep(pause).await;
                 if !reachable(&request.servers, patience).await {
@@ -241,7 +289,9 @@ impl Call<'_> {
         for stream in own {
             self.publish_state(stream, PublishState::Requesting, None).await;
         }
-        let played: Vec<_> = self.played.keys().cloned().collect();
+        // What is not decoded here is not waited for either.
+        let waited_for = self.played.iter().filter(|(_, played)| !played.tracks.is_empty());
+        let played: Vec<_> = waited_for.map(|(stream, _)| stream.clone()).collect();
         for stream in played {
             self.play_state(stream, PlayState::Requesting, None).await;
         }
@@ -272,6 +322,7 @@ impl Call<'_> {
                 self.set_extra_info(&stream, extra_info).await;
             }
             Some(RoomCommand::RenewToken(token)) => self.renew_token(token).await,
+            Some(RoomCommand::SwitchSpeaker(output)) => self.switch_speaker(output).await,
             Some(RoomCommand::SendBarrage(_)) => {
                 tracing::debug!("a barrage message is dropped: there is no connection");
             }

@@ -28,7 +28,7 @@ impl Call<'_> {
             }
             Response::Update(update) => {
                 self.call_roll(&update.participants);
-                self.update_me(&update.participants).await;
+                self.update_me(link, &update.participants).await;
                 let changes = self.roster.update(&update.participants);
                 self.roster_changed(link, changes).await?;
             }
@@ -79,7 +79,7 @@ impl Call<'_> {
                     self.stream_updated(link, &info).await;
                 }
                 RosterChange::StreamRemoved { stream, .. } => {
-                    self.stream_ended(stream).await;
+                    self.stream_ended(link, stream).await;
                     self.tell(event_of(change)).await;
                 }
                 RosterChange::UserLeft { user, .. } => {
@@ -94,14 +94,15 @@ impl Call<'_> {
     }
 
     /// Our own name, attributes or metadata changed.
-    async fn update_me(&mut self, participants: &[proto::ParticipantInfo]) {
-        let Some(me) = &self.me else { return };
+    async fn update_me(&mut self, link: &Link, participants: &[proto::ParticipantInfo]) {
+        let Some(me) = self.me.clone() else { return };
         let mine = participants.iter().find(|info| info.identity == me.id.as_str() && info.sid == me.sid);
         let Some(mine) = mine else { return };
         if let Some(permission) = &mine.permission {
             self.notes.allow(Some(permission), "");
         }
-        if let Some(info) = convert::user_info(mine).ok().filter(|info| info != me) {
+        self.compare_with(link, mine).await;
+        if let Some(info) = convert::user_info(mine).ok().filter(|info| *info != me) {
             self.me = Some(info.clone());
             self.tell(RoomEvent::UserUpdated(info)).await;
         }
@@ -119,6 +120,11 @@ impl Call<'_> {
         let error = CallError::new(code, why);
         match response.request {
             Some(Request::AddTrack(request)) => self.track_refused(link, &request.cid, error).await,
+            Some(Request::UpdateMetadata(_)) => {
+                let message = format!("the others were not told what stands beside your streams: {why}");
+                self.refuse(CallError::new(code, message)).await;
+                Ok(())
+            }
             _ => {
                 self.refuse(error).await;
                 Ok(())

@@ -32,6 +32,17 @@ pub(super) struct Levels {
 }
 
 impl Levels {
+    /// A fresh session: the server tells everything anew.
+    pub(super) fn new_link(&mut self) {
+        self.speakers.clear();
+        self.network.clear();
+    }
+
+    /// Who stopped speaking meanwhile was told to nobody; who still speaks is told with the next change.
+    pub(super) fn silence(&mut self) {
+        self.speakers.clear();
+    }
+
     /// Someone is gone.
     pub(super) fn forget(&mut self, user: &UserId) {
         self.speakers.remove(user);
@@ -117,7 +128,25 @@ impl Call<'_> {
             snapshot.levels.insert(me.id.clone(), level);
         }
         snapshot.active_speakers = self.levels.active(&snapshot.levels);
+        if self.recovery.is_some() {
+            self.mark_lost(&mut snapshot);
+        }
         self.port.snapshot.store(snapshot);
+    }
+
+    /// The figures while there is no link: nothing is heard, sent or shown.
+    pub(super) fn snapshot_away(&self) -> EngineSnapshot {
+        let online = u32::try_from(self.roster.len() + 1).unwrap_or(u32::MAX);
+        let mut snapshot = EngineSnapshot { online, ..Default::default() };
+        self.mark_lost(&mut snapshot);
+        snapshot
+    }
+
+    /// No server can judge a connection that is broken.
+    fn mark_lost(&self, snapshot: &mut EngineSnapshot) {
+        if let Some(me) = &self.me {
+            snapshot.network.insert(me.id.clone(), Grade::Lost);
+        }
     }
 
     fn publish_totals(&self) -> BTreeMap<StreamId, PublishTotals> {

@@ -4,20 +4,33 @@ use super::Call;
 use crate::bridge::RoomEvent;
 use crate::client::engine::unix_now;
 use crate::client::login::token_error;
+use crate::protocol::token;
 use crate::protocol::token_watch::{TokenWatch, check_renewal};
 
 /// What is known of the token.
 #[derive(Debug, Default)]
 pub(super) struct CallToken {
-    /// From the application, newer than what the link has.
+    /// The newest from the application.
     renewed: Option<String>,
+    /// The server sent one after that.
+    refreshed: bool,
     watch: TokenWatch,
 }
 
 impl CallToken {
-    /// The token of the present link, or a newer one: servers refresh it without a word to us.
-    pub(super) fn newest(&self, of_link: String) -> String {
-        self.renewed.clone().unwrap_or(of_link)
+    /// The token to come back with: the newest that has not ended. A server refreshes with short ones, which outlive no
+    /// long sleep; the application may have given one that does.
+    pub(super) fn best(&self, of_link: &str, of_login: &str) -> String {
+        self.best_at(of_link, of_login, unix_now().as_secs())
+    }
+
+    fn best_at(&self, of_link: &str, of_login: &str, now_unix_secs: u64) -> String {
+        let mut newest_first = vec![of_link, of_login];
+        if let Some(renewed) = self.renewed.as_deref() {
+            newest_first.insert(usize::from(self.refreshed), renewed);
+        }
+        let lasts = |token: &&&str| token::peek(token).is_ok_and(|claims| claims.check_time(now_unix_secs).is_ok());
+        newest_first.iter().find(lasts).map_or_else(|| newest_first[0].to_owned(), |token| (*token).to_owned())
     }
 
     /// A link stands with this token.
@@ -34,6 +47,7 @@ impl Call<'_> {
             Ok(()) => {
                 self.token.watch.watch(&token);
                 self.token.renewed = Some(token);
+                self.token.refreshed = false;
             }
             Err(error) => self.refuse(token_error(error)).await,
         }
@@ -41,7 +55,7 @@ impl Call<'_> {
 
     /// The server sent a fresh token; the link keeps it for the next one.
     pub(super) fn token_refreshed(&mut self, token: &str) {
-        self.token.renewed = None;
+        self.token.refreshed = true;
         self.token.watch.watch(token);
     }
 
@@ -50,5 +64,30 @@ impl Call<'_> {
         if let Some(in_secs) = self.token.watch.due(unix_now().as_secs()) {
             self.tell(RoomEvent::TokenExpiring { in_secs }).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::token::{TokenRequest, issue};
+
+    const NOW: u64 = 1_800_000_000;
+
+    #[test]
+    fn the_newest_token_that_still_lasts_is_used() {
+        let token = |ttl_secs| {
+            issue(&TokenRequest { ttl_secs, ..TokenRequest::member("devkey", "secret", "hall", "ann") }, NOW).unwrap()
+        };
+        let (of_login, of_link, renewed) = (token(3_600), token(600), token(7_200));
+        let mut call = CallToken::default();
+        assert_eq!(call.best_at(&of_link, &of_login, NOW), of_link, "the server's is newer");
+        assert_eq!(call.best_at(&of_link, &of_login, NOW + 1_800), of_login, "after a long sleep");
+        call.renewed = Some(renewed.clone());
+        assert_eq!(call.best_at(&of_link, &of_login, NOW), renewed);
+        call.refreshed = true;
+        assert_eq!(call.best_at(&of_link, &of_login, NOW), of_link);
+        assert_eq!(call.best_at(&of_link, &of_login, NOW + 1_800), renewed);
+        assert_eq!(call.best_at(&of_link, &of_login, NOW + 10_000), of_link, "the server has the last word");
     }
 }

@@ -19,6 +19,7 @@ use super::pulse::Pulse;
 use super::resume::{Restart, Returning, Signalling};
 use super::tasks::Tasks;
 use super::{Link, LinkError, PeerEvents, Signal, Signals, close_peer, description, receive_sections};
+use crate::client::capture_time::extension_id;
 use crate::client::reasons;
 use crate::model::{CallError, ErrorCode};
 
@@ -57,7 +58,7 @@ pub(in crate::client) async fn dial(
     tokio::spawn(async move {
         let result = Box::pin(attempt(&address, &token, auto_subscribe, &mut caller)).await;
         if let Err(Ok(Dialed { link, .. })) = caller.send(result) {
-            link.close(true).await;
+            link.leave().await;
         }
         drop(alive);
     });
@@ -92,7 +93,7 @@ async fn attempt(server: &str, token: &str, auto_subscribe: bool, caller: &mut C
     match outcome {
         Ok(()) => Ok(Dialed { link, join }),
         Err(error) => {
-            link.close(true).await;
+            link.leave().await;
             Err(error)
         }
     }
@@ -143,6 +144,7 @@ async fn join(
         channels,
         bandwidth: peer.bandwidth,
         pulse: Pulse::new(peer.arrived, Instant::now()),
+        capture_extension: extension_id(&offer.sdp),
         peer: peer.connection,
         tasks,
         offer_id: 1,

@@ -11,8 +11,11 @@ use rtc::interceptor::{Interceptor, Packet, StreamInfo, TaggedPacket};
 use rtc::sansio::Protocol;
 use rtc::shared::error::Error;
 
-/// Before everything that counts packets: what waited here is seen by all of it when it goes on.
-pub(super) const EARLY_TAP_SLOT: usize = 3_500;
+/// Behind the one that reports arrivals to the sender's bandwidth estimation (8 000), which wants to see every packet when
+/// it comes, and before everything that counts a stream's packets: what waited here is seen by all of it when it goes on.
+pub(super) const EARLY_TAP_SLOT: usize = 8_500;
+/// Probes for bandwidth to a client without RTX come under this SSRC, which belongs to no stream.
+const PROBE_SSRC: u32 = 0;
 /// Packets that wait at most: three keyframes of 720p and some sound.
 const MAX_PACKETS: usize = 512;
 /// How long an answer may be overtaken by.
@@ -53,7 +56,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for EarlyTap {
     type Time = Instant;
 
     fn handle_read(&mut self, message: TaggedPacket) -> Result<(), Self::Error> {
-        if ssrc(&message).is_none_or(|ssrc| self.bound.contains(&ssrc)) {
+        if ssrc(&message).is_none_or(|ssrc| ssrc == PROBE_SSRC || self.bound.contains(&ssrc)) {
             self.inbound.push_back(message);
         } else {
             self.hold(message);
@@ -136,9 +139,20 @@ mod tests {
     }
 
     #[test]
+    fn probes_do_not_wait_and_push_nobody_out() {
+        let (mut tap, now) = (EarlyTap::default(), Instant::now());
+        tap.handle_read(packet(1, 0, now)).unwrap();
+        for sequence in 0..1_000 {
+            tap.handle_read(packet(PROBE_SSRC, sequence, now)).unwrap();
+        }
+        assert_eq!(came(&mut tap).len(), 1_000);
+        assert_eq!(tap.held.len(), 1);
+    }
+
+    #[test]
     fn strangers_fill_nothing() {
         let (mut tap, start) = (EarlyTap::default(), Instant::now());
-        for n in 0..5_000u32 {
+        for n in 1..5_000u32 {
             tap.handle_read(packet(n, 0, start)).unwrap();
         }
         assert_eq!(tap.held.len(), MAX_PACKETS);

@@ -33,6 +33,8 @@ use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::peer_connection::{PeerConnection, RTCIceCandidateInit, RTCSessionDescription};
 use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit, RtpSender, RtpTransceiver};
 
+use crate::client::capture_time::extension_id;
+
 pub(super) use bandwidth::Bandwidth;
 pub(super) use channels::{Channels, Inbound};
 pub(super) use dial::{Dialed, dial};
@@ -87,6 +89,8 @@ pub(super) struct Link {
     pub(super) bandwidth: Bandwidth,
     /// Whether media still comes in.
     pub(super) pulse: Pulse,
+    /// Under what packets say when they were captured.
+    pub(super) capture_extension: Option<u8>,
     peer: Arc<dyn PeerConnection>,
     tasks: Tasks,
     offer_id: u32,
@@ -243,6 +247,8 @@ impl Link {
         }
         let offer = self.peer.create_offer(None).await?;
         self.peer.set_local_description(offer.clone()).await?;
+        // The first section may come with it.
+        self.capture_extension = self.capture_extension.or_else(|| extension_id(&offer.sdp));
         self.send_offer(offer).await;
         Ok(())
     }
@@ -315,24 +321,25 @@ impl Link {
         Ok(self.peer.remove_track(sender).await?)
     }
 
-    /// Ends the link within a bounded time; with a `Leave` when the user goes.
-    pub(super) async fn close(mut self, leave: bool) {
+    /// Ends the link within a bounded time.
+    pub(super) async fn close(mut self) {
         drop(std::mem::take(&mut self.returning));
-        let goodbye = async {
-            if leave && self.signalling != Signalling::Down {
-                self.pass(Request::Leave(proto::LeaveRequest {
-                    reason: proto::DisconnectReason::ClientInitiated.into(),
-                    action: proto::leave_request::Action::Disconnect.into(),
-                    ..Default::default()
-                }))
-                .await;
-            }
-            self.signal.close().await;
-        };
-        if timeout(SIGNAL_CLOSE, goodbye).await.is_err() {
-            tracing::debug!("the server did not take the goodbye in time");
+        if timeout(SIGNAL_CLOSE, self.signal.close()).await.is_err() {
+            tracing::debug!("the WebSocket did not close in time");
         }
         close_peer(&self.peer).await;
+    }
+
+    /// The user goes: ends the link within a bounded time; answers whether the server was told.
+    pub(super) async fn leave(self) -> bool {
+        let goodbye = Request::Leave(proto::LeaveRequest {
+            reason: proto::DisconnectReason::ClientInitiated.into(),
+            action: proto::leave_request::Action::Disconnect.into(),
+            ..Default::default()
+        });
+        let told = self.signalling != Signalling::Down && timeout(SIGNAL_CLOSE, self.pass(goodbye)).await.is_ok();
+        self.close().await;
+        told
     }
 }
 

@@ -34,6 +34,7 @@ use super::early_tap::{EARLY_TAP_SLOT, EarlyTap};
 use super::nack::Nacks;
 use super::network::local_addresses;
 use super::rtcp_tap::{RTCP_TAP_SLOT, RtcpTap};
+use crate::client::capture_time::CAPTURE_TIME_URI;
 use crate::model::VideoCodec;
 
 /// Events of the peer connection that may wait; candidates and tracks are few, so it never fills while we live.
@@ -48,6 +49,8 @@ const ICE_MAX_CHECKS: u16 = 1000;
 const ICE_DISCONNECTED: Duration = Duration::from_secs(4);
 const ICE_FAILED: Duration = Duration::from_secs(10);
 const ICE_KEEPALIVE: Duration = Duration::from_secs(1);
+/// Where lost packets are noticed: behind what holds packets of unknown streams, so that they are seen in order.
+const NACKS_SLOT: usize = 9_000;
 /// SRTP packets that may come out of order (retransmissions do).
 const SRTP_REPLAY_WINDOW: usize = 4096;
 
@@ -187,6 +190,8 @@ fn media_engine() -> Result<MediaEngine> {
         (TRANSPORT_CC_URI, RtpCodecKind::Audio),
         (TRANSPORT_CC_URI, RtpCodecKind::Video),
         (AUDIO_LEVEL_URI, RtpCodecKind::Audio),
+        (CAPTURE_TIME_URI, RtpCodecKind::Audio),
+        (CAPTURE_TIME_URI, RtpCodecKind::Video),
     ] {
         media.register_header_extension(RTCRtpHeaderExtensionCapability { uri: uri.to_owned() }, kind, None)?;
     }
@@ -195,12 +200,12 @@ fn media_engine() -> Result<MediaEngine> {
 
 fn interceptors(estimator: Estimator, arrived: Arc<AtomicU64>) -> Registry {
     Registry::new()
-        .with(Slot::from(EARLY_TAP_SLOT), EarlyTap::default())
         .with(Slot::CongestionControl, CongestionControlBuilder::new(estimator).build())
         .with(Slot::TwccSender, TwccSenderBuilder::new().build())
         .with(Slot::NackResponder, NackResponderBuilder::new().build())
-        .with(Slot::NackGenerator, Nacks::default())
         .with(Slot::TwccReceiver, TwccReceiverBuilder::new().build())
+        .with(Slot::from(EARLY_TAP_SLOT), EarlyTap::default())
+        .with(Slot::from(NACKS_SLOT), Nacks::default())
         .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build())
         .with(Slot::SenderReport, SenderReportBuilder::new().build())
         .with(Slot::from(RTCP_TAP_SLOT), RtcpTap::new(arrived))

@@ -141,6 +141,14 @@ impl Room<'_, '_> {
                 let sentence = format!("the token ends in {in_secs} s: ask the room's host for a fresh one");
                 self.told.trouble.write(CallTrouble(CallError::new(ErrorCode::TokenExpired, sentence)));
             }
+            // Only trouble is news: that a device works is expected.
+            RoomEvent::DeviceChanged { device, .. } | RoomEvent::SpeakerChanged(device) => {
+                if let Some(why) = device.why {
+                    let used = device.name.map_or_else(String::new, |name| format!("; {name} is used meanwhile"));
+                    let sentence = format!("{why}{used}");
+                    self.told.trouble.write(CallTrouble(CallError::new(ErrorCode::CaptureFailed, sentence)));
+                }
+            }
             RoomEvent::CommandFailed(error) => {
                 self.told.trouble.write(CallTrouble(error));
             }
