@@ -223,24 +223,18 @@ impl Call<'_> {
     }
 }
 
-/// Round trip of the connectivity checks on the pair in use, and the worst share of packets that the server reports
-/// missing of a track.
+/// Round trip of the connectivity checks on the pair in use, and the share of packets that do not arrive: before they are
+/// sent again, unlike what receiver reports count.
 async fn way(link: &Link) -> Way {
     let report = link.peer().get_stats(Instant::now(), StatsSelector::None).await;
-    let mut way = Way::default();
-    for entry in report.iter() {
-        match entry {
-            RTCStatsReportEntry::IceCandidatePair(pair) if pair.nominated && pair.current_round_trip_time > 0.0 => {
-                let rtt_ms = (pair.current_round_trip_time * 1000.0) as f32;
-                way.rtt_ms = Some(way.rtt_ms.map_or(rtt_ms, |known| known.min(rtt_ms)));
-            }
-            RTCStatsReportEntry::RemoteInboundRtp(track) => {
-                way.loss = way.loss.max((track.fraction_lost as f32).clamp(0.0, 1.0));
-            }
-            _ => {}
+    let round_trip_ms = |entry: &RTCStatsReportEntry| match entry {
+        RTCStatsReportEntry::IceCandidatePair(pair) if pair.nominated && pair.current_round_trip_time > 0.0 => {
+            Some((pair.current_round_trip_time * 1000.0) as f32)
         }
-    }
-    way
+        _ => None,
+    };
+    let rtt_ms = report.iter().filter_map(round_trip_ms).reduce(f32::min);
+    Way { rtt_ms, loss: link.bandwidth.loss().clamp(0.0, 1.0) }
 }
 
 #[cfg(test)]

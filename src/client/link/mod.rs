@@ -7,6 +7,7 @@ mod bandwidth;
 mod channels;
 mod dial;
 mod early_tap;
+mod handshake;
 mod knock;
 mod nack;
 mod network;

@@ -4,7 +4,8 @@
 //! again, so only primary codecs are offered and the replay window is widened; the pacer holds sound behind
 //! pictures, so video is paced where it is packetised; connectivity checks every 200 ms make joining slow; what overtakes
 //! the answer that names its track is thrown away (`early_tap`); lost packets are asked for every 100 ms only, without end
-//! (`nack`).
+//! (`nack`); a lost packet of a handshake may end it (`handshake`); reports that come with the name of a section, as official
+//! servers send them, are refused whole (so streams are kept in step by capture times).
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -22,15 +23,17 @@ use rtc::rtp_transceiver::rtp_sender::{
 };
 use tokio::sync::mpsc;
 use webrtc::data_channel::DataChannel;
-use webrtc::error::Result;
+use webrtc::error::{Error, Result};
 use webrtc::media_stream::track_remote::TrackRemote;
 use webrtc::peer_connection::{
     MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
     RTCIceCandidateInit, RTCPeerConnectionIceEvent, RTCPeerConnectionState, Registry, SettingEngineBuilder, Slot,
 };
+use webrtc::runtime::default_runtime;
 
 use super::bandwidth::{Bandwidth, Estimator};
 use super::early_tap::{EARLY_TAP_SLOT, EarlyTap};
+use super::handshake::AttentiveRuntime;
 use super::nack::Nacks;
 use super::network::local_addresses;
 use super::rtcp_tap::{RTCP_TAP_SLOT, RtcpTap};
@@ -114,7 +117,9 @@ pub(super) async fn build(loopback: bool) -> Result<Peer> {
         addresses.push("127.0.0.1:0");
         tcp.push("127.0.0.1:0");
     }
+    let runtime = default_runtime().ok_or_else(|| Error::Other("no asynchronous runtime".to_owned()))?;
     let building = PeerConnectionBuilder::new()
+        .with_runtime(Arc::new(AttentiveRuntime(runtime)))
         .with_configuration(RTCConfigurationBuilder::default().build())
         .with_media_engine(media)
         .with_interceptor_registry(registry)

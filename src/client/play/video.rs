@@ -368,7 +368,10 @@ mod tests {
         track.whole(90_000, 5_030_000, Duration::from_millis(20));
         let (lag, difference_ms) = track.lag(10_000).unwrap();
         assert_eq!((lag.own_hold_ms, lag.hold_ms), (20.0, 20.0));
-        assert!((lag.whole_ms - difference_ms.unwrap() - 55.0).abs() < 0.01, "30 ms on the way, 5 of the report, 20 held");
+        assert!(
+            (lag.whole_ms - difference_ms.unwrap() - 55.0).abs() < 0.01,
+            "30 ms on the way, 5 of the report, 20 held"
+        );
         track.set_hold_ms(50.0);
         assert_eq!(track.lag(0).unwrap().0.hold_ms, 50.0);
     }

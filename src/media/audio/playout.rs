@@ -98,7 +98,10 @@ impl Playout {
     /// device: what nobody hears makes no echo.
     pub fn echo_reference(&self) -> EchoReference {
         let (tap, reference) = echo_reference();
-        self.shared.taps.lock().unwrap_or_else(PoisonError::into_inner).push(tap);
+        let mut taps = self.shared.taps.lock().unwrap_or_else(PoisonError::into_inner);
+        // Without a device nothing else would ever let them go.
+        taps.retain(ReferenceTap::is_heard);
+        taps.push(tap);
         reference
     }
 

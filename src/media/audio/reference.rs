@@ -43,6 +43,11 @@ impl ReferenceTap {
             let (_, left) = self.ring.push_partial_slice(block);
             debug_assert!(left.is_empty(), "there was room");
         }
+        self.is_heard()
+    }
+
+    /// Whether its reader is still there.
+    pub(super) fn is_heard(&self) -> bool {
         !self.ring.is_abandoned()
     }
 }

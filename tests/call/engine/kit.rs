@@ -206,11 +206,8 @@ pub struct Bot {
 impl Bot {
     pub fn new(name: &str) -> Self {
         // `RUST_LOG=rotunda=debug` shows what engines and server do; whoever is first sets it up.
-        let subscriber = tracing_subscriber::fmt()
-            .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
-            .with_test_writer()
-            .finish();
-        tracing::subscriber::set_global_default(subscriber).ok();
+        let filter = tracing_subscriber::EnvFilter::from_default_env();
+        tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init().ok();
         let config =
             EngineConfig { audio_output: AudioOutput::Null, name: name.to_owned(), decode: true, play_audio: true };
         Self { engine: start(config).unwrap(), heard: VecDeque::new() }
