@@ -248,6 +248,11 @@ fn browsers_survive_every_failure_they_can_stage() {
             mira.wait_figures(&format!("{who}'s pictures after {scenario}"), |snapshot| {
                 video_of(snapshot, of).filter(|video| video.frames_decoded > before + 10)
             });
+            // The client publishes one track after the other: it is whole again with both.
+            let heard = audio_of(&mira.engine.snapshot(), of).map_or(0, |audio| audio.packets);
+            mira.wait_figures(&format!("{who}'s sound after {scenario}"), |snapshot| {
+                audio_of(snapshot, of).filter(|audio| audio.packets > heard + 10)
+            });
             (last, _) = wait_stamp(&mut browser, who, "mira", Some(last + 10));
             mira.listen();
             let noticed = mira.heard.iter().any(|event| matches!(event, RoomEvent::UserLeft { .. }));

@@ -3,6 +3,7 @@
 //! that a still picture (which sends little) and one scheduling hiccup would throttle a call for half a minute. Runs inside
 //! the connection's driver task; time comes with the reports.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -12,6 +13,9 @@ use rtc::interceptor::{
 };
 
 use super::rate_control::{DelayControl, INITIAL_BPS, LossControl, MAX_BPS, MIN_BPS, Queue};
+
+/// Streams remembered: more than one client ever has.
+const MAX_STREAMS: usize = 256;
 
 /// The newest estimate of what the way to the server carries.
 #[derive(Clone, Debug, Default)]
@@ -71,6 +75,9 @@ pub(super) struct Estimator {
     target_bps: f64,
     /// When the present way was taken; what left before says nothing of it.
     since: Option<Instant>,
+    /// Streams of which something was reported to have arrived. Official servers report on pictures only: there every
+    /// packet of sound would count as lost.
+    reported: HashSet<u32>,
     shown: Bandwidth,
 }
 
@@ -96,6 +103,7 @@ impl Estimator {
             by_loss: LossControl::new(),
             target_bps: INITIAL_BPS,
             since,
+            reported: HashSet::new(),
             shown,
         }
     }
@@ -113,12 +121,40 @@ impl Estimator {
 impl BandwidthEstimator for Estimator {
     fn on_reports(&mut self, now: Instant, reports: &[PacketReport]) {
         if self.shown.take_way_changed() {
-            *self = Self::at_start(self.shown.clone(), Some(now));
+            let reported = std::mem::take(&mut self.reported);
+            *self = Self { reported, ..Self::at_start(self.shown.clone(), Some(now)) };
             self.shown.store(self.target_bps, 0.0);
         }
-        let since = self.since;
-        let mut reports =
-            reports.iter().filter(|report| since.is_none_or(|since| report.departure >= since)).peekable();
+        for report in reports.iter().filter(|report| report.arrived) {
+            if self.reported.len() < MAX_STREAMS {
+                self.reported.insert(report.ssrc);
+            }
+        }
+        let (since, reported) = (self.since, std::mem::take(&mut self.reported));
+        let counts = |report: &&PacketReport| {
+            since.is_none_or(|since| report.departure >= since) && reported.contains(&report.ssrc)
+        };
+        self.take(now, reports.iter().filter(counts));
+        self.reported = reported;
+    }
+
+    fn target_bitrate(&self) -> f64 {
+        self.target_bps
+    }
+
+    fn stats(&self) -> EstimatorStats {
+        let mut stats = EstimatorStats::default();
+        stats.delay_based_bitrate = Some(self.by_delay.target_bps());
+        stats.loss_based_bitrate = Some(self.by_loss.target_bps());
+        stats.packet_loss = Some(self.by_loss.average());
+        stats
+    }
+}
+
+impl Estimator {
+    /// Takes what is known of some packets in.
+    fn take<'a>(&mut self, now: Instant, reports: impl Iterator<Item = &'a PacketReport>) {
+        let mut reports = reports.peekable();
         if reports.peek().is_none() {
             return;
         }
@@ -143,18 +179,6 @@ impl BandwidthEstimator for Estimator {
         let by_loss = self.by_loss.update(now, by_delay);
         self.target_bps = by_delay.min(by_loss).clamp(MIN_BPS, MAX_BPS);
         self.shown.store(self.target_bps, self.by_loss.average());
-    }
-
-    fn target_bitrate(&self) -> f64 {
-        self.target_bps
-    }
-
-    fn stats(&self) -> EstimatorStats {
-        let mut stats = EstimatorStats::default();
-        stats.delay_based_bitrate = Some(self.by_delay.target_bps());
-        stats.loss_based_bitrate = Some(self.by_loss.target_bps());
-        stats.packet_loss = Some(self.by_loss.average());
-        stats
     }
 }
 
@@ -264,6 +288,32 @@ mod tests {
             }
             self.reports.push(report);
         }
+    }
+
+    #[test]
+    fn a_stream_that_is_never_reported_on_is_not_lost() {
+        let mut way = Way::new(50_000_000.0);
+        for _ in 0..400 {
+            way.run(50);
+            // Sound that a server says nothing about, twice as many packets as there are pictures.
+            let departure = way.start + MS * way.now_ms as u32;
+            let silent = |id| PacketReport {
+                id,
+                is_twcc: true,
+                twcc_sequence_number: id as u16,
+                size: 100,
+                departure,
+                ssrc: 2,
+                rtp_sequence_number: id as u16,
+                arrived: false,
+                arrival: None,
+                ecn: Default::default(),
+            };
+            let unheard: Vec<PacketReport> = (0..20).map(silent).collect();
+            way.estimator.on_reports(departure, &unheard);
+        }
+        assert!(way.estimator.target_bps >= WISH_BPS, "{}", way.estimator.target_bps);
+        assert!(way.estimator.by_loss.average() < 0.01);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Keeps repeated DTLS handshake messages from the connection.
 //!
-//! A fault of `rtc-dtls` 0.21.1: a message of the server's that comes a second time ends the client's own repetition, so
-//! that when one packet of the client's answer is lost the handshake stands still for ever, the server repeating itself to
+//! A fault of `rtc-dtls` 0.21.1: a message of the other side's that comes a second time ends the own repetition, so that
+//! when one packet of the own answer is lost the handshake stands still for ever, the other side repeating itself to
 //! somebody who does not answer any more. So what was heard before is dropped before the connection sees it (RFC 6347
-//! section 4.2.4 wants it to bring the repetition forward; here it is left to the client's timer of a second). Runs in
-//! the connection's driver task.
+//! section 4.2.4 wants it to bring the repetition forward; here it is left to the own timer of a second). A `ClientHello`
+//! is special: the first may come before there is anybody to hear it, and what answers it has no timer; of a later one
+//! only what comes after it was answered is dropped. Runs in the connection's driver task.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -22,6 +23,7 @@ use webrtc::runtime::{
 
 /// A record's content type and epoch (RFC 6347 section 4.1): only the handshake before encryption is looked at.
 const HANDSHAKE: u8 = 22;
+const CLIENT_HELLO: u8 = 1;
 const RECORD_HEADER: usize = 13;
 /// A message's header (RFC 6347 section 4.2.2).
 const MESSAGE_HEADER: usize = 12;
@@ -102,6 +104,9 @@ impl AsyncUdpSocket for AttentiveSocket {
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
+        if transmit.contents.first() == Some(&HANDSHAKE) {
+            self.heard.lock().unwrap_or_else(PoisonError::into_inner).answer(transmit.destination);
+        }
         self.inner.poll_send(cx, transmit)
     }
 
@@ -138,28 +143,48 @@ impl AsyncUdpSocket for AttentiveSocket {
     }
 }
 
-/// A part of a handshake message: its number, and where in the message it begins.
-type Part = (u16, [u8; 3]);
+/// A part of a handshake message: what kind it is of, its number, and where in the message it begins.
+type Part = (u8, u16, [u8; 3]);
 
-/// What was heard, by sender.
+/// What was heard.
 #[derive(Default)]
 struct Heard {
-    parts: HashMap<SocketAddr, HashSet<Part>>,
+    senders: HashMap<SocketAddr, Sender>,
     count: usize,
 }
 
+/// What was heard of one sender.
+#[derive(Default)]
+struct Sender {
+    parts: HashSet<Part>,
+    /// Something was sent there since its newest `ClientHello`.
+    answered: bool,
+}
+
 impl Heard {
-    /// Whether all of a datagram was heard before; remembers it if not.
+    /// A handshake message goes there.
+    fn answer(&mut self, to: SocketAddr) {
+        if let Some(sender) = self.senders.get_mut(&to) {
+            sender.answered = true;
+        }
+    }
+
+    /// Whether all of a datagram was heard before and serves nobody; remembers it if it was not.
     fn repeats(&mut self, from: SocketAddr, datagram: &[u8]) -> bool {
         let Some(parts) = handshake_parts(datagram) else { return false };
         if self.count >= MAX_HEARD {
             *self = Self::default();
         }
-        let known = self.parts.entry(from).or_default();
-        let before = known.len();
-        known.extend(parts);
-        self.count += known.len() - before;
-        known.len() == before
+        let sender = self.senders.entry(from).or_default();
+        let hello = parts.iter().find(|(kind, ..)| *kind == CLIENT_HELLO).map(|(_, number, _)| *number);
+        let before = sender.parts.len();
+        sender.parts.extend(parts);
+        self.count += sender.parts.len() - before;
+        if sender.parts.len() > before {
+            sender.answered &= hello.is_none();
+            return false;
+        }
+        hello.is_none_or(|number| number > 0 && sender.answered)
     }
 }
 
@@ -178,12 +203,12 @@ fn handshake_parts(mut datagram: &[u8]) -> Option<Vec<Part>> {
             let header = messages.get(..MESSAGE_HEADER)?;
             let number = u16::from_be_bytes([header[4], header[5]]);
             let length = u32::from_be_bytes([0, header[9], header[10], header[11]]) as usize;
-            parts.push((number, [header[6], header[7], header[8]]));
+            parts.push((header[0], number, [header[6], header[7], header[8]]));
             messages = messages.get(MESSAGE_HEADER + length..)?;
         }
         datagram = &datagram[end..];
     }
-    Some(parts)
+    (!parts.is_empty()).then_some(parts)
 }
 
 #[cfg(test)]
@@ -224,6 +249,26 @@ mod tests {
     }
 
     #[test]
+    fn a_hello_is_heard_until_it_is_answered() {
+        let mut heard = Heard::default();
+        let hello = |number| {
+            let mut hello = message(number, 0, &[7; 20]);
+            hello[0] = CLIENT_HELLO;
+            record(HANDSHAKE, 0, number, &hello)
+        };
+        for _ in 0..3 {
+            assert!(!heard.repeats(from(1), &hello(0)), "nobody may have been there to hear it");
+        }
+        heard.answer(from(1));
+        assert!(!heard.repeats(from(1), &hello(0)), "the request for a cookie may be lost, and has no timer");
+        for _ in 0..2 {
+            assert!(!heard.repeats(from(1), &hello(1)));
+        }
+        heard.answer(from(1));
+        assert!(heard.repeats(from(1), &hello(1)), "the answer's own timer repeats it");
+    }
+
+    #[test]
     fn everything_else_comes_through() {
         let mut heard = Heard::default();
         let finished = record(HANDSHAKE, 1, 0, &[3; 40]);
@@ -243,6 +288,6 @@ mod tests {
                 heard.repeats(from(port), &record(HANDSHAKE, 0, 0, &message(number, 0, &[])));
             }
         }
-        assert!(heard.parts.values().map(HashSet::len).sum::<usize>() <= MAX_HEARD);
+        assert!(heard.senders.values().map(|sender| sender.parts.len()).sum::<usize>() <= MAX_HEARD);
     }
 }

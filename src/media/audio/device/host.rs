@@ -70,7 +70,7 @@ pub(super) fn try_list() -> Result<AudioDevices, Trouble> {
 }
 
 fn list() -> Result<AudioDevices, Trouble> {
-    let hosts = hosts();
+    let hosts = hosts(FIRST_LINE);
     let Some(host) = hosts.first() else { return Err(no_system()) };
     let list = |direction| -> Result<Vec<AudioDeviceInfo>, Trouble> {
         let default = default_device(host, direction).and_then(|device| device.id().ok());
@@ -94,12 +94,17 @@ fn describe(device: &cpal::Device, default: Option<&cpal::DeviceId>) -> AudioDev
 /// The device of this id or name, or the default one. A monitor is no default microphone: nobody wants to be heard
 /// with the voices of everyone else. Blocks for three seconds at most.
 pub(in crate::media::audio) fn find(direction: Direction, wanted: Option<&str>) -> Result<cpal::Device, Trouble> {
-    let wanted = wanted.map(str::to_owned);
-    ask(move || look_for(direction, wanted.as_deref()))
+    find_on_line(FIRST_LINE, direction, wanted)
 }
 
-fn look_for(direction: Direction, wanted: Option<&str>) -> Result<cpal::Device, Trouble> {
-    let hosts = hosts();
+/// As [`find`], for a loudspeaker that is to be opened on this line.
+pub(super) fn find_on_line(line: usize, direction: Direction, wanted: Option<&str>) -> Result<cpal::Device, Trouble> {
+    let wanted = wanted.map(str::to_owned);
+    ask(move || look_for(line, direction, wanted.as_deref()))
+}
+
+fn look_for(line: usize, direction: Direction, wanted: Option<&str>) -> Result<cpal::Device, Trouble> {
+    let hosts = hosts(line);
     let mut trouble = None;
     for host in hosts.iter() {
         match find_on(host, direction, wanted) {
@@ -153,6 +158,40 @@ fn no_system() -> Trouble {
     )
 }
 
+/// The line for everything but playing beside another loudspeaker.
+const FIRST_LINE: usize = 0;
+/// Loudspeakers that can play at the same time: one, another that is tried beside it, and one of a second engine.
+const LINES: usize = 3;
+
+/// A place for one loudspeaker at the sound systems. PulseAudio takes one playing stream of a connection only: `cpal`
+/// binds all of them together, which is allowed before they play and to the same loudspeaker. So each has a connection
+/// of its own, kept for the life of the process as every other.
+#[derive(Debug)]
+pub(super) struct Line(usize);
+
+static TAKEN: Mutex<[bool; LINES]> = Mutex::new([false; LINES]);
+
+impl Line {
+    /// A free one; `None` when all are taken.
+    pub(super) fn take() -> Option<Self> {
+        let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = taken.iter().position(|taken| !taken)?;
+        taken[free] = true;
+        Some(Self(free))
+    }
+
+    /// Which one.
+    pub(super) fn number(&self) -> usize {
+        self.0
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        TAKEN.lock().unwrap_or_else(PoisonError::into_inner)[self.0] = false;
+    }
+}
+
 struct Hosts {
     connected: Option<Arc<Vec<cpal::Host>>>,
     tried: Option<Instant>,
@@ -160,12 +199,19 @@ struct Hosts {
     pause: Duration,
 }
 
-static HOSTS: Mutex<Hosts> = Mutex::new(Hosts { connected: None, tried: None, pause: RECONNECT });
+impl Hosts {
+    const fn new() -> Self {
+        Self { connected: None, tried: None, pause: RECONNECT }
+    }
+}
+
+/// By line.
+static HOSTS: [Mutex<Hosts>; LINES] = [const { Mutex::new(Hosts::new()) }; LINES];
 
 /// The sound systems that answer, the preferred one first (on Linux PulseAudio, then ALSA). Does not try again right
 /// after an attempt that failed.
-fn hosts() -> Arc<Vec<cpal::Host>> {
-    let mut hosts = HOSTS.lock().unwrap_or_else(PoisonError::into_inner);
+fn hosts(line: usize) -> Arc<Vec<cpal::Host>> {
+    let mut hosts = HOSTS[line].lock().unwrap_or_else(PoisonError::into_inner);
     let preferred = cpal::available_hosts().into_iter().find(has_hardware);
     let complete = |list: &Arc<Vec<cpal::Host>>| list.first().map(cpal::Host::id) == preferred;
     let fresh = hosts.tried.is_some_and(|tried| tried.elapsed() < hosts.pause);
@@ -190,7 +236,9 @@ fn pause_after(pause: Duration, took: Duration) -> Duration {
 
 /// One of the sound systems is gone: asks all of them anew next time.
 fn forget_hosts() {
-    HOSTS.lock().unwrap_or_else(PoisonError::into_inner).connected = None;
+    for hosts in &HOSTS {
+        hosts.lock().unwrap_or_else(PoisonError::into_inner).connected = None;
+    }
 }
 
 fn connect() -> Vec<cpal::Host> {
@@ -213,6 +261,15 @@ fn has_hardware(id: &cpal::HostId) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_is_given_back() {
+        // Others may take and give back at the same time.
+        let lines: Vec<Line> = std::iter::from_fn(Line::take).collect();
+        assert!(lines.len() <= LINES && lines.windows(2).all(|pair| pair[0].number() < pair[1].number()));
+        drop(lines);
+        assert!(Line::take().is_some());
+    }
 
     #[test]
     fn a_sound_system_that_hangs_is_greeted_less_and_less_often() {

@@ -139,7 +139,7 @@ impl InputDevice {
         stream.play()?;
         Ok(Self {
             name,
-            _stream: Stream(Some(stream)),
+            _stream: Stream(Some((stream, None))),
             ring: consumer,
             channels,
             resampler,

@@ -11,6 +11,7 @@ mod watch;
 
 use cpal::traits::DeviceTrait;
 
+use host::Line;
 pub use host::{AudioDeviceInfo, AudioDevices, list_devices};
 pub(super) use host::{Direction, find, is_monitor};
 pub(super) use input::InputDevice;
@@ -75,7 +76,7 @@ fn is_harmless(error: &cpal::Error) -> bool {
 
 /// An open stream. Closing one can hang when the sound server took its other end away, so that happens on a thread of
 /// its own.
-struct Stream(Option<cpal::Stream>);
+struct Stream(Option<(cpal::Stream, Option<Line>)>);
 
 impl Drop for Stream {
     fn drop(&mut self) {

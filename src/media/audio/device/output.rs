@@ -10,7 +10,7 @@ use cpal::{BufferSize, FromSample, OutputCallbackInfo, SampleFormat, SizedSample
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::bounded::{Errand, within};
-use super::host::{Direction, find};
+use super::host::{Direction, Line, find_on_line};
 use super::keeper::{Demand, Kept};
 use super::{DeviceName, Stream, Trouble, is_harmless};
 use crate::media::audio::resample::Resampler;
@@ -57,17 +57,19 @@ impl OutputDevice {
     /// Opens a loudspeaker by id or name, or the default one. Blocks for some seconds at most, a second longer where
     /// [`Demand::Delivers`] is asked for.
     pub(in crate::media::audio) fn open(wanted: Option<&str>, demand: Demand) -> Result<Self, Trouble> {
-        let device = find(Direction::Output, wanted)?;
+        let line = Line::take();
+        let number = line.as_ref().map_or(0, Line::number);
+        let device = find_on_line(number, Direction::Output, wanted)?;
         let name = DeviceName::of(&device);
         let errand = Errand::Open { direction: Direction::Output, id: name.id.clone(), buffer_ms: BUFFER_MS };
-        let opened = within(errand, OPEN_TIMEOUT, move || Self::set_up(&device, name))?;
+        let opened = within(errand, OPEN_TIMEOUT, move || Self::set_up(&device, name, line))?;
         if demand == Demand::Delivers {
             opened.try_out()?;
         }
         Ok(opened)
     }
 
-    fn set_up(device: &cpal::Device, name: DeviceName) -> Result<Self, Trouble> {
+    fn set_up(device: &cpal::Device, name: DeviceName, line: Option<Line>) -> Result<Self, Trouble> {
         let default = device.default_output_config()?;
         // Sound servers convert anything; bare hardware may not know our rate.
         let our_rate = device.supported_output_configs()?.find(|range| {
@@ -113,7 +115,7 @@ impl OutputDevice {
             }
         }?;
         stream.play()?;
-        Ok(Self { name, _stream: Stream(Some(stream)), ring, resampler, rate_hz, signals })
+        Ok(Self { name, _stream: Stream(Some((stream, line))), ring, resampler, rate_hz, signals })
     }
 
     fn try_out(&self) -> Result<(), Trouble> {
