@@ -74,7 +74,7 @@ impl Playout {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Opens a loudspeaker for a second, plays silence and says whether it takes it. Blocks for a few seconds at most.
+    /// Opens a loudspeaker, plays silence for some seconds and says whether it takes it.
     pub fn probe(output: &AudioOutput) -> OutputState {
         if *output == AudioOutput::Null {
             return OutputState::default();

@@ -115,10 +115,10 @@ fn child_stands_still() {
     pactl(&["set-default-sink", "speaker"]);
     let mut microphone = Microphone::new(AudioInput::Named("low".to_owned()));
     wait_pitch("the chosen one", &mut microphone, 440.0);
-    let playout = Playout::start(AudioOutput::Named("first".to_owned())).unwrap();
-    wait_for("the chosen loudspeaker", || plays_on(&playout, "first").then_some(()));
     let probed = Playout::probe(&AudioOutput::Named("first".to_owned()));
     assert_eq!(probed.state, DeviceState::On, "{probed:?}");
+    let playout = Playout::start(AudioOutput::Named("first".to_owned())).unwrap();
+    wait_for("the chosen loudspeaker", || plays_on(&playout, "first").then_some(()));
 
     pactl(&["suspend-source", "low", "1"]);
     pactl(&["suspend-sink", "first", "1"]);

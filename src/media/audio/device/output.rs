@@ -22,8 +22,8 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Buffer asked for, in ms.
 const BUFFER_MS: u32 = 10;
 /// Twice this long a device is watched that has to show that it takes sound: one that stands still asks for some when
-/// it is opened, and then no more.
-const TRIAL: Duration = Duration::from_millis(500);
+/// it is opened, and then no more; PulseAudio's null sinks ask every two seconds.
+const TRIAL: Duration = Duration::from_millis(1_250);
 /// Room in the ring, in ms: more than is ever aimed for.
 const RING_MS: u32 = 250;
 /// What is left of a step in the sound, sample by sample, after the ring ran dry or filled again: 1 ms to fade.
@@ -54,7 +54,7 @@ struct Signals {
 }
 
 impl OutputDevice {
-    /// Opens a loudspeaker by id or name, or the default one. Blocks for some seconds at most, a second longer where
+    /// Opens a loudspeaker by id or name, or the default one. Blocks for some seconds at most, two seconds and a half longer where
     /// [`Demand::Delivers`] is asked for.
     pub(in crate::media::audio) fn open(wanted: Option<&str>, demand: Demand) -> Result<Self, Trouble> {
         let line = Line::take();
