@@ -61,7 +61,8 @@ pub(super) async fn pump(
         if track.is_wanted() {
             match event {
                 Some(TrackRemoteEvent::OnRtpPacket(packet)) => {
-                    if reader.ssrc != Some(packet.header.ssrc) {
+                    // The connection may learn what a stream carries only after its first packets.
+                    if reader.ssrc != Some(packet.header.ssrc) || reader.assembler.is_none() {
                         let codec = codec_of(remote.as_ref(), packet.header.ssrc).await;
                         reader.begin(packet.header.ssrc, codec);
                     }
@@ -100,7 +101,7 @@ async fn codec_of(remote: &dyn TrackRemote, ssrc: u32) -> Option<VideoCodec> {
     let mime_type = remote.codec(ssrc).await?.mime_type;
     let codec = VideoCodec::of_mime_type(&mime_type);
     if codec.is_none() {
-        tracing::warn!(%mime_type, "this codec is not decoded here");
+        tracing::debug!(%mime_type, "this codec is not decoded here");
     }
     codec
 }
@@ -150,7 +151,7 @@ impl Reader {
 
     /// The first packet of a stream. A rebound section has a new one: nothing of the old one fits it.
     fn begin(&mut self, ssrc: u32, codec: Option<VideoCodec>) {
-        if self.ssrc.replace(ssrc).is_some() {
+        if self.ssrc.replace(ssrc).is_some_and(|before| before != ssrc) {
             self.track.keep_past_figures();
             self.track.forget_clock();
             self.time = RtpTime::default();
