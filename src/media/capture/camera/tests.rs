@@ -137,6 +137,19 @@ fn pull_state(camera: &mut Camera, state: DeviceState) {
     pull(camera, state.word(), |got| got.as_ref().is_err_and(|said| *said == state));
 }
 
+/// A camera "a" that stalled so often that no further thread is spent on it.
+fn stalled_for_good() -> (Arc<Script>, Camera) {
+    let script = script(&[("a", Mood::Gives(50))]);
+    let mut camera = open(&script, Some("a")).unwrap();
+    script.set("a", Mood::Stalls);
+    let started = Instant::now();
+    while camera.sidelines.stuck_in("a") < MAX_STUCK {
+        pull_state(&mut camera, DeviceState::Stalled);
+        assert!(started.elapsed() < LIMIT, "{camera:?}");
+    }
+    (script, camera)
+}
+
 fn pull(camera: &mut Camera, what: &str, fits: impl Fn(&Result<u8, DeviceState>) -> bool) {
     let started = Instant::now();
     loop {
@@ -193,14 +206,7 @@ fn a_short_stall_is_told_and_the_same_camera_goes_on() {
 
 #[test]
 fn a_camera_that_stalls_for_good_is_opened_afresh_and_threads_do_not_pile_up() {
-    let script = script(&[("a", Mood::Gives(50))]);
-    let mut camera = open(&script, Some("a")).unwrap();
-    script.set("a", Mood::Stalls);
-    let started = Instant::now();
-    while camera.sidelines.stuck_in("a") < MAX_STUCK {
-        pull_state(&mut camera, DeviceState::Stalled);
-        assert!(started.elapsed() < LIMIT, "{camera:?}");
-    }
+    let (script, mut camera) = stalled_for_good();
     for _ in 0..5 {
         pull_state(&mut camera, DeviceState::Stalled);
     }
@@ -256,14 +262,7 @@ fn the_one_that_stands_in_goes_on_while_the_chosen_one_is_tried() {
 
 #[test]
 fn a_camera_that_stalls_never_keeps_another_from_standing_in() {
-    let script = script(&[("a", Mood::Gives(50))]);
-    let mut camera = open(&script, Some("a")).unwrap();
-    script.set("a", Mood::Stalls);
-    let started = Instant::now();
-    while camera.sidelines.stuck_in("a") < MAX_STUCK {
-        pull_state(&mut camera, DeviceState::Stalled);
-        assert!(started.elapsed() < LIMIT, "{camera:?}");
-    }
+    let (script, mut camera) = stalled_for_good();
     script.set("b", Mood::Gives(90));
     pull_luma(&mut camera, 90);
     script.set("a", Mood::Gives(60));
