@@ -138,14 +138,7 @@ fn call(
 }
 
 #[cfg(not(feature = "app"))]
-fn call(
-    args: &JoinArgs,
-    login: LoginRequest,
-    publications: Vec<PublishRequest>,
-    renewal: Option<TokenRequest>,
-) -> anyhow::Result<Report> {
-    call_without_room(args, login, publications, renewal)
-}
+use call_without_room as call;
 
 fn call_without_room(
     args: &JoinArgs,
