@@ -1,3 +1,5 @@
+//! Proof of the report: whose figures it keeps, what it counts, and how it words an end.
+
 use super::*;
 use crate::model::quality::VideoStats;
 use crate::model::{DeviceState, StreamKind};
