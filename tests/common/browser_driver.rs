@@ -4,7 +4,7 @@
 #![allow(clippy::print_stderr, reason = "a skipped test says why")]
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
@@ -17,6 +17,8 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 const ANSWER_LIMIT: Duration = Duration::from_secs(50);
 /// Answers that may wait; the driver answers only what was asked.
 const ANSWER_CAPACITY: usize = 64;
+/// Where the driver is, seen from the package's folder, in which cargo runs tests.
+const FOLDER: &str = "tests/browser";
 
 /// A Chromium, with a page for each participant that is named.
 pub struct Browser {
@@ -42,7 +44,7 @@ impl Browser {
 
     fn launch() -> Self {
         let mut child = Command::new("node")
-            .arg(folder().join("browser.mjs"))
+            .arg(Path::new(FOLDER).join("browser.mjs"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -143,10 +145,6 @@ impl Drop for Browser {
     }
 }
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser")
-}
-
 /// What is not there, and how to get it.
 fn missing_part() -> Option<&'static str> {
     let answers = |program: &str| {
@@ -155,7 +153,7 @@ fn missing_part() -> Option<&'static str> {
     if !answers("node") {
         return Some("node is not installed (make test installs it on Debian)");
     }
-    if !folder().join("node_modules/livekit-client/dist").is_dir() {
+    if !Path::new(FOLDER).join("node_modules/livekit-client/dist").is_dir() {
         return Some("livekit-client is not there: run `npm ci` in tests/browser (make test does)");
     }
     let usual = [
