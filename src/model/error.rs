@@ -70,6 +70,8 @@ pub enum ErrorCode {
     StreamNotFound,
     /// More streams are played than allowed.
     TooManyPlays,
+    /// The way from the server is too narrow for a played picture: it waits.
+    PlayInterrupted,
     /// The codec of the stream to play is not known here.
     CodecUnsupported,
     /// A message could not be sent.
@@ -123,6 +125,7 @@ impl ErrorCode {
             Self::ExtraInfoTooLong => 1_003_051,
             Self::StreamNotFound => 1_004_002,
             Self::TooManyPlays => 1_004_010,
+            Self::PlayInterrupted => 1_004_020,
             Self::CodecUnsupported => 1_004_061,
             Self::SendFailed => 1_009_010,
             Self::MessageTooLong => 1_009_013,

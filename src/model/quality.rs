@@ -35,6 +35,8 @@ pub struct VideoStats {
     pub kbps: f32,
     /// Mean time spent decoding one frame, in ms.
     pub decode_ms: f32,
+    /// How much later than they could be pictures are shown now, in ms: to even out their rhythm, or for their sound.
+    pub held_ms: f32,
 }
 
 /// Counters of one played audio track since it was first played.

@@ -9,8 +9,8 @@ use livekit_protocol::participant_info::State;
 use livekit_protocol::signal_request::Message as Ask;
 use livekit_protocol::signal_response::Message as Answer;
 use livekit_protocol::{
-    DataPacket, Ping, SubscribedQualityUpdate, SubscriptionPermission, SyncState, TrackInfo, TrackPublishedResponse,
-    UpdateSubscription, UpdateTrackSettings, UserPacket,
+    DataPacket, DisconnectReason, Ping, SubscribedQualityUpdate, SubscriptionPermission, SyncState, TrackInfo,
+    TrackPublishedResponse, UpdateSubscription, UpdateTrackSettings, UserPacket,
 };
 use prost::Message as _;
 use rotunda::protocol::token::{self, Claims, VideoGrant};
@@ -205,4 +205,19 @@ fn who_is_hidden_is_reached_and_not_named() {
     assert_eq!(peers[1].data[0].participant_identity, "ann");
     let ghostly = &peers[0].data[0];
     assert!(ghostly.participant_identity.is_empty() && ghostly.participant_sid.is_empty(), "{ghostly:?}");
+}
+
+#[test]
+fn who_closes_its_connection_has_left_and_did_not_time_out() {
+    let server = server(|_| {});
+    let mut peers = call(&server);
+    peers[0].rtc.close().unwrap();
+    peers[0].step();
+    let gone = peers[1].client.until("ann's end", |message| match message {
+        Answer::Update(update) => {
+            update.participants.into_iter().find(|p| p.identity == "ann" && p.state() == State::Disconnected)
+        }
+        _ => None,
+    });
+    assert_eq!(gone.disconnect_reason(), DisconnectReason::ClientInitiated);
 }

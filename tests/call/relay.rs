@@ -2,13 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use rotunda::bridge::RoomEvent;
-use rotunda::model::{RoomId, RoomState, RoomStateReason};
+use rotunda::bridge::{AudioOptions, PublishRequest, RoomCommand, RoomEvent, VideoOptions};
+use rotunda::media::VideoFormat;
+use rotunda::media::capture::PortraitSource;
+use rotunda::model::{ErrorCode, PlayState, RoomId, RoomState, RoomStateReason, StreamKind};
 use serde_json::json;
 
 use crate::common::browser_driver::Browser;
-use crate::common::relay::{Cut, Direction, Network, Relay};
-use crate::engine::kit::{Bot, SOON, TestServer, audio_of, picture, room, video_of};
+use crate::common::relay::{Cut, Direction, Network, Rate, Relay};
+use crate::engine::kit::{Bot, SOON, TestServer, Tone, audio_of, picture, room, stream, video_of};
 
 /// An engine in the room, through the relay.
 fn enter(server: &TestServer, relay: &Relay, room: &RoomId, identity: &str) -> Bot {
@@ -57,7 +59,7 @@ fn a_perfect_relay_changes_nothing_and_nothing_goes_around_it() {
     assert_eq!(frames(&bob, "ann-cam"), before, "pictures come around the relay");
     relay.cut(Cut::Nothing);
     wait_more(&bob, "ann-cam", 10, SOON);
-    ann.send(rotunda::bridge::RoomCommand::Logout);
+    ann.send(RoomCommand::Logout);
     ann.wait_state(RoomState::Disconnected, RoomStateReason::LoggedOut);
 }
 
@@ -75,6 +77,59 @@ fn the_picture_goes_on_with_a_tenth_of_all_packets_lost() {
     let down = relay.counts(Direction::Down);
     let share = down.lost as f64 / down.packets as f64;
     assert!(down.lost > 5 && share < 0.2, "{down:?}");
+}
+
+/// A way that just loses is not mended by sending less; one that is too narrow keeps the sound.
+#[test]
+fn a_picture_stops_for_a_narrow_way_and_not_for_a_lossy_one() {
+    let server = TestServer::own();
+    let relay = Relay::start(&server.url, 5);
+    let room = room("narrow");
+    let (ann, mut bob) = (server.enter(&room, "ann"), enter(&server, &relay, &room, "bob"));
+    let portrait = PortraitSource::new("Ann", 7, VideoFormat { width: 640, height: 360, fps: 30.0 });
+    ann.send(RoomCommand::PublishStream(PublishRequest {
+        stream: stream("ann-cam"),
+        kind: StreamKind::Camera,
+        video: Some((Box::new(portrait), VideoOptions::single(600_000))),
+        audio: Some((Box::new(Tone::new(0.3)), AudioOptions::PLAIN)),
+        extra_info: String::new(),
+    }));
+    picture(&bob.wait_feed("ann-cam"));
+    let way = Network { delay: Duration::from_millis(25), ..Network::default() };
+    relay.both(Network { loss: 0.2, ..way });
+    std::thread::sleep(Duration::from_secs(8));
+    wait_more(&bob, "ann-cam", 30, Duration::from_secs(4));
+
+    relay.both(Network { rate: Some(Rate::new(150_000)), ..way });
+    let deadline = Instant::now() + 2 * SOON;
+    loop {
+        let before = frames(&bob, "ann-cam");
+        std::thread::sleep(Duration::from_secs(2));
+        if frames(&bob, "ann-cam") == before {
+            break;
+        }
+        assert!(Instant::now() < deadline, "the picture crowds out the sound");
+    }
+    let told = |bob: &mut Bot, wanted: PlayState, code: Option<ErrorCode>| {
+        bob.wait("what became of the picture", SOON, |event| match event {
+            RoomEvent::PlayStateChanged { state, error, .. }
+                if *state == wanted && error.as_ref().map(|error| error.code) == code =>
+            {
+                Some(())
+            }
+            _ => None,
+        });
+    };
+    told(&mut bob, PlayState::Requesting, Some(ErrorCode::PlayInterrupted));
+    bob.heard.clear();
+    let concealed = |bob: &Bot| audio_of(&bob.engine.snapshot(), "ann-cam").unwrap().concealed;
+    let before = concealed(&bob);
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(concealed(&bob) <= before, "the sound has the way for itself");
+
+    relay.both(way);
+    wait_more(&bob, "ann-cam", 30, 2 * SOON);
+    told(&mut bob, PlayState::Playing, None);
 }
 
 #[test]

@@ -42,13 +42,21 @@ pub(super) struct Played {
     pub(super) tracks: Vec<PlayedTrack>,
     state: PlayState,
     quality: Option<PlayQuality>,
+    /// The server sends no picture, for want of bandwidth.
+    waits: bool,
     /// Tracks that are left out, as nothing here decodes them.
     left_out: BTreeSet<TrackSid>,
 }
 
 impl Played {
     fn new() -> Self {
-        Self { tracks: Vec::with_capacity(2), state: PlayState::Requesting, quality: None, left_out: BTreeSet::new() }
+        Self {
+            tracks: Vec::with_capacity(2),
+            state: PlayState::Requesting,
+            quality: None,
+            waits: false,
+            left_out: BTreeSet::new(),
+        }
     }
 
     /// Ends its tracks and closes their feeds.
@@ -259,6 +267,7 @@ impl Call<'_> {
         }
         for played in self.played.values_mut() {
             played.state = PlayState::Requesting;
+            played.waits = false;
         }
         self.ask_sizes(link).await;
         Ok(())
@@ -281,6 +290,27 @@ impl Call<'_> {
         if self.played.contains_key(&stream) {
             let error = CallError::new(code, format!("{stream} cannot be played: {why}"));
             self.play_state(stream, PlayState::Requesting, Some(error)).await;
+        }
+    }
+
+    /// The server stopped sending pictures for want of bandwidth, or sends them again.
+    pub(super) async fn pictures_wait(&mut self, told: &[proto::StreamStateInfo]) {
+        for told in told {
+            let waits = told.state() == proto::StreamState::Paused;
+            let mut all = self.played.iter_mut();
+            let Some((stream, played)) = all.find(|(_, played)| played.track(&told.track_sid).is_some()) else {
+                continue;
+            };
+            if std::mem::replace(&mut played.waits, waits) == waits {
+                continue;
+            }
+            let (stream, state) = (stream.clone(), if waits { PlayState::Requesting } else { played.state });
+            let error = waits.then(|| {
+                let why =
+                    "the network is too slow for it now, and it comes back by itself: fewer or smaller pictures help";
+                CallError::new(ErrorCode::PlayInterrupted, format!("the picture of {stream} waits: {why}"))
+            });
+            self.play_state(stream, state, error).await;
         }
     }
 

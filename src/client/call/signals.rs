@@ -40,6 +40,7 @@ impl Call<'_> {
             Response::RequestResponse(response) => self.request_response(link, response).await?,
             Response::Mute(mute) => self.muted_by_server(&mute.sid, mute.muted).await,
             Response::SubscribedQualityUpdate(update) => self.watched_changed(&update),
+            Response::StreamStateUpdate(update) => self.pictures_wait(&update.stream_states).await,
             Response::SpeakersChanged(speakers) => self.speakers_changed(&speakers.speakers),
             Response::ConnectionQuality(update) => self.network_changed(&update.updates),
             Response::RefreshToken(token) => self.token_refreshed(&token),

@@ -213,6 +213,7 @@ fn picture(stream: &StreamId, stats: &VideoStats) -> String {
         format!("fps={:.1}", stats.fps),
         format!("rate={:.0}kbps", stats.kbps),
         format!("decoding={:.1}ms", stats.decode_ms),
+        format!("held={:.0}ms", stats.held_ms),
     ];
     line("picture", stream.as_str(), fields)
 }

@@ -62,9 +62,9 @@ pub(super) async fn pump(
             match event {
                 Some(TrackRemoteEvent::OnRtpPacket(packet)) => {
                     // The connection may learn what a stream carries only after its first packets.
-                    if reader.ssrc != Some(packet.header.ssrc) || reader.assembler.is_none() {
-                        let codec = codec_of(remote.as_ref(), packet.header.ssrc).await;
-                        reader.begin(packet.header.ssrc, codec);
+                    if reader.ssrc != Some(packet.header.ssrc) || reader.coding == Coding::Unknown {
+                        let coding = coding_of(remote.as_ref(), packet.header.ssrc).await;
+                        reader.begin(packet.header.ssrc, coding);
                     }
                     if let Some(ntp) = capture_time(&packet, capture_extension) {
                         track.captured(ntp, packet.header.timestamp);
@@ -96,14 +96,28 @@ pub(super) async fn pump(
     }
 }
 
-/// How the stream is coded; `None` for what is not decoded here.
-async fn codec_of(remote: &dyn TrackRemote, ssrc: u32) -> Option<VideoCodec> {
-    let mime_type = remote.codec(ssrc).await?.mime_type;
-    let codec = VideoCodec::of_mime_type(&mime_type);
-    if codec.is_none() {
-        tracing::debug!(%mime_type, "this codec is not decoded here");
+/// How a stream is coded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Coding {
+    /// The connection does not know yet.
+    Unknown,
+    /// In a way that is not decoded here.
+    Foreign,
+    Known(VideoCodec),
+}
+
+async fn coding_of(remote: &dyn TrackRemote, ssrc: u32) -> Coding {
+    let mime_type = remote.codec(ssrc).await.map(|codec| codec.mime_type).unwrap_or_default();
+    if mime_type.is_empty() {
+        return Coding::Unknown;
     }
-    codec
+    VideoCodec::of_mime_type(&mime_type).map_or_else(
+        || {
+            tracing::debug!(%mime_type, "this codec is not decoded here");
+            Coding::Foreign
+        },
+        Coding::Known,
+    )
 }
 
 /// A whole frame on its way to the decoder.
@@ -120,7 +134,7 @@ struct Reader {
     ssrc: Option<u32>,
     /// `None` while nothing arrived that can be decoded.
     assembler: Option<FrameAssembler>,
-    codec: VideoCodec,
+    coding: Coding,
     waiting: VecDeque<Waiting>,
     /// A frame is due for which the decoder has no room: [`VideoTrack::room`] tells when it has.
     decoder_full: bool,
@@ -139,7 +153,7 @@ impl Reader {
             hub,
             ssrc: None,
             assembler: None,
-            codec: VideoCodec::default(),
+            coding: Coding::Unknown,
             waiting: VecDeque::new(),
             decoder_full: false,
             last_packet: None,
@@ -150,15 +164,18 @@ impl Reader {
     }
 
     /// The first packet of a stream. A rebound section has a new one: nothing of the old one fits it.
-    fn begin(&mut self, ssrc: u32, codec: Option<VideoCodec>) {
+    fn begin(&mut self, ssrc: u32, coding: Coding) {
         if self.ssrc.replace(ssrc).is_some_and(|before| before != ssrc) {
             self.track.keep_past_figures();
             self.track.forget_clock();
             self.time = RtpTime::default();
             self.timing = FrameTiming::new();
         }
-        self.codec = codec.unwrap_or_default();
-        self.assembler = codec.map(FrameAssembler::new);
+        self.coding = coding;
+        self.assembler = match coding {
+            Coding::Known(codec) => Some(FrameAssembler::new(codec)),
+            Coding::Unknown | Coding::Foreign => None,
+        };
     }
 
     fn take(&mut self, packet: &rtp::Packet, now: Instant) {
@@ -197,12 +214,13 @@ impl Reader {
     }
 
     fn whole(&mut self, frame: Assembled, now: Instant) {
+        let Coding::Known(codec) = self.coding else { return };
         let ticks = self.time.ticks(frame.timestamp);
         let due = self.timing.due(ticks, now, self.track.hold());
         self.track.whole(frame.timestamp, local_us(now), self.timing.held());
         let encoded = Encoded {
             track: Arc::clone(&self.track),
-            codec: self.codec,
+            codec,
             data: frame.data,
             epoch: self.track.next_epoch(frame.keyframe),
             timestamp_us: (ticks.max(0) as u64) * 100 / 9,

@@ -26,7 +26,7 @@ impl Scene {
         let hub = MediaHub { name, decoders: Some(pool), playout: None, dials };
         let track = Arc::new(VideoTrack::new(TrackSid::new("TR_R").unwrap()));
         let mut reader = Reader::new(Arc::clone(&track), Arc::new(hub));
-        reader.begin(SSRC, Some(VideoCodec::Vp8));
+        reader.begin(SSRC, Coding::Known(VideoCodec::Vp8));
         Self { reader, track, decoder, start: Instant::now(), requests: 0 }
     }
 

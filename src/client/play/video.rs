@@ -115,6 +115,8 @@ impl VideoTrack {
         if stats.frames_decoded > 0 {
             stats.decode_ms = counters.decode_time.as_secs_f32() * 1000.0 / stats.frames_decoded as f32;
         }
+        drop(counters);
+        stats.held_ms = self.held_ms(&self.place());
         stats
     }
 
@@ -258,7 +260,7 @@ impl VideoTrack {
         let (transit_us, difference_us) = (place.clock.transit_us()?, place.clock.difference_us(round_trip_us));
         let own_hold_ms = place.own_hold.as_secs_f32() * 1e3;
         // Frames are handed to the decoder early by what decoding takes, when they are held at all.
-        let hold_ms = own_hold_ms.max(self.hold_ms.load(Ordering::Relaxed) as f32);
+        let hold_ms = self.held_ms(&place);
         let whole_ms = transit_us as f64 / 1e3 + f64::from(hold_ms).max(decode_ms);
         Some((Lag { whole_ms, own_hold_ms, hold_ms }, difference_us.map(|us| us as f64 / 1e3)))
     }
@@ -271,6 +273,11 @@ impl VideoTrack {
     /// See [`Self::set_hold_ms`].
     pub(super) fn hold(&self) -> Duration {
         Duration::from_millis(self.hold_ms.load(Ordering::Relaxed).into())
+    }
+
+    /// What it is held by itself or for its sound, in ms.
+    fn held_ms(&self, place: &Place) -> f32 {
+        (place.own_hold.as_secs_f32() * 1e3).max(self.hold_ms.load(Ordering::Relaxed) as f32)
     }
 
     /// Tells the round trip to the server.

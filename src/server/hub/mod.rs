@@ -184,6 +184,7 @@ impl Hub {
             MediaEvent::Offer { peer, id, sdp, mids } => self.offer_made(peer, id, sdp, mids),
             MediaEvent::SectionsNeeded { peer, audios, videos } => self.sections_needed(peer, audios, videos),
             MediaEvent::Connected { peer } => self.connected(peer),
+            MediaEvent::Closed { peer } => self.closed(peer),
             MediaEvent::Lost { peer, reason } => self.lost(peer, reason),
             MediaEvent::Silent { peer } => self.fell_silent(peer, Instant::now()),
             MediaEvent::Heard { peer } => self.heard_again(peer),

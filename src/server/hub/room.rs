@@ -186,6 +186,11 @@ impl Hub {
         self.remove(id, DisconnectReason::ConnectionTimeout, Some(Action::Reconnect));
     }
 
+    /// Whoever closes its connection leaves, even if that comes before its words.
+    pub(super) fn closed(&mut self, id: PeerId) {
+        self.remove(id, DisconnectReason::ClientInitiated, Some(Action::Reconnect));
+    }
+
     /// Takes out whoever left without telling, or never connected.
     pub(super) fn sweep(&mut self, now: Instant) {
         self.notice_dead_sockets(now);

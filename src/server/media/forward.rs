@@ -167,7 +167,7 @@ impl Track {
             let (Some(ssrc), true) = (self.layers[rank].ssrc, self.layers[rank].flows(now)) else { continue };
             let Some(need) = self.need(rank, links) else { continue };
             let Some(link) = links.get_mut(&self.link) else { return asked };
-            if !self.layers[rank].wish.due(need, link.rtt, now) {
+            if !self.layers[rank].wish.due(need, link.way.rtt(), now) {
                 continue;
             }
             if let Some(stream) = link.rtc.direct_api().stream_rx(&ssrc) {
@@ -192,13 +192,21 @@ impl Track {
         self.layers.iter_mut().for_each(|layer| layer.read_rate(elapsed));
     }
 
-    pub(super) fn demand(&self, max_rank: usize, current: Option<usize>, now: Instant) -> Demand {
+    /// What one receiver wants of it.
+    pub(super) fn demand(&self, max_rank: usize, receiver: LinkId, now: Instant) -> Demand {
+        let leg = self.leg(receiver);
         let rates_bps = std::array::from_fn(|rank| {
             let layer = &self.layers[rank];
             let rate_bps = if layer.rate_bps == 0 { USUAL_BPS[rank] } else { layer.rate_bps };
             layer.flows(now).then_some(rate_bps)
         });
-        Demand { rates_bps, max_rank, current, first: self.screen }
+        Demand {
+            rates_bps,
+            max_rank,
+            current: leg.and_then(|leg| leg.current),
+            first: self.screen,
+            paused: leg.is_some_and(|leg| leg.paused),
+        }
     }
 
     /// Stops or resumes one leg for want of bandwidth; answers whether that is new. It resumes with a keyframe.

@@ -52,6 +52,8 @@ pub(super) struct Demand {
     pub(super) current: Option<usize>,
     /// Served before the others: a shared screen.
     pub(super) first: bool,
+    /// It is stopped for want of bandwidth.
+    pub(super) paused: bool,
 }
 
 impl Demand {
@@ -125,9 +127,18 @@ impl Plan {
     }
 }
 
+/// Which pictures whose lowest encoding does not fit are stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pause {
+    Never,
+    /// Those that are stopped already stay so.
+    Keep,
+    All,
+}
+
 /// Shares `budget_bps` (none: unlimited) among the pictures of one receiver: first the lowest encoding for each, then
-/// one step up at a time, shared screens first. Where `may_pause`, pictures whose lowest encoding does not fit stop.
-pub(super) fn allocate(demands: &[Demand], budget_bps: Option<u64>, may_pause: bool) -> Plan {
+/// one step up at a time, shared screens first.
+pub(super) fn allocate(demands: &[Demand], budget_bps: Option<u64>, pause: Pause) -> Plan {
     let mut ranks = vec![Given::Nothing; demands.len()];
     let mut spent: u64 = 0;
     let mut order: Vec<usize> = (0..demands.len()).collect();
@@ -138,6 +149,7 @@ pub(super) fn allocate(demands: &[Demand], budget_bps: Option<u64>, may_pause: b
         let Some((rank, rate)) = demands[index].lowest() else { continue };
         let total = spent.saturating_add(rate);
         let margin = if demands[index].current.is_some() { KEEP_SHARE } else { RAISE_MARGIN };
+        let may_pause = pause == Pause::All || (pause == Pause::Keep && demands[index].paused);
         if may_pause && budget_bps.is_some_and(|budget| total as f64 * margin > budget as f64) {
             ranks[index] = Given::Paused;
             denied_bps = denied_bps.min((total as f64 * RAISE_MARGIN) as u64);
@@ -181,7 +193,7 @@ mod tests {
 
     fn demand(rates: [u64; 3]) -> Demand {
         let rates_bps = rates.map(|rate| (rate > 0).then_some(rate * 1000));
-        Demand { rates_bps, max_rank: 2, current: None, first: false }
+        Demand { rates_bps, max_rank: 2, current: None, first: false, paused: false }
     }
 
     #[test]
@@ -205,11 +217,15 @@ mod tests {
     #[test]
     fn bandwidth_is_shared_from_below() {
         let two = [demand([150, 500, 1700]), demand([150, 500, 1700])];
-        let ranks = |demands: &[Demand], budget| allocate(demands, budget, false).ranks;
+        let ranks = |demands: &[Demand], budget| allocate(demands, budget, Pause::Never).ranks;
         assert_eq!(ranks(&two, None), [Rank(2), Rank(2)]);
         assert_eq!(ranks(&two, Some(1_300_000)), [Rank(1), Rank(1)]);
-        assert_eq!(allocate(&two, Some(1_300_000), false).next_bps, 2_530_000, "the next step is worth probing for");
-        assert_eq!(allocate(&two, None, false).next_bps, 0, "nothing is held back");
+        assert_eq!(
+            allocate(&two, Some(1_300_000), Pause::Never).next_bps,
+            2_530_000,
+            "the next step is worth probing for"
+        );
+        assert_eq!(allocate(&two, None, Pause::Never).next_bps, 0, "nothing is held back");
         assert_eq!(ranks(&two, Some(2_700_000)), [Rank(2), Rank(1)]);
         assert_eq!(ranks(&two, Some(10_000)), [Rank(0), Rank(0)], "the lowest is never taken away");
         let screen = Demand { first: true, ..demand([150, 500, 1700]) };
@@ -218,7 +234,7 @@ mod tests {
 
     #[test]
     fn what_does_not_flow_is_not_chosen() {
-        let ranks = |demands: &[Demand], budget| allocate(demands, budget, false).ranks;
+        let ranks = |demands: &[Demand], budget| allocate(demands, budget, Pause::Never).ranks;
         assert_eq!(ranks(&[demand([150, 0, 0])], None), [Rank(0)]);
         assert_eq!(ranks(&[demand([0, 500, 0])], None), [Rank(1)]);
         assert_eq!(ranks(&[demand([0, 0, 0])], None), [Nothing]);
@@ -230,16 +246,16 @@ mod tests {
     #[test]
     fn a_held_picture_does_not_flap() {
         let held = Demand { current: Some(1), ..demand([150, 500, 0]) };
-        assert_eq!(allocate(&[held], Some(520_000), true).ranks, [Rank(1)]);
-        assert_eq!(allocate(&[demand([150, 500, 0])], Some(520_000), true).ranks, [Rank(0)]);
+        assert_eq!(allocate(&[held], Some(520_000), Pause::All).ranks, [Rank(1)]);
+        assert_eq!(allocate(&[demand([150, 500, 0])], Some(520_000), Pause::All).ranks, [Rank(0)]);
     }
 
     #[test]
     fn what_fits_in_no_form_is_paused_and_comes_back_with_room() {
         let two = [demand([150, 500, 0]), demand([150, 500, 0])];
-        let ranks = |demands: &[Demand], budget| allocate(demands, Some(budget), true).ranks;
+        let ranks = |demands: &[Demand], budget| allocate(demands, Some(budget), Pause::All).ranks;
         assert_eq!(ranks(&two, 10_000), [Paused, Paused]);
-        assert_eq!(allocate(&two, Some(10_000), true).next_bps, 172_500, "worth probing for");
+        assert_eq!(allocate(&two, Some(10_000), Pause::All).next_bps, 172_500, "worth probing for");
         assert_eq!(ranks(&two, 200_000), [Rank(0), Paused]);
         assert_eq!(ranks(&two, 400_000), [Rank(0), Rank(0)]);
         let screen = Demand { first: true, ..two[0] };
@@ -247,7 +263,7 @@ mod tests {
         let held = Demand { current: Some(0), ..two[0] };
         assert_eq!(ranks(&[held], 120_000), [Rank(0)], "a picture does not stop at the first dip");
         assert_eq!(ranks(&[held], 90_000), [Paused]);
-        let plan = |budget| allocate(&two, Some(budget), true).shortage(&two);
+        let plan = |budget| allocate(&two, Some(budget), Pause::All).shortage(&two);
         assert_eq!(
             [plan(10_000), plan(400_000), plan(9_000_000)],
             [Shortage::Paused, Shortage::Smaller, Shortage::None]

@@ -19,6 +19,7 @@ use super::intake::Intake;
 use super::layers::{Plan, Shortage, Want};
 use super::socket::Remote;
 use super::wall_clock::WallClock;
+use super::way::Way;
 use super::{NewPeer, PeerId, TrackId};
 use crate::protocol::sdp::{PayloadTypes, SDP_MAX_BYTES, SDP_MAX_SECTIONS};
 use crate::server::rate::Rate;
@@ -31,8 +32,11 @@ const START_BPS: u64 = 2_500_000;
 const MESSAGE_MAX_BYTES: u32 = 64 * 1024 + 1024;
 /// SCTP data that may be on its way to one client, in bytes.
 const SCTP_BUFFER_BYTES: usize = 512 * 1024;
-/// How often loss is looked at.
-const STATS_INTERVAL: std::time::Duration = std::time::Duration::from_secs(5);
+/// While pictures are stopped the bandwidth is looked for anew after this, and then less and less often.
+const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(2);
+const LOOK_AGAIN_MAX: std::time::Duration = std::time::Duration::from_secs(30);
+/// How often loss and round trip are looked at.
+const STATS_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
 /// Under what number our offers carry capture times; the client's number counts where it offers.
 const CAPTURE_TIME_ID: u8 = 6;
 /// Sound is reported on as often as pictures: clients keep them in step by it, and know that the way is there.
@@ -110,9 +114,8 @@ pub(super) struct Link {
     pub(super) shortage: Shortage,
     /// Since when its bandwidth does not carry the lowest encodings.
     pub(super) short_since: Option<Instant>,
-    /// Loss as a share 0..=1 and round trip, as last reported.
-    pub(super) loss: f32,
-    pub(super) rtt: Option<std::time::Duration>,
+    /// The way to the client, as last reported.
+    pub(super) way: Way,
     pub(super) sections: Vec<Section>,
     pub(super) reliable: Option<ChannelId>,
     pub(super) lossy: Option<ChannelId>,
@@ -125,6 +128,8 @@ pub(super) struct Link {
     transport_cc: bool,
     /// The bandwidth last asked of the estimator: to sustain, and to probe for.
     pub(super) aimed_bps: (u64, u64),
+    /// When the bandwidth is looked for anew next, and how long that waits.
+    looks: Option<(Instant, std::time::Duration)>,
     /// Our outstanding offer (v0).
     pub(super) pending: Option<(SdpPendingOffer, u32)>,
     /// The next offer shall restart ICE (v0).
@@ -214,8 +219,7 @@ impl Link {
             clock: WallClock::default(),
             shortage: Shortage::None,
             short_since: None,
-            loss: 0.0,
-            rtt: None,
+            way: Way::default(),
             sections: Vec::new(),
             reliable: None,
             lossy: None,
@@ -224,6 +228,7 @@ impl Link {
             estimate: None,
             transport_cc: false,
             aimed_bps: (0, 0),
+            looks: None,
             pending: None,
             restart: false,
             again: false,
@@ -289,6 +294,21 @@ impl Link {
         if moved(aim.0, self.aimed_bps.0) || moved(aim.1, self.aimed_bps.1) {
             self.aimed_bps = aim;
             self.rtc.bwe().set_bitrate(Bitrate::bps(aim.0), Bitrate::bps(aim.1));
+        }
+    }
+
+    /// Looks for bandwidth anew, now and then, while pictures are stopped and nothing waits on the way: an estimator takes
+    /// long to believe in a way that it saw narrow, as only sound is left to tell of it.
+    pub(super) fn look_again(&mut self, stopped: bool, now: Instant) {
+        let Some(estimate) = self.estimate.filter(|_| stopped && !self.way.is_full()) else {
+            self.looks = None;
+            return;
+        };
+        let (at, wait) = *self.looks.get_or_insert((now + LOOK_AGAIN, LOOK_AGAIN));
+        if now >= at {
+            let wait = (wait * 2).min(LOOK_AGAIN_MAX);
+            self.looks = Some((now + wait, wait));
+            self.rtc.bwe().reset(estimate);
         }
     }
 

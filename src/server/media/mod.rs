@@ -24,6 +24,7 @@ mod socket;
 mod tcp;
 mod upkeep;
 mod wall_clock;
+mod way;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -160,6 +161,8 @@ pub(crate) enum MediaEvent {
     Silent { peer: PeerId },
     /// A participant that was silent is heard again.
     Heard { peer: PeerId },
+    /// The participant closed its connection. What it says over its WebSocket meanwhile may come later.
+    Closed { peer: PeerId },
     /// The participant's connection is gone for good.
     Lost { peer: PeerId, reason: &'static str },
     /// A subscription has a section: media flows from here on.

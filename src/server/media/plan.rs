@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::forward::Track;
-use super::layers::{Given, allocate};
+use super::layers::{Given, Pause, allocate};
 use super::link::{Link, LinkId, Peer};
 use super::shard::Shard;
 use super::{MediaEvent, TrackId};
 
-/// Pictures stop when the bandwidth was too short for this long: an estimate begins low and dips.
+/// Pictures stop when the bandwidth was too short for this long, and packets wait: an estimate begins low and dips, and
+/// falls with loss that is not of our making.
 const PAUSE_AFTER: Duration = Duration::from_secs(3);
 
 impl Shard {
@@ -33,19 +34,22 @@ impl Shard {
             if wanted.disabled {
                 continue;
             }
-            let current = track.leg(receiver).and_then(|leg| leg.current);
             ids.push((id, wanted.sid.as_str()));
-            demands.push(track.demand(wanted.want.max_rank(&track.widths_px), current, now));
+            demands.push(track.demand(wanted.want.max_rank(&track.widths_px), receiver, now));
         }
         let sound_bps = sound_bps(link, peer, &self.tracks);
         let budget = link.estimate.map(|estimate| estimate.as_u64().saturating_sub(sound_bps));
-        let mut plan = allocate(&demands, budget, peer.new.may_pause);
+        let mut plan = allocate(&demands, budget, if peer.new.may_pause { Pause::All } else { Pause::Never });
         if !plan.pauses() {
             link.short_since = None;
-        } else if now.saturating_duration_since(*link.short_since.get_or_insert(now)) < PAUSE_AFTER {
-            plan = allocate(&demands, budget, false);
+        } else {
+            let short = now.saturating_duration_since(*link.short_since.get_or_insert(now));
+            if short < PAUSE_AFTER || !link.way.is_full() {
+                plan = allocate(&demands, budget, Pause::Keep);
+            }
         }
         link.aim(&plan, sound_bps);
+        link.look_again(plan.pauses(), now);
         link.shortage = plan.shortage(&demands);
         tracing::trace!(peer = receiver.peer.0, estimate = ?link.estimate, sound_bps, ?demands, ?plan, "layers");
         let mut states = Vec::new();

@@ -35,10 +35,19 @@ impl Shard {
 
     /// Tells signalling, once, that a participant is gone; signalling then removes it.
     pub(super) fn lose(&mut self, peer: PeerId, reason: &'static str) {
+        self.tell_once(peer, MediaEvent::Lost { peer, reason });
+    }
+
+    /// A participant closed its connection; signalling then removes it.
+    pub(super) fn closed(&mut self, peer: PeerId) {
+        self.tell_once(peer, MediaEvent::Closed { peer });
+    }
+
+    fn tell_once(&mut self, peer: PeerId, end: MediaEvent) {
         if let Some(known) = self.peers.get_mut(&peer)
             && !std::mem::replace(&mut known.reported_lost, true)
         {
-            self.tell(MediaEvent::Lost { peer, reason });
+            self.tell(end);
         }
     }
 

@@ -262,8 +262,8 @@ impl Shard {
             Event::PeerStats(stats) => {
                 if let Some(link) = self.links.get_mut(&id) {
                     let share = |loss: Option<f32>| loss.unwrap_or(0.0);
-                    link.loss = share(stats.egress_loss_fraction).max(share(stats.ingress_loss_fraction));
-                    link.rtt = stats.rtt.or(link.rtt);
+                    let loss = (share(stats.egress_loss_fraction), share(stats.ingress_loss_fraction));
+                    link.way.note(stats.rtt, loss, now);
                 }
             }
             // After an ICE restart: whatever the client missed, a keyframe mends it.
@@ -275,7 +275,7 @@ impl Shard {
             Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {
                 tracing::debug!(peer = id.peer.0, role = ?id.role, "nothing comes from this connection");
             }
-            Event::Closed => self.lose(id.peer, "it closed its connection"),
+            Event::Closed => self.closed(id.peer),
             _ => {}
         }
     }

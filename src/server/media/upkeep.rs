@@ -67,8 +67,8 @@ impl Shard {
         let mut figures: HashMap<PeerId, LinkFigures> = HashMap::new();
         for (id, link) in self.links.iter().filter(|(_, link)| link.connected) {
             let entry = figures.entry(id.peer).or_default();
-            entry.loss = entry.loss.max(link.loss);
-            entry.rtt_ms = entry.rtt_ms.max(link.rtt.map_or(0.0, |rtt| rtt.as_secs_f32() * 1000.0));
+            entry.loss = entry.loss.max(link.way.loss());
+            entry.rtt_ms = entry.rtt_ms.max(link.way.rtt().map_or(0.0, |rtt| rtt.as_secs_f32() * 1000.0));
             entry.shortage = entry.shortage.max(link.shortage);
             entry.silent |= now.saturating_duration_since(link.heard) > QUIET;
         }

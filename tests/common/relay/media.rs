@@ -5,6 +5,8 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::net::SocketAddr;
+use std::ops::Deref;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -26,16 +28,44 @@ const MAX_HELD: usize = 4096;
 /// Largest packet, more than any MTU.
 const PACKET_BYTES: usize = 9000;
 
+/// A socket, counted while it is open.
+struct Socket {
+    socket: UdpSocket,
+    control: Arc<Control>,
+}
+
+impl Socket {
+    async fn open(control: &Arc<Control>) -> std::io::Result<Self> {
+        let socket = UdpSocket::bind(ANY).await?;
+        control.sockets.fetch_add(1, Ordering::Relaxed);
+        Ok(Self { socket, control: Arc::clone(control) })
+    }
+}
+
+impl Deref for Socket {
+    type Target = UdpSocket;
+
+    fn deref(&self) -> &UdpSocket {
+        &self.socket
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.control.sockets.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Where one peer connection sends its packets.
 pub(super) struct Gate {
     control: Arc<Control>,
-    socket: UdpSocket,
+    socket: Socket,
     server: Mutex<Option<SocketAddr>>,
 }
 
 impl Gate {
     pub(super) async fn open(control: &Arc<Control>) -> std::io::Result<Arc<Self>> {
-        let socket = UdpSocket::bind(ANY).await?;
+        let socket = Socket::open(control).await?;
         let gate = Arc::new(Self { control: Arc::clone(control), socket, server: Mutex::default() });
         tokio::spawn(run(Arc::clone(&gate)));
         Ok(gate)
@@ -88,13 +118,13 @@ async fn run(gate: Arc<Gate>) {
 struct Way {
     gate: Arc<Gate>,
     client: SocketAddr,
-    upstream: Mutex<Arc<UdpSocket>>,
+    upstream: Mutex<Arc<Socket>>,
     lanes: [Lane; 2],
 }
 
 impl Way {
     async fn open(gate: &Arc<Gate>, client: SocketAddr) -> std::io::Result<Arc<Self>> {
-        let upstream = Mutex::new(Arc::new(UdpSocket::bind(ANY).await?));
+        let upstream = Mutex::new(Arc::new(Socket::open(&gate.control).await?));
         let lanes = [(); 2].map(|()| Lane::new(gate.control.next_seed()));
         Ok(Arc::new(Self { gate: Arc::clone(gate), client, upstream, lanes }))
     }
@@ -115,7 +145,7 @@ impl Way {
                     if changed.is_err() {
                         return;
                     }
-                    if let Ok(socket) = UdpSocket::bind(ANY).await {
+                    if let Ok(socket) = Socket::open(&self.gate.control).await {
                         *lock(&self.upstream) = Arc::new(socket);
                     }
                 }

@@ -164,6 +164,11 @@ impl Relay {
         seen
     }
 
+    /// The sockets it holds open for packets: those that nobody uses any more, for a while.
+    pub fn sockets(&self) -> u64 {
+        self.control.sockets.load(Ordering::Relaxed)
+    }
+
     /// What one direction carried so far.
     pub fn counts(&self, direction: Direction) -> Counts {
         let tally = &self.control.tallies[direction as usize];
@@ -202,6 +207,8 @@ struct Control {
     breaks: watch::Sender<u64>,
     addresses: watch::Sender<u64>,
     tap: Mutex<Option<SyncSender<Seen>>>,
+    /// Sockets that are open for packets.
+    sockets: AtomicU64,
     /// Lines so far: each draws from the seed in its own way.
     lines: AtomicU64,
 }
@@ -228,6 +235,7 @@ impl Control {
             breaks: watch::Sender::default(),
             addresses: watch::Sender::default(),
             tap: Mutex::default(),
+            sockets: AtomicU64::new(0),
             lines: AtomicU64::new(0),
         }
     }
