@@ -15,15 +15,14 @@ use rtc::shared::error::Error;
 
 /// Packets that overtake each other are mostly there within this.
 const REORDER_WAIT: Duration = Duration::from_millis(4);
-/// A packet is asked for while it is worth it: for two and a half round trips and what happens in between, within these
-/// bounds. Later nobody waits for it (the assembler's bound); that it was asked for is remembered for the longest.
-const HANDLING: Duration = Duration::from_millis(50);
-const MIN_AGE: Duration = Duration::from_millis(400);
+/// A packet is asked for while somebody waits for it: as long as the assembler does.
 const MAX_AGE: Duration = Duration::from_secs(1);
 /// Round trip before one was seen, and its bounds.
 const FIRST_ROUND_TRIP: Duration = Duration::from_millis(60);
 const MIN_ROUND_TRIP: Duration = Duration::from_millis(15);
 const MAX_ROUND_TRIP: Duration = MAX_AGE;
+/// More answers in a row to repeated requests than loss explains: the way became longer.
+const MAX_DOUBTFUL: u32 = 4;
 /// A gap longer than this is a new beginning, not a loss.
 const MAX_GAP: u64 = 500;
 /// How far behind the newest a packet of the same sequence can be.
@@ -45,6 +44,8 @@ struct Stream {
     round_trip: Duration,
     /// The longest that an answer to one of several requests may have taken since a single one was answered.
     suspected: Duration,
+    /// Answers since then that may have been the last request's, on a way that loses.
+    doubtful: u32,
     /// A single request was answered.
     learnt: bool,
 }
@@ -53,6 +54,7 @@ struct Missing {
     noticed: Instant,
     asked: u32,
     first_asked: Instant,
+    asked_last: Instant,
     /// Between the last request and the next.
     wait: Duration,
     next: Instant,
@@ -65,6 +67,7 @@ impl Stream {
             missing: BTreeMap::new(),
             round_trip: FIRST_ROUND_TRIP,
             suspected: Duration::ZERO,
+            doubtful: 0,
             learnt: false,
         }
     }
@@ -92,7 +95,8 @@ impl Stream {
         }
         for sequence in newest + 1..arrived {
             let (wait, next) = (Duration::ZERO, now + REORDER_WAIT);
-            self.missing.insert(sequence, Missing { noticed: now, asked: 0, first_asked: now, wait, next });
+            let missing = Missing { noticed: now, asked: 0, first_asked: now, asked_last: now, wait, next };
+            self.missing.insert(sequence, missing);
         }
         while self.missing.len() as u64 > MAX_GAP {
             self.missing.pop_first();
@@ -101,7 +105,8 @@ impl Stream {
     }
 
     /// Learns how long answers take. Only the answer to a single request tells it (Karn's rule). That to one of several
-    /// may be the first one's: until a single request is answered the next ones are given that long, so that one is.
+    /// is the first one's where it comes too soon after the last, and may be so where that goes on: until a single request
+    /// is answered the next ones are given that long, so that one is.
     fn answered(&mut self, missing: &Missing, now: Instant) {
         let took = now.saturating_duration_since(missing.first_asked);
         match missing.asked {
@@ -112,9 +117,16 @@ impl Stream {
                 let smoothed = (self.round_trip * weight + took) / (weight + 1);
                 self.round_trip = smoothed.clamp(MIN_ROUND_TRIP, MAX_ROUND_TRIP);
                 self.suspected = Duration::ZERO;
+                self.doubtful = 0;
                 self.learnt = true;
             }
-            _ => self.suspected = self.suspected.max(took).min(MAX_ROUND_TRIP),
+            _ => {
+                let since_last = now.saturating_duration_since(missing.asked_last);
+                self.doubtful += 1;
+                if !self.learnt || since_last < self.round_trip * 4 / 5 || self.doubtful > MAX_DOUBTFUL {
+                    self.suspected = self.suspected.max(took).min(MAX_ROUND_TRIP);
+                }
+            }
         }
     }
 
@@ -122,23 +134,19 @@ impl Stream {
     fn ask(&mut self, now: Instant) -> Vec<u16> {
         self.missing.retain(|_, missing| now.saturating_duration_since(missing.noticed) < MAX_AGE);
         let expected = self.round_trip.max(self.suspected);
-        let useful = (expected * 5 / 2 + HANDLING).clamp(MIN_AGE, MAX_AGE);
         let mut due = Vec::new();
         for (sequence, missing) in &mut self.missing {
             if missing.next > now {
-                continue;
-            }
-            if now.saturating_duration_since(missing.noticed) >= useful {
-                // Should it come after all, it still tells how long that took.
-                missing.next = missing.noticed + MAX_AGE;
                 continue;
             }
             if missing.asked == 0 {
                 missing.first_asked = now;
             }
             missing.asked += 1;
+            missing.asked_last = now;
             let sure = self.learnt && self.suspected.is_zero();
-            let grown = if sure { Duration::ZERO } else { missing.wait * 2 };
+            // Where requests are lost they are repeated soon; but what nobody can send again costs ten of them at most.
+            let grown = if sure { missing.wait * 5 / 4 } else { missing.wait * 2 };
             missing.wait = grown.max(expected * 5 / 4);
             missing.next = now + missing.wait;
             due.push(*sequence as u16);

@@ -127,6 +127,41 @@ fn a_lossy_path_gets_each_packet_back_without_a_storm() {
     assert!(path.nacks.streams[&SSRC].missing.is_empty());
 }
 
+#[test]
+fn loss_is_not_taken_for_a_longer_way() {
+    const ANSWER_MS: u64 = 40;
+    let mut random = Random(8);
+    let mut path = Path::new();
+    let mut answers: BTreeMap<u64, Vec<u16>> = BTreeMap::new();
+    let mut lost_at: BTreeMap<u16, u64> = BTreeMap::new();
+    let mut took = Vec::new();
+    for at in 0..60_000u64 {
+        if at.is_multiple_of(10) {
+            let sequence = (at / 10) as u16;
+            if sequence > 0 && random.chance(0.2) {
+                lost_at.insert(sequence, at);
+            } else {
+                path.arrives(sequence, at);
+            }
+        }
+        for answer in answers.remove(&at).unwrap_or_default() {
+            took.extend(lost_at.remove(&answer).map(|lost| at - lost));
+            path.arrives(answer, at);
+        }
+        for asked in path.asked(at) {
+            // Requests are lost as answers are.
+            if !random.chance(0.2) && !random.chance(0.2) {
+                answers.entry(at + ANSWER_MS).or_default().push(asked);
+            }
+        }
+    }
+    took.sort_unstable();
+    let (most, lost) = (took[took.len() * 97 / 100], took.len() + lost_at.len());
+    assert!(took.len() * 1000 >= lost * 995, "{} of {lost} came back", took.len());
+    // Four requests, each as long after the one before as an answer may take.
+    assert!(most <= 5 * ANSWER_MS + 60, "{most} ms");
+}
+
 /// How often packets are asked for that were lost once the way is known: every tenth one is, and comes this long after
 /// each request.
 fn requests_per_loss(round_trip_ms: u64) -> f64 {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::continuity::{Continuity, Verdict};
 use super::descriptor::{self, Descriptor};
-use super::recovery::{MIN_WAIT, RecoveryTime};
+use super::recovery::{BOUND, MIN_WAIT, RecoveryTime};
 use super::{Assembled, AssemblyStats, Body, RtpPacketRef, Stored, h264};
 use crate::model::limits::MAX_ENCODED_FRAME_BYTES;
 use crate::model::media::VideoCodec;
@@ -29,8 +29,8 @@ const FIRST_SEQUENCE: u64 = 1 << 32;
 ///
 /// A missing packet is waited for as long as retransmissions have lately taken, at most 300 ms. When it has not come by
 /// then, frames that do without it go on, as they often can with temporal layers. Otherwise [`Self::needs_keyframe`]
-/// says that a keyframe should be asked for; whichever comes first helps, the packet for as long as two round trips and
-/// a half take, at most 1 s. Frames that need a packet which did not come are dropped.
+/// says that a keyframe should be asked for; whichever is there first helps, the packet for 1 s. Frames that need a
+/// packet which did not come are dropped.
 #[derive(Debug)]
 pub struct FrameAssembler {
     codec: VideoCodec,
@@ -291,9 +291,9 @@ impl FrameAssembler {
         let unreferenced = self.descriptor_at(next).filter(|descriptor| descriptor.unreferenced);
         let restart = self.packets.range(missing..).find(|(_, stored)| stored.starts_frame()).map(|(&at, _)| at);
         // Giving up wins nothing where only a keyframe would help: the packet may well come first.
-        if waited < self.wait.bound() && !restart.is_some_and(|at| self.goes_on_at(at, unreferenced)) {
+        if waited < BOUND && !restart.is_some_and(|at| self.goes_on_at(at, unreferenced)) {
             self.overdue = !self.packets.range(missing..).any(|(_, stored)| stored.starts_keyframe());
-            self.deadline = Some(noticed + self.wait.bound());
+            self.deadline = Some(noticed + BOUND);
             return Step::Wait;
         }
         // Give up: go on at the next frame that starts after the gap, or behind everything that is here.
@@ -348,11 +348,11 @@ impl FrameAssembler {
             .values()
             .any(|stored| stored.starts_frame() || now.saturating_duration_since(stored.arrived) >= MIN_WAIT);
         while let Some((&sequence, stored)) = self.packets.first_key_value()
-            && now.saturating_duration_since(stored.arrived) >= self.wait.bound()
+            && now.saturating_duration_since(stored.arrived) >= BOUND
         {
             self.skip_to(sequence + 1);
         }
-        let patience = if self.undecodable_seen { self.wait.bound() } else { MIN_WAIT };
+        let patience = if self.undecodable_seen { BOUND } else { MIN_WAIT };
         self.deadline = self.packets.first_key_value().map(|(_, stored)| stored.arrived + patience);
         Step::Wait
     }

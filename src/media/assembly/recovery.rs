@@ -6,13 +6,13 @@ use std::time::Duration;
 /// always worth having, and a picture that stands still for longer needs other help, too.
 pub(super) const MIN_WAIT: Duration = Duration::from_millis(100);
 const MAX_WAIT: Duration = Duration::from_millis(300);
-/// The longest that a retransmission is taken in place of the keyframe.
-const MAX_BOUND: Duration = Duration::from_secs(1);
+/// The longest that a retransmission is taken in place of the keyframe that was asked for meanwhile: where one is lost
+/// again and again, the many packets of a keyframe are so, too.
+pub(super) const BOUND: Duration = Duration::from_secs(1);
 /// Round trips that are granted before any retransmission was seen: the first request or its answer may be lost, too.
 const ROUND_TRIPS: u32 = 3;
-/// What noticing a gap and answering a request take besides, at most; and what two requests do.
+/// What noticing a gap and answering a request take besides, at most.
 const HANDLING: Duration = Duration::from_millis(30);
-const HANDLING_TWICE: Duration = Duration::from_millis(50);
 
 /// How long missing packets take to come after all: mean and deviation, smoothed as RFC 6298 does round trips.
 #[derive(Debug, Default)]
@@ -45,12 +45,6 @@ impl RecoveryTime {
         };
         wait.map_or(MAX_WAIT, |wait| wait.clamp(MIN_WAIT, MAX_WAIT))
     }
-
-    /// How long to wait when nothing else helps: for the answer to a second request.
-    pub(super) fn bound(&self) -> Duration {
-        let expected = self.round_trip.map_or(Duration::ZERO, |round_trip| round_trip * 5 / 2 + HANDLING_TWICE);
-        expected.clamp(MAX_WAIT, MAX_BOUND)
-    }
 }
 
 #[cfg(test)]
@@ -61,9 +55,9 @@ mod tests {
     fn the_wait_follows_the_path_within_bounds() {
         let ms = Duration::from_millis;
         let mut wait = RecoveryTime::default();
-        assert_eq!((wait.patience(), wait.bound()), (MAX_WAIT, MAX_WAIT), "nothing is known");
+        assert_eq!(wait.patience(), MAX_WAIT, "nothing is known");
         wait.set_round_trip(ms(40));
-        assert_eq!((wait.patience(), wait.bound()), (ms(150), MAX_WAIT));
+        assert_eq!(wait.patience(), ms(150));
         for _ in 0..50 {
             wait.note(ms(2));
         }
@@ -73,9 +67,7 @@ mod tests {
         }
         assert!((ms(180)..ms(220)).contains(&wait.patience()), "{:?}", wait.patience());
         wait.set_round_trip(ms(300));
-        assert_eq!((wait.patience(), wait.bound()), (MAX_WAIT, ms(800)), "a retransmission on a long way is in time");
-        wait.set_round_trip(ms(900));
-        assert_eq!((wait.patience(), wait.bound()), (MAX_WAIT, MAX_BOUND));
+        assert_eq!(wait.patience(), MAX_WAIT, "on a long way");
         wait.set_round_trip(ms(1));
         assert!(wait.patience() >= MIN_WAIT);
     }

@@ -81,7 +81,7 @@ mod tests {
             way.is_full()
         };
         assert!([50, 140, 160, 60, 150, 170, 90].into_iter().all(|rtt| !note(rtt)), "jitter");
-        assert_eq!([250, 240, 250, 130].map(&mut note), [false, false, true, true]);
+        assert_eq!([250, 240, 250, 140].map(&mut note), [false, false, true, true]);
         assert!(!note(120), "it drains");
         // A detour is not a queue for ever.
         let full = (0..90).filter(|_| note(300)).count();
