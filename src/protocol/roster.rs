@@ -125,6 +125,22 @@ impl Roster {
         }
     }
 
+    /// Our stream ids under which others publish, too, and who: they asked in the same moment.
+    pub fn contested(&self, participants: &[proto::ParticipantInfo]) -> Vec<(StreamId, String)> {
+        let ours = |id: &StreamId| self.owners.get(id).is_some_and(|owner| self.me.as_deref() == Some(owner.as_str()));
+        let mut contested = Vec::new();
+        for info in participants.iter().filter(|info| self.me.as_deref() != Some(info.identity.as_str())) {
+            for track in info.tracks.iter().take(MAX_TRACKS_PER_PARTICIPANT) {
+                if let StreamName::Given(id) = convert::stream_name(track)
+                    && ours(&id)
+                {
+                    contested.push((id, info.identity.clone()));
+                }
+            }
+        }
+        contested
+    }
+
     /// A stream of someone else.
     pub fn stream(&self, id: &StreamId) -> Option<&StreamInfo> {
         self.people.get(self.owners.get(id)?)?.streams.get(id)
@@ -379,6 +395,19 @@ mod tests {
         let me = UserId::new("me").unwrap();
         assert!(!roster.claim(&StreamId::new("stage").unwrap(), &me));
         assert!(roster.claim(&StreamId::new("mine").unwrap(), &me));
+    }
+
+    #[test]
+    fn an_id_that_others_took_in_the_same_moment_is_noticed() {
+        let mut roster = Roster::default();
+        roster.joined("me", &[person("bob", "PA_2", 1, vec![track("TR_2", proto::TrackSource::Camera, "hall")])]);
+        let stage = StreamId::new("stage").unwrap();
+        assert!(roster.claim(&stage, &UserId::new("me").unwrap()));
+        let update = |who: &str| [person(who, "PA_3", 2, vec![track("TR_3", proto::TrackSource::Camera, "stage")])];
+        assert_eq!(roster.contested(&update("ann")), [(stage, "ann".to_owned())]);
+        assert_eq!(roster.contested(&update("me")), [], "our own is no contest");
+        let hall = [person("ann", "PA_3", 2, vec![track("TR_3", proto::TrackSource::Camera, "hall")])];
+        assert_eq!(roster.contested(&hall), [], "nor is what bob holds");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Receive cost: CPU of a client process per played 720p30 stream, beside bare libvpx decoding the same frames.
+//! Receive cost: CPU of a client process per played 720p30 stream, beside bare libvpx decoding the same frames in the
+//! same rhythm.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -7,7 +8,7 @@ use anyhow::Context as _;
 use rotunda::media::codec::vp8::{Vp8Decoder, Vp8Encoder, Vp8EncoderConfig};
 
 use crate::cpu;
-use crate::scene::{self, BITRATE_BPS, FORMAT, Replay, ServerProcess};
+use crate::scene::{self, BITRATE_BPS, FORMAT, Pace, Replay, ServerProcess};
 use crate::table::{Row, Table, median};
 
 const WINDOW: Duration = Duration::from_secs(5);
@@ -49,11 +50,13 @@ fn bare_decode(replay: &Replay) -> anyhow::Result<f64> {
         packets.extend(encoder.encode(&frame, number == 0)?);
     }
     let mut figures = Vec::new();
-    for _ in 0..5 {
+    for _ in 0..RUNS {
         let mut decoder = Vp8Decoder::new()?;
+        let mut pace = Pace::start();
         let before = cpu::this_thread()?;
         for packet in &packets {
             drop(decoder.decode(&packet.data, 0)?);
+            pace.wait();
         }
         let used = cpu::this_thread()?.saturating_sub(before);
         figures.push(used.as_secs_f64() / packets.len() as f64 * f64::from(FORMAT.fps));

@@ -22,6 +22,21 @@ pub const FORMAT: VideoFormat = VideoFormat { width: 1280, height: 720, fps: 30.
 /// The camera preset for 720p.
 pub const BITRATE_BPS: u32 = 1_500_000;
 
+/// The rhythm of a call, in which bare codecs are measured, too: between two pictures others use the caches.
+pub struct Pace(Instant);
+
+impl Pace {
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Waits for the next picture's time.
+    pub fn wait(&mut self) {
+        self.0 += Duration::from_secs_f32(1.0 / FORMAT.fps);
+        std::thread::sleep(self.0.saturating_duration_since(Instant::now()));
+    }
+}
+
 /// A few seconds of a portrait, painted once and replayed, so that painting is not what is measured.
 #[derive(Clone)]
 pub struct Replay {

@@ -1,5 +1,5 @@
 //! Send cost: CPU of the thread that takes a 720p30 camera from capture to packets in three layers, beside bare libvpx
-//! encoding the same three pictures of every frame.
+//! encoding the same three pictures of every frame in the same rhythm.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use rotunda::media::scale::Scaler;
 use rotunda::model::{PublishState, StreamId, StreamKind, VideoCodec};
 
 use crate::cpu;
-use crate::scene::{self, BITRATE_BPS, FORMAT, Replay, ServerProcess};
+use crate::scene::{self, BITRATE_BPS, FORMAT, Pace, Replay, ServerProcess};
 use crate::table::{Row, Table, median};
 
 const WINDOW: Duration = Duration::from_secs(5);
@@ -59,11 +59,13 @@ fn bare_encode(replay: &Replay) -> anyhow::Result<f64> {
             let config = EncoderConfig { width, height, fps: FORMAT.fps, bitrate_bps, screen: false, threads: 1 };
             encoders.push(Vp8Encoder::new(config)?);
         }
+        let mut pace = Pace::start();
         let before = cpu::this_thread()?;
         for (number, pictures) in frames.iter().enumerate() {
             for (encoder, picture) in encoders.iter_mut().zip(pictures) {
                 drop(encoder.encode(picture, number == 0)?);
             }
+            pace.wait();
         }
         let used = cpu::this_thread()?.saturating_sub(before);
         figures.push(used.as_secs_f64() / frames.len() as f64 * f64::from(FORMAT.fps));

@@ -150,6 +150,22 @@ fn a_network_that_is_gone_for_three_seconds_comes_back() {
 }
 
 #[test]
+fn a_stream_that_was_asked_for_in_a_dying_connection_is_published_all_the_same() {
+    let server = TestServer::start();
+    let relay = Relay::start(&server.url, 6);
+    let room = room("dying");
+    let (mut ann, mut bob) = (enter(&server, &relay, &room, "ann"), server.enter(&room, "bob"));
+    relay.cut(Cut::Signalling);
+    ann.publish("ann-cam", 90);
+    std::thread::sleep(Duration::from_millis(500));
+    relay.break_signalling();
+    std::thread::sleep(Duration::from_millis(500));
+    relay.cut(Cut::Nothing);
+    ann.wait_publishing("ann-cam");
+    picture(&bob.wait_feed("ann-cam"));
+}
+
+#[test]
 fn a_browser_goes_through_it_on_both_versions_of_the_protocol() {
     let _turn = crate::browser::one_at_a_time();
     let Some(mut browser) = Browser::start() else { return };

@@ -261,6 +261,11 @@ impl OwnTrack {
         self.linked.as_ref().filter(|linked| linked.tasks.is_none()).map(|linked| linked.asked)
     }
 
+    /// Whether the server was asked before then and has not named it.
+    pub(super) fn waits_unnamed_since(&self, then: Instant) -> bool {
+        self.linked.as_ref().is_some_and(|linked| !linked.taken && linked.asked < then)
+    }
+
     /// The track as the server named it, between links as it was on the last.
     pub(super) fn info(&self) -> Option<TrackInfo> {
         self.named.clone().map(|info| TrackInfo { muted: self.muted, ..info })

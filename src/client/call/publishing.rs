@@ -22,6 +22,8 @@ use crate::protocol::stream_note::StreamNote;
 
 /// The server may take this long to take a track (LIVEKIT.md section 3).
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
+/// Within this after it was asked for, a stream id may turn out to have been taken in the same moment.
+const CONTEST: Duration = Duration::from_secs(10);
 /// An own stream.
 pub(super) struct Publication {
     serial: u64,
@@ -33,6 +35,7 @@ pub(super) struct Publication {
     /// Told by `StreamUpdated`, and so to be told removed.
     told: bool,
     state: PublishState,
+    since: Instant,
 }
 
 impl Publication {
@@ -161,6 +164,7 @@ impl Call<'_> {
             preview_told: false,
             told: false,
             state: PublishState::Requesting,
+            since: Instant::now(),
         };
         if let Some((source, options)) = request.video {
             let (gate, slot) = (Arc::new(Gate::default()), SourceSlot::default());
@@ -183,6 +187,15 @@ impl Call<'_> {
             publish::start_audio(&self.hub.name, source, options, reference, gate, slot, report).map_err(failed)?;
         }
         Ok(publication)
+    }
+
+    /// Asks again for tracks that were asked for before and that the server has not taken: it may not have heard.
+    pub(super) async fn ask_again(&mut self, link: &Link, before: Instant) {
+        for (stream, publication) in &mut self.own {
+            for track in publication.tracks.iter_mut().filter(|track| track.waits_unnamed_since(before)) {
+                track.ask(link, stream, publication.kind, &self.publish_codecs).await;
+            }
+        }
     }
 
     async fn ask(&mut self, link: &Link, stream: &StreamId) {
@@ -263,6 +276,21 @@ impl Call<'_> {
         let found = self.own.iter().find(|(_, publication)| publication.tracks.iter().any(|t| t.has_cid(cid)));
         let Some(stream) = found.map(|(stream, _)| stream.clone()) else { return Ok(()) };
         self.end_own(link, &stream, EndReason::RemovedByServer, Some(error)).await
+    }
+
+    /// Others may have asked for one of our stream ids in the same moment: of two, the one whose user id comes first
+    /// keeps it. Both know that at once, as they hear of each other. A stream that stands yields to nobody.
+    pub(super) async fn yield_contested(&mut self, link: &mut Link, told: &[proto::ParticipantInfo]) -> Flow {
+        for (stream, by) in self.roster.contested(told) {
+            let first = self.me.as_ref().is_none_or(|me| me.id.as_str() < by.as_str());
+            if first || self.own.get(&stream).is_none_or(|publication| publication.since.elapsed() > CONTEST) {
+                continue;
+            }
+            let message = format!("{by} took {stream} in the same moment: choose another stream id");
+            let error = CallError::new(ErrorCode::StreamIdTaken, message);
+            self.end_own(link, &stream, EndReason::Stopped, Some(error)).await?;
+        }
+        Ok(())
     }
 
     /// The server removed a track of ours.

@@ -113,8 +113,8 @@ impl Call<'_> {
         if link.is_broken() {
             return Err(LinkEnd::Lost("the data channels did not survive".to_owned()));
         }
-        let took = self.recovery.take().map(|recovery| recovery.began().elapsed());
-        tracing::info!(session = self.session.0, ?took, "the connection is back");
+        let began = self.recovery.take().map(|recovery| recovery.began());
+        tracing::info!(session = self.session.0, took = ?began.map(|began| began.elapsed()), "the connection is back");
         link.whole_again().await;
         self.levels.silence();
         if std::mem::take(&mut self.way_broke) {
@@ -123,6 +123,9 @@ impl Call<'_> {
         }
         // What was said to the breaking link may be lost.
         self.ask_sizes(link).await;
+        if let Some(began) = began {
+            self.ask_again(link, began).await;
+        }
         for track in self.own.values().flat_map(|publication| &publication.tracks) {
             track.gate.ask_keyframe();
         }

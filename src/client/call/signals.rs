@@ -29,6 +29,7 @@ impl Call<'_> {
             Response::Update(update) => {
                 self.call_roll(&update.participants);
                 self.update_me(link, &update.participants).await;
+                self.yield_contested(link, &update.participants).await?;
                 let changes = self.roster.update(&update.participants);
                 self.roster_changed(link, changes).await?;
             }

@@ -41,7 +41,9 @@ pub(super) use channels::{Channels, Inbound};
 pub(super) use dial::{Dialed, dial};
 pub(super) use knock::reachable;
 pub(super) use network::{Network, Upset};
-pub(super) use peer::{MID_URI, MIME_TYPE_RED, PeerEvent, RED_PAYLOAD_TYPE, RID_URI, is_audio_level, video_codec};
+pub(super) use peer::{
+    MID_URI, MIME_TYPE_RED, PeerEvent, RED_PAYLOAD_TYPE, RID_URI, is_audio_level, video_codec, video_codec_of,
+};
 pub(super) use resume::{ReturnError, Returning};
 pub(super) use tasks::{OwnedTask, Tasks};
 

@@ -64,8 +64,7 @@ pub(in crate::client) const RID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:rtp
 const TRANSPORT_CC_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
 /// What we offer for each codec; the answer's numbers count.
-const VP8_PAYLOAD_TYPE: u8 = 96;
-const H264_PAYLOAD_TYPE: u8 = 125;
+const VIDEO_PAYLOAD_TYPES: [(VideoCodec, u8); 2] = [(VideoCodec::Vp8, 96), (VideoCodec::H264, 125)];
 const OPUS_PAYLOAD_TYPE: u8 = 111;
 /// What we offer for Opus with copies; as we always offer, it is what comes, too.
 pub(in crate::client) const RED_PAYLOAD_TYPE: u8 = 63;
@@ -155,6 +154,12 @@ pub(in crate::client) fn video_codec(codec: VideoCodec) -> RTCRtpCodec {
     }
 }
 
+/// What a packet of a picture carries. We alone offer, so the numbers are ours; what the connection says of a stream can
+/// be empty for good where its first packets crossed a new description.
+pub(in crate::client) fn video_codec_of(payload_type: u8) -> Option<VideoCodec> {
+    VIDEO_PAYLOAD_TYPES.iter().find(|(_, number)| *number == payload_type).map(|(codec, _)| *codec)
+}
+
 fn feedback(typ: &str, parameter: &str) -> RTCPFeedback {
     RTCPFeedback { typ: typ.to_owned(), parameter: parameter.to_owned() }
 }
@@ -168,7 +173,7 @@ fn media_engine() -> Result<MediaEngine> {
         sdp_fmtp_line: "minptime=10;useinbandfec=1".to_owned(),
         rtcp_feedback: vec![feedback("transport-cc", "")],
     };
-    for (codec, payload_type) in [(VideoCodec::Vp8, VP8_PAYLOAD_TYPE), (VideoCodec::H264, H264_PAYLOAD_TYPE)] {
+    for (codec, payload_type) in VIDEO_PAYLOAD_TYPES {
         let rtp_codec = video_codec(codec);
         media.register_codec(RTCRtpCodecParameters { rtp_codec, payload_type }, RtpCodecKind::Video)?;
     }

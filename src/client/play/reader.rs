@@ -17,6 +17,7 @@ use super::timing::FrameTiming;
 use super::video::VideoTrack;
 use crate::client::MediaHub;
 use crate::client::capture_time::capture_time;
+use crate::client::link::video_codec_of;
 use crate::media::assembly::{Assembled, FrameAssembler, RtpPacketRef};
 use crate::model::media::VideoCodec;
 
@@ -61,10 +62,9 @@ pub(super) async fn pump(
         if track.is_wanted() {
             match event {
                 Some(TrackRemoteEvent::OnRtpPacket(packet)) => {
-                    // The connection may learn what a stream carries only after its first packets.
-                    if reader.ssrc != Some(packet.header.ssrc) || reader.coding == Coding::Unknown {
-                        let coding = coding_of(remote.as_ref(), packet.header.ssrc).await;
-                        reader.begin(packet.header.ssrc, coding);
+                    let stream = (packet.header.ssrc, packet.header.payload_type);
+                    if reader.stream != Some(stream) {
+                        reader.begin(stream);
                     }
                     if let Some(ntp) = capture_time(&packet, capture_extension) {
                         track.captured(ntp, packet.header.timestamp);
@@ -96,30 +96,6 @@ pub(super) async fn pump(
     }
 }
 
-/// How a stream is coded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Coding {
-    /// The connection does not know yet.
-    Unknown,
-    /// In a way that is not decoded here.
-    Foreign,
-    Known(VideoCodec),
-}
-
-async fn coding_of(remote: &dyn TrackRemote, ssrc: u32) -> Coding {
-    let mime_type = remote.codec(ssrc).await.map(|codec| codec.mime_type).unwrap_or_default();
-    if mime_type.is_empty() {
-        return Coding::Unknown;
-    }
-    VideoCodec::of_mime_type(&mime_type).map_or_else(
-        || {
-            tracing::debug!(%mime_type, "this codec is not decoded here");
-            Coding::Foreign
-        },
-        Coding::Known,
-    )
-}
-
 /// A whole frame on its way to the decoder.
 struct Waiting {
     due: Instant,
@@ -131,10 +107,10 @@ struct Waiting {
 struct Reader {
     track: Arc<VideoTrack>,
     hub: Arc<MediaHub>,
-    ssrc: Option<u32>,
-    /// `None` while nothing arrived that can be decoded.
-    assembler: Option<FrameAssembler>,
-    coding: Coding,
+    /// What arrives now: its SSRC, and the payload type, which tells its codec.
+    stream: Option<(u32, u8)>,
+    /// With its codec; `None` while nothing arrived that can be decoded.
+    assembler: Option<(VideoCodec, FrameAssembler)>,
     waiting: VecDeque<Waiting>,
     /// A frame is due for which the decoder has no room: [`VideoTrack::room`] tells when it has.
     decoder_full: bool,
@@ -151,9 +127,8 @@ impl Reader {
         Self {
             track,
             hub,
-            ssrc: None,
+            stream: None,
             assembler: None,
-            coding: Coding::Unknown,
             waiting: VecDeque::new(),
             decoder_full: false,
             last_packet: None,
@@ -164,24 +139,25 @@ impl Reader {
     }
 
     /// The first packet of a stream. A rebound section has a new one: nothing of the old one fits it.
-    fn begin(&mut self, ssrc: u32, coding: Coding) {
-        if self.ssrc.replace(ssrc).is_some_and(|before| before != ssrc) {
+    fn begin(&mut self, stream: (u32, u8)) {
+        let (ssrc, payload_type) = stream;
+        if self.stream.replace(stream).is_some_and(|(before, _)| before != ssrc) {
             self.track.keep_past_figures();
             self.track.forget_clock();
             self.time = RtpTime::default();
             self.timing = FrameTiming::new();
         }
-        self.coding = coding;
-        self.assembler = match coding {
-            Coding::Known(codec) => Some(FrameAssembler::new(codec)),
-            Coding::Unknown | Coding::Foreign => None,
-        };
+        let codec = video_codec_of(payload_type);
+        if codec.is_none() {
+            tracing::debug!(payload_type, "what is coded like this is not decoded here");
+        }
+        self.assembler = codec.map(|codec| (codec, FrameAssembler::new(codec)));
     }
 
     fn take(&mut self, packet: &rtp::Packet, now: Instant) {
         self.last_packet = Some(now);
         let round_trip = self.track.round_trip();
-        let Some(assembler) = &mut self.assembler else { return };
+        let Some((_, assembler)) = &mut self.assembler else { return };
         if let Some(round_trip) = round_trip {
             assembler.set_round_trip(round_trip);
         }
@@ -195,7 +171,7 @@ impl Reader {
     }
 
     fn report(&self, report: &SenderReport, now: Instant) {
-        if self.ssrc == Some(report.ssrc) {
+        if self.stream.is_some_and(|(ssrc, _)| ssrc == report.ssrc) {
             self.track.report(report.ntp_time, report.rtp_time, local_us(now));
         }
     }
@@ -205,16 +181,18 @@ impl Reader {
         if self.track.broke() {
             self.decode_failed();
         }
-        while let Some(frame) = self.assembler.as_mut().and_then(|assembler| assembler.poll(now)) {
-            self.whole(frame, now);
+        while let Some((codec, assembler)) = &mut self.assembler
+            && let Some(frame) = assembler.poll(now)
+        {
+            let codec = *codec;
+            self.whole(frame, codec, now);
         }
         self.feed(now);
-        let stats = self.assembler.as_ref().map(FrameAssembler::stats).unwrap_or_default();
+        let stats = self.assembler.as_ref().map(|(_, assembler)| assembler.stats()).unwrap_or_default();
         self.track.count(received_bytes, stats, now);
     }
 
-    fn whole(&mut self, frame: Assembled, now: Instant) {
-        let Coding::Known(codec) = self.coding else { return };
+    fn whole(&mut self, frame: Assembled, codec: VideoCodec, now: Instant) {
         let ticks = self.time.ticks(frame.timestamp);
         let due = self.timing.due(ticks, now, self.track.hold());
         self.track.whole(frame.timestamp, local_us(now), self.timing.held());
@@ -276,7 +254,7 @@ impl Reader {
     }
 
     fn decode_failed(&mut self) {
-        if let Some(assembler) = &mut self.assembler {
+        if let Some((_, assembler)) = &mut self.assembler {
             assembler.decode_failed();
         }
     }
@@ -290,7 +268,7 @@ impl Reader {
         }
         self.last_request = Some(now);
         self.track.asked_for_keyframe();
-        self.ssrc
+        self.stream.map(|(ssrc, _)| ssrc)
     }
 
     fn request_interval(&self) -> Duration {
@@ -300,13 +278,13 @@ impl Reader {
     }
 
     fn needs_keyframe(&self) -> bool {
-        self.assembler.as_ref().is_some_and(FrameAssembler::needs_keyframe)
+        self.assembler.as_ref().is_some_and(|(_, assembler)| assembler.needs_keyframe())
     }
 
     /// When there is something to do although nothing arrives. A keyframe that is still missing is asked for with the
     /// next packet: a track that sends nothing has none either.
     fn deadline(&self) -> Option<Instant> {
-        let assembler = self.assembler.as_ref().and_then(FrameAssembler::deadline);
+        let assembler = self.assembler.as_ref().and_then(|(_, assembler)| assembler.deadline());
         let lead = || self.track.decode_time();
         let due = |frame: &Waiting| frame.due.checked_sub(lead()).unwrap_or(frame.due);
         let waiting = self.waiting.front().filter(|_| !self.decoder_full).map(due);

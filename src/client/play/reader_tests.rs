@@ -9,6 +9,9 @@ use super::*;
 use crate::model::TrackSid;
 
 const SSRC: u32 = 9;
+/// Payload types: of VP8, and one that nobody offered.
+const VP8: u8 = 96;
+const UNKNOWN: u8 = 45;
 
 /// A reader at 30 frames per second of one packet each.
 struct Scene {
@@ -26,7 +29,7 @@ impl Scene {
         let hub = MediaHub { name, decoders: Some(pool), playout: None, dials };
         let track = Arc::new(VideoTrack::new(TrackSid::new("TR_R").unwrap()));
         let mut reader = Reader::new(Arc::clone(&track), Arc::new(hub));
-        reader.begin(SSRC, Coding::Known(VideoCodec::Vp8));
+        reader.begin((SSRC, VP8));
         Self { reader, track, decoder, start: Instant::now(), requests: 0 }
     }
 
@@ -74,6 +77,17 @@ impl Scene {
         }
         decoded
     }
+}
+
+#[test]
+fn a_stream_is_decoded_from_where_its_codec_is_one_of_ours() {
+    let mut scene = Scene::new();
+    scene.reader.begin((SSRC, UNKNOWN));
+    scene.arrives(0, true, 0);
+    assert_eq!((scene.decodes(), scene.requests), (None, 0), "nothing to decode, and no keyframe that would help");
+    scene.reader.begin((SSRC, VP8));
+    scene.arrives(1, true, 33);
+    assert_eq!(scene.decodes(), Some(1));
 }
 
 #[test]

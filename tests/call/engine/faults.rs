@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use rotunda::bridge::{RoomCommand, RoomEvent};
+use rotunda::model::quality::EngineSnapshot;
 use rotunda::model::{CallError, EndReason, ErrorCode, PublishState, RoomId, RoomState, RoomStateReason};
 use rotunda::protocol::token::{peek, sign};
 
@@ -100,6 +101,39 @@ fn a_stream_id_belongs_to_one() {
     assert_eq!(idle.wait("no room", SOON, refused).code, ErrorCode::WrongState);
     idle.send(RoomCommand::SendChat("hello".into()));
     assert_eq!(idle.wait_failure().code, ErrorCode::WrongState);
+}
+
+#[test]
+fn a_stream_id_that_two_take_at_once_belongs_to_one() {
+    let server = TestServer::start();
+    let room = room("contest");
+    let mut bots = [server.enter(&room, "ann"), server.enter(&room, "bob")];
+    for round in 0..3 {
+        let id = format!("stage-{round}");
+        bots.iter().for_each(|bot| bot.publish(&id, 60));
+        let refused = |bot: &Bot| {
+            bot.heard.iter().any(|event| {
+                matches!(event, RoomEvent::PublishStateChanged { stream, error: Some(error), .. }
+                    if stream.as_str() == id && error.code == ErrorCode::StreamIdTaken)
+            })
+        };
+        let deadline = Instant::now() + SOON;
+        let loser = loop {
+            bots.iter_mut().for_each(Bot::listen);
+            if let Some(loser) = bots.iter().position(refused) {
+                break loser;
+            }
+            assert!(Instant::now() < deadline, "nobody yields: {:#?}", bots.each_ref().map(|bot| &bot.heard));
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        let playing = |now: &EngineSnapshot| video_of(now, &id).filter(|video| video.frames_decoded > 3);
+        bots[loser].wait_figures("the other's picture under the id", playing);
+        let winner = &mut bots[1 - loser];
+        winner.listen();
+        assert!(!refused(winner), "both yield");
+        winner.wait_publishing(&id);
+        winner.send(RoomCommand::StopPublishing(stream(&id)));
+    }
 }
 
 #[test]
