@@ -49,6 +49,8 @@ struct Person {
     info: UserInfo,
     version: u32,
     streams: BTreeMap<StreamId, StreamInfo>,
+    /// What was told of them last, while someone else holds a stream id that they gave.
+    wishes: Option<Box<proto::ParticipantInfo>>,
 }
 
 /// Everyone else in the room.
@@ -73,6 +75,7 @@ impl Roster {
         for info in others {
             self.apply(info, true, &mut changes);
         }
+        self.grant_wishes(&mut changes);
         changes
     }
 
@@ -82,6 +85,7 @@ impl Roster {
         for info in participants {
             self.apply(info, false, &mut changes);
         }
+        self.grant_wishes(&mut changes);
         changes
     }
 
@@ -92,6 +96,7 @@ impl Roster {
         for id in gone {
             self.remove(&id, EndReason::Disconnected, &mut changes);
         }
+        self.grant_wishes(&mut changes);
         changes
     }
 
@@ -215,7 +220,10 @@ impl Roster {
             }
             None => {
                 changes.push(RosterChange::UserJoined(user.clone()));
-                self.people.insert(id.clone(), Person { info: user, version: info.version, streams: BTreeMap::new() });
+                self.people.insert(
+                    id.clone(),
+                    Person { info: user, version: info.version, streams: BTreeMap::new(), wishes: None },
+                );
             }
         }
         self.apply_streams(&id, info, changes);
@@ -223,9 +231,11 @@ impl Roster {
 
     fn apply_streams(&mut self, owner: &UserId, info: &proto::ParticipantInfo, changes: &mut Vec<RosterChange>) {
         let mut wanted: BTreeMap<StreamId, StreamInfo> = BTreeMap::new();
+        let mut refused = false;
         for track_info in info.tracks.iter().take(MAX_TRACKS_PER_PARTICIPANT) {
             let Some(track) = convert::track_info(track_info) else { continue };
             let id = self.stream_id(owner, track_info);
+            refused |= matches!(convert::stream_name(track_info), StreamName::Given(given) if given != id);
             place(&mut wanted, owner, id, track);
         }
         // Notes are read from their owner's attributes only: nobody marks the streams of others.
@@ -234,6 +244,7 @@ impl Roster {
             notes.remove(id).unwrap_or_default().mark(stream);
         }
         let Some(person) = self.people.get_mut(owner) else { return };
+        person.wishes = refused.then(|| Box::new(info.clone()));
         let old = std::mem::take(&mut person.streams);
         person.streams = wanted.clone();
         for (id, stream) in &old {
@@ -253,6 +264,14 @@ impl Roster {
                 Some(before) if *before != stream => changes.push(RosterChange::StreamUpdated(stream)),
                 Some(_) => {}
             }
+        }
+    }
+
+    /// Stream ids may be free again that somebody gave who did not get them.
+    fn grant_wishes(&mut self, changes: &mut Vec<RosterChange>) {
+        let wishes = self.people.iter().filter_map(|(id, person)| Some((id.clone(), person.wishes.clone()?)));
+        for (owner, info) in wishes.collect::<Vec<_>>() {
+            self.apply_streams(&owner, &info, changes);
         }
     }
 
@@ -392,6 +411,11 @@ mod tests {
             ],
         );
         assert_eq!(names(&changes), ["+ann", "+s:stage", "+bob", "+s:bob-stage"]);
+        assert!(names(&roster.update(&[person("cid", "PA_3", 1, vec![])])) == ["+cid"], "nothing changes for bob");
+        let freed = roster.update(&[person("ann", "PA_1", 2, vec![])]);
+        assert_eq!(names(&freed), ["-s:stage", "-s:bob-stage", "+s:stage"], "bob gets it when it is free");
+        let taken = [track("TR_1", proto::TrackSource::Camera, "stage")];
+        assert_eq!(names(&roster.update(&[person("ann", "PA_1", 3, taken.to_vec())])), ["+s:ann-stage"]);
         let me = UserId::new("me").unwrap();
         assert!(!roster.claim(&StreamId::new("stage").unwrap(), &me));
         assert!(roster.claim(&StreamId::new("mine").unwrap(), &me));

@@ -42,8 +42,8 @@ pub(super) struct Played {
     pub(super) tracks: Vec<PlayedTrack>,
     state: PlayState,
     quality: Option<PlayQuality>,
-    /// The server sends no picture, for want of bandwidth.
-    waits: bool,
+    /// The picture that the server does not send, for want of bandwidth.
+    stopped: Option<TrackSid>,
     /// Tracks that are left out, as nothing here decodes them.
     left_out: BTreeSet<TrackSid>,
 }
@@ -54,7 +54,7 @@ impl Played {
             tracks: Vec::with_capacity(2),
             state: PlayState::Requesting,
             quality: None,
-            waits: false,
+            stopped: None,
             left_out: BTreeSet::new(),
         }
     }
@@ -69,6 +69,11 @@ impl Played {
     /// Whether its picture was not turned off.
     pub(super) fn wants_picture(&self) -> bool {
         self.quality.is_none_or(|quality| quality.enabled)
+    }
+
+    /// Whether its picture is missed: wanted, and not sent for want of bandwidth.
+    fn waits(&self) -> bool {
+        self.wants_picture() && self.stopped.as_ref().is_some_and(|sid| self.track(sid.as_str()).is_some())
     }
 
     fn video(&self) -> Option<&VideoTrack> {
@@ -243,11 +248,13 @@ impl Call<'_> {
             self.refuse(error).await;
             return;
         };
+        let before = played.waits();
         if played.quality.replace(quality) == Some(quality) {
             return;
         }
         send_quality(link, played).await;
         self.sync_pause(stream);
+        self.tell_waiting(stream, before).await;
     }
 
     /// Says again which sizes are wanted.
@@ -267,7 +274,7 @@ impl Call<'_> {
         }
         for played in self.played.values_mut() {
             played.state = PlayState::Requesting;
-            played.waits = false;
+            played.stopped = None;
         }
         self.ask_sizes(link).await;
         Ok(())
@@ -296,22 +303,26 @@ impl Call<'_> {
     /// The server stopped sending pictures for want of bandwidth, or sends them again.
     pub(super) async fn pictures_wait(&mut self, told: &[proto::StreamStateInfo]) {
         for told in told {
-            let waits = told.state() == proto::StreamState::Paused;
             let mut all = self.played.iter_mut();
             let Some((stream, played)) = all.find(|(_, played)| played.track(&told.track_sid).is_some()) else {
                 continue;
             };
-            if std::mem::replace(&mut played.waits, waits) == waits {
-                continue;
-            }
-            let (stream, state) = (stream.clone(), if waits { PlayState::Requesting } else { played.state });
-            let error = waits.then(|| {
-                let why =
-                    "the network is too slow for it now, and it comes back by itself: fewer or smaller pictures help";
-                CallError::new(ErrorCode::PlayInterrupted, format!("the picture of {stream} waits: {why}"))
-            });
-            self.play_state(stream, state, error).await;
+            let (stream, before) = (stream.clone(), played.waits());
+            let stopped = told.state() == proto::StreamState::Paused;
+            played.stopped = TrackSid::new(told.track_sid.as_str()).ok().filter(|_| stopped);
+            self.tell_waiting(&stream, before).await;
         }
+    }
+
+    /// Tells when a picture begins to be missed, or no longer is.
+    async fn tell_waiting(&self, stream: &StreamId, before: bool) {
+        let Some(played) = self.played.get(stream).filter(|played| played.waits() != before) else { return };
+        let state = if before { played.state } else { PlayState::Requesting };
+        let error = (!before).then(|| {
+            let why = "the network is too slow for it now, and it comes back by itself: fewer or smaller pictures help";
+            CallError::new(ErrorCode::PlayInterrupted, format!("the picture of {stream} waits: {why}"))
+        });
+        self.play_state(stream.clone(), state, error).await;
     }
 
     async fn play(&mut self, info: &StreamInfo) {
@@ -324,6 +335,7 @@ impl Call<'_> {
     async fn sync_tracks(&mut self, info: &StreamInfo) {
         let hub = Arc::clone(&self.hub);
         let Some(played) = self.played.get_mut(&info.id) else { return };
+        let waited = played.waits();
         played.left_out.retain(|sid| info.tracks().any(|present| present.sid == *sid));
         played.tracks.retain(|track| {
             let stays = info.tracks().any(|present| present.sid == *track.sid());
@@ -362,6 +374,7 @@ impl Call<'_> {
             self.read_in(&sid).await;
         }
         self.sync_pause(&info.id);
+        self.tell_waiting(&info.id, waited).await;
     }
 
     /// A picture that its publisher muted, or that is not wanted now, does not freeze.
@@ -387,7 +400,9 @@ impl Call<'_> {
         }
         if played.state != PlayState::Playing {
             played.state = PlayState::Playing;
-            self.play_state(stream, PlayState::Playing, None).await;
+            if !played.waits() {
+                self.play_state(stream, PlayState::Playing, None).await;
+            }
         }
     }
 

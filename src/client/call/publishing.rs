@@ -22,8 +22,8 @@ use crate::protocol::stream_note::StreamNote;
 
 /// The server may take this long to take a track (LIVEKIT.md section 3).
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
-/// Within this after it was asked for, a stream id may turn out to have been taken in the same moment.
-const CONTEST: Duration = Duration::from_secs(10);
+/// Within this after the server took it, a stream may turn out to have an id that was taken in the same moment.
+const CONTEST: Duration = Duration::from_secs(5);
 /// An own stream.
 pub(super) struct Publication {
     serial: u64,
@@ -35,7 +35,8 @@ pub(super) struct Publication {
     /// Told by `StreamUpdated`, and so to be told removed.
     told: bool,
     state: PublishState,
-    since: Instant,
+    /// When the server first took all of it.
+    taken: Option<Instant>,
 }
 
 impl Publication {
@@ -164,7 +165,7 @@ impl Call<'_> {
             preview_told: false,
             told: false,
             state: PublishState::Requesting,
-            since: Instant::now(),
+            taken: None,
         };
         if let Some((source, options)) = request.video {
             let (gate, slot) = (Arc::new(Gate::default()), SourceSlot::default());
@@ -241,6 +242,7 @@ impl Call<'_> {
         link.negotiate().await.map_err(link_lost)?;
         if publication.tracks.iter().all(|track| track.sid().is_some()) {
             publication.told = true;
+            publication.taken.get_or_insert_with(Instant::now);
             let info = publication.info(stream, &me);
             let preview = if publication.preview_told { None } else { publication.preview.clone() };
             publication.preview_told = true;
@@ -283,7 +285,8 @@ impl Call<'_> {
     pub(super) async fn yield_contested(&mut self, link: &mut Link, told: &[proto::ParticipantInfo]) -> Flow {
         for (stream, by) in self.roster.contested(told) {
             let first = self.me.as_ref().is_none_or(|me| me.id.as_str() < by.as_str());
-            if first || self.own.get(&stream).is_none_or(|publication| publication.since.elapsed() > CONTEST) {
+            let stands = |own: &Publication| own.taken.is_some_and(|taken| taken.elapsed() > CONTEST);
+            if first || self.own.get(&stream).is_none_or(stands) {
                 continue;
             }
             let message = format!("{by} took {stream} in the same moment: choose another stream id");

@@ -44,8 +44,9 @@ struct Stream {
     round_trip: Duration,
     /// The longest that an answer to one of several requests may have taken since a single one was answered.
     suspected: Duration,
-    /// Answers since then that may have been the last request's, on a way that loses.
+    /// Repeated requests since then whose answers may have been theirs, on a way that loses; and when the last was made.
     doubtful: u32,
+    doubted: Option<Instant>,
     /// A single request was answered.
     learnt: bool,
 }
@@ -68,6 +69,7 @@ impl Stream {
             round_trip: FIRST_ROUND_TRIP,
             suspected: Duration::ZERO,
             doubtful: 0,
+            doubted: None,
             learnt: false,
         }
     }
@@ -122,7 +124,8 @@ impl Stream {
             }
             _ => {
                 let since_last = now.saturating_duration_since(missing.asked_last);
-                self.doubtful += 1;
+                // One request asks for all that is missing then.
+                self.doubtful += u32::from(self.doubted.replace(missing.asked_last) != Some(missing.asked_last));
                 if !self.learnt || since_last < self.round_trip * 4 / 5 || self.doubtful > MAX_DOUBTFUL {
                     self.suspected = self.suspected.max(took).min(MAX_ROUND_TRIP);
                 }
@@ -145,7 +148,7 @@ impl Stream {
             missing.asked += 1;
             missing.asked_last = now;
             let sure = self.learnt && self.suspected.is_zero();
-            // Where requests are lost they are repeated soon; but what nobody can send again costs ten of them at most.
+            // Where requests are lost they are repeated soon; but what nobody can send again costs a dozen of them at most.
             let grown = if sure { missing.wait * 5 / 4 } else { missing.wait * 2 };
             missing.wait = grown.max(expected * 5 / 4);
             missing.next = now + missing.wait;

@@ -135,10 +135,13 @@ fn loss_is_not_taken_for_a_longer_way() {
     let mut answers: BTreeMap<u64, Vec<u16>> = BTreeMap::new();
     let mut lost_at: BTreeMap<u16, u64> = BTreeMap::new();
     let mut took = Vec::new();
+    let mut burst = 0;
     for at in 0..60_000u64 {
         if at.is_multiple_of(10) {
             let sequence = (at / 10) as u16;
-            if sequence > 0 && random.chance(0.2) {
+            // One by one, and now and then many in a row.
+            burst = if burst > 0 { burst - 1 } else { 8 * u32::from(random.chance(0.01)) };
+            if sequence > 0 && (burst > 0 || random.chance(0.15)) {
                 lost_at.insert(sequence, at);
             } else {
                 path.arrives(sequence, at);

@@ -62,9 +62,8 @@ pub(super) async fn pump(
         if track.is_wanted() {
             match event {
                 Some(TrackRemoteEvent::OnRtpPacket(packet)) => {
-                    let stream = (packet.header.ssrc, packet.header.payload_type);
-                    if reader.stream != Some(stream) {
-                        reader.begin(stream);
+                    if !reader.expects((packet.header.ssrc, packet.header.payload_type)) {
+                        continue;
                     }
                     if let Some(ntp) = capture_time(&packet, capture_extension) {
                         track.captured(ntp, packet.header.timestamp);
@@ -138,11 +137,28 @@ impl Reader {
         }
     }
 
-    /// The first packet of a stream. A rebound section has a new one: nothing of the old one fits it.
+    /// Makes ready for a packet; `false` for what is coded in a way that is not decoded here, beside what is.
+    fn expects(&mut self, stream: (u32, u8)) -> bool {
+        if self.stream == Some(stream) {
+            return true;
+        }
+        let same = self.stream.is_some_and(|(ssrc, _)| ssrc == stream.0);
+        if same && self.assembler.is_some() && video_codec_of(stream.1).is_none() {
+            return false;
+        }
+        self.begin(stream);
+        true
+    }
+
+    /// The first packet of a stream. A rebound section has a new one: nothing of the old one fits it. Another codec needs
+    /// another assembler.
     fn begin(&mut self, stream: (u32, u8)) {
         let (ssrc, payload_type) = stream;
-        if self.stream.replace(stream).is_some_and(|(before, _)| before != ssrc) {
+        let before = self.stream.replace(stream);
+        if before.is_some() {
             self.track.keep_past_figures();
+        }
+        if before.is_some_and(|(before, _)| before != ssrc) {
             self.track.forget_clock();
             self.time = RtpTime::default();
             self.timing = FrameTiming::new();

@@ -82,12 +82,13 @@ impl Scene {
 #[test]
 fn a_stream_is_decoded_from_where_its_codec_is_one_of_ours() {
     let mut scene = Scene::new();
-    scene.reader.begin((SSRC, UNKNOWN));
+    assert!(scene.reader.expects((SSRC + 1, UNKNOWN)));
     scene.arrives(0, true, 0);
     assert_eq!((scene.decodes(), scene.requests), (None, 0), "nothing to decode, and no keyframe that would help");
-    scene.reader.begin((SSRC, VP8));
+    assert!(scene.reader.expects((SSRC, VP8)));
     scene.arrives(1, true, 33);
     assert_eq!(scene.decodes(), Some(1));
+    assert!(!scene.reader.expects((SSRC, UNKNOWN)), "what runs is not stopped by it");
 }
 
 #[test]

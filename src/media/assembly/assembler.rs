@@ -292,8 +292,12 @@ impl FrameAssembler {
         let restart = self.packets.range(missing..).find(|(_, stored)| stored.starts_frame()).map(|(&at, _)| at);
         // Giving up wins nothing where only a keyframe would help: the packet may well come first.
         if waited < BOUND && !restart.is_some_and(|at| self.goes_on_at(at, unreferenced)) {
-            self.overdue = !self.packets.range(missing..).any(|(_, stored)| stored.starts_keyframe());
-            self.deadline = Some(noticed + BOUND);
+            // A keyframe that is not whole either in good time is no help.
+            let patience = self.wait.patience();
+            let hopes = self.packets.range(missing..).filter(|(_, stored)| stored.starts_keyframe());
+            let hope = hopes.map(|(_, stored)| stored.arrived + patience).max().filter(|until| *until > now);
+            self.overdue = hope.is_none();
+            self.deadline = Some(hope.map_or(noticed + BOUND, |until| until.min(noticed + BOUND)));
             return Step::Wait;
         }
         // Give up: go on at the next frame that starts after the gap, or behind everything that is here.

@@ -82,6 +82,16 @@ pub(super) struct Backlog {
     pub(super) bytes: usize,
 }
 
+/// When bandwidth is looked for anew. Remembered for a while after pictures came back: where they stop again and again the
+/// looks become rare.
+#[derive(Clone, Copy, Debug)]
+struct Looks {
+    /// While pictures are stopped, the next; else since when they are not.
+    at: Instant,
+    wait: std::time::Duration,
+    stopped: bool,
+}
+
 /// One WebRTC connection.
 pub(super) struct Link {
     pub(super) rtc: Rtc,
@@ -128,8 +138,7 @@ pub(super) struct Link {
     transport_cc: bool,
     /// The bandwidth last asked of the estimator: to sustain, and to probe for.
     pub(super) aimed_bps: (u64, u64),
-    /// When the bandwidth is looked for anew next, and how long that waits.
-    looks: Option<(Instant, std::time::Duration)>,
+    looks: Option<Looks>,
     /// Our outstanding offer (v0).
     pub(super) pending: Option<(SdpPendingOffer, u32)>,
     /// The next offer shall restart ICE (v0).
@@ -300,14 +309,23 @@ impl Link {
     /// Looks for bandwidth anew, now and then, while pictures are stopped and nothing waits on the way: an estimator takes
     /// long to believe in a way that it saw narrow, as only sound is left to tell of it.
     pub(super) fn look_again(&mut self, stopped: bool, now: Instant) {
-        let Some(estimate) = self.estimate.filter(|_| stopped && !self.way.is_full()) else {
-            self.looks = None;
+        let Some(looks) = &mut self.looks else {
+            self.looks = stopped.then_some(Looks { at: now + LOOK_AGAIN, wait: LOOK_AGAIN, stopped });
             return;
         };
-        let (at, wait) = *self.looks.get_or_insert((now + LOOK_AGAIN, LOOK_AGAIN));
-        if now >= at {
-            let wait = (wait * 2).min(LOOK_AGAIN_MAX);
-            self.looks = Some((now + wait, wait));
+        if std::mem::replace(&mut looks.stopped, stopped) != stopped {
+            looks.at = if stopped { now + looks.wait } else { now };
+        } else if !stopped {
+            if now.saturating_duration_since(looks.at) > LOOK_AGAIN_MAX {
+                self.looks = None;
+            }
+        } else if self.way.is_full() {
+            looks.at = looks.at.max(now + LOOK_AGAIN);
+        } else if now >= looks.at
+            && let Some(estimate) = self.estimate
+        {
+            looks.wait = (looks.wait * 2).min(LOOK_AGAIN_MAX);
+            looks.at = now + looks.wait;
             self.rtc.bwe().reset(estimate);
         }
     }
@@ -397,6 +415,35 @@ mod tests {
         assert_eq!(link.estimate, None, "nothing is sent by which to estimate");
         link.note_estimate(&remb(200));
         assert_eq!(link.estimate, Some(Bitrate::kbps(200)));
+    }
+
+    #[test]
+    fn bandwidth_is_looked_for_less_often_where_pictures_stop_again_and_again() {
+        let start = Instant::now();
+        let mut link = Link::new(&[], None, true, start);
+        link.estimate = Some(Bitrate::kbps(100));
+        link.way.note(Some(std::time::Duration::from_millis(20)), (0.0, 0.0), start);
+        let mut waits = Vec::new();
+        // Pictures come back one second after each look, and stop again three seconds later.
+        let (mut stopped, mut change, mut wait) = (true, u64::MAX, None);
+        for second in 0..200 {
+            if second == change {
+                (stopped, change) = (!stopped, if stopped { second + 3 } else { u64::MAX });
+            }
+            link.look_again(stopped, start + std::time::Duration::from_secs(second));
+            let now = link.looks.map(|looks| looks.wait);
+            if wait.is_some() && now > wait {
+                waits.push(second);
+                change = second + 1;
+            }
+            wait = now;
+        }
+        assert_eq!(waits[0], 2, "soon at first");
+        let pauses: Vec<u64> = waits.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(pauses.is_sorted() && pauses.last() > Some(&15), "{waits:?}");
+        link.look_again(false, start + std::time::Duration::from_secs(300));
+        link.look_again(false, start + std::time::Duration::from_secs(340));
+        assert!(link.looks.is_none(), "it went well for long");
     }
 
     #[test]

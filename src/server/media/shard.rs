@@ -18,6 +18,7 @@ use super::held::Held;
 use super::layers::Want;
 use super::link::{Link, LinkId, Peer, Role, Subscription};
 use super::socket::{Remote, Socket, is_stun, stun_user};
+use super::way::Way;
 use super::{MediaCommand, MediaEvent, NewPeer, PeerId, RoomKey, TrackId};
 use crate::server::config::ServerLimits;
 use crate::server::counters::Counters;
@@ -270,6 +271,9 @@ impl Shard {
             Event::IceConnectionStateChange(IceConnectionState::Connected | IceConnectionState::Completed)
                 if self.links.get(&id).is_some_and(|link| link.connected) =>
             {
+                if let Some(link) = self.links.get_mut(&id) {
+                    link.way = Way::default();
+                }
                 self.want_keyframes(id);
             }
             Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {

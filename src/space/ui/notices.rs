@@ -8,7 +8,9 @@ use bevy_egui::egui::{self, Align2, Color32};
 use super::theme;
 use crate::model::{RoomState, RoomStateReason};
 use crate::space::participant::LocalParticipant;
-use crate::space::sync::{CallTrouble, PublishStateChanged, RoomStateChanged, RoomStatus, UserCame, UserWent};
+use crate::space::sync::{
+    CallTrouble, PlayStateChanged, PublishStateChanged, RoomStateChanged, RoomStatus, UserCame, UserWent,
+};
 
 /// Notices shown at once; older ones give way.
 const SHOWN: usize = 4;
@@ -54,6 +56,7 @@ pub(super) fn collect(
     mut went: MessageReader<UserWent>,
     mut trouble: MessageReader<CallTrouble>,
     mut publish: MessageReader<PublishStateChanged>,
+    mut play: MessageReader<PlayStateChanged>,
     local: Query<(), With<LocalParticipant>>,
 ) {
     let dt = time.delta_secs();
@@ -74,7 +77,8 @@ pub(super) fn collect(
     for user in went.read().filter(|_| settled) {
         notices.tell(format!("{} left", user.name), false);
     }
-    for error in trouble.read().map(|t| &t.0).chain(publish.read().filter_map(|p| p.error.as_ref())) {
+    let own = trouble.read().map(|t| &t.0).chain(publish.read().filter_map(|p| p.error.as_ref()));
+    for error in own.chain(play.read().filter_map(|p| p.error.as_ref())) {
         notices.tell(error.to_string(), true);
     }
     if !notices.lines.is_empty() {

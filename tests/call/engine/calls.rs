@@ -141,7 +141,7 @@ fn muting_is_told_and_sends_nothing_and_playing_can_stop() {
 }
 
 #[test]
-fn a_late_joiner_sees_at_once_and_leaving_is_noticed() {
+fn a_late_joiner_sees_what_is_published_and_leaving_is_noticed() {
     let server = TestServer::start();
     let room = room("late");
     let mut ann = server.enter(&room, "ann");
