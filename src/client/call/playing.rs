@@ -18,6 +18,8 @@ use crate::model::{CallError, ErrorCode, MediaKind, PlayState, StreamId, StreamI
 
 /// Remote tracks of one link that are looked after.
 const MAX_REMOTES: usize = 1024;
+/// A remote track that nobody plays by then is read away: what is not read fills a queue in the peer connection.
+const UNREAD: Duration = Duration::from_secs(1);
 /// Streams that may wait for one that is played to end.
 const MAX_WAITING: usize = 256;
 /// How long after a fresh login streams are taken up again as they were before: their owners come back, too.
@@ -286,7 +288,12 @@ impl Call<'_> {
             tracing::warn!(%sid, "more remote tracks than this client looks after");
             return;
         }
-        let reader = OwnedTask::spawn(drain(Arc::clone(&track)));
+        // Its first packets wait for whoever plays it: among them is the keyframe with which it begins.
+        let unread = Arc::clone(&track);
+        let reader = OwnedTask::spawn(async {
+            tokio::time::sleep(UNREAD).await;
+            drain(unread).await;
+        });
         self.remotes.insert(sid.clone(), Remote { track, _reader: reader, played: false });
         self.read_in(&sid).await;
     }
