@@ -13,6 +13,9 @@ use super::{MediaEvent, TrackId};
 /// falls with loss that is not of our making.
 const PAUSE_AFTER: Duration = Duration::from_secs(3);
 
+/// Pictures that take less than this together never stop: that would free no more than the stack fills up with padding.
+const LEAST_BPS: u64 = 50_000;
+
 impl Shard {
     /// Shares each receiver's bandwidth among its pictures.
     pub(super) fn plan_layers(&mut self, now: Instant) {
@@ -38,7 +41,7 @@ impl Shard {
             demands.push(track.demand(wanted.want.max_rank(&track.widths_px), receiver, now));
         }
         let sound_bps = sound_bps(link, peer, &self.tracks);
-        let budget = link.estimate.map(|estimate| estimate.as_u64().saturating_sub(sound_bps));
+        let budget = link.estimate.map(|estimate| estimate.as_u64().saturating_sub(sound_bps).max(LEAST_BPS));
         let mut plan = allocate(&demands, budget, if peer.new.may_pause { Pause::All } else { Pause::Never });
         if !plan.pauses() {
             link.short_since = None;

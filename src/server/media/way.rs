@@ -9,8 +9,8 @@ const QUEUE: Duration = Duration::from_millis(80);
 /// A way is not taken to be longer than this by itself: whoever comes over one that is full from the first moment never
 /// showed a shorter round trip. On a way that is longer indeed the estimate is believed.
 const BASE_MAX: Duration = Duration::from_millis(200);
-/// The shortest is of one or two of these: a way may become another one.
-const BASE_WINDOW: Duration = Duration::from_secs(30);
+/// The shortest is of one or two of these: a way may become another one, and pictures that stop are back within that.
+const BASE_WINDOW: Duration = Duration::from_secs(10);
 /// Reports that must agree.
 const AGREE: usize = 3;
 /// A way that loses more than this is too narrow, even if nothing waits on it: some have no queue at all.
@@ -93,7 +93,7 @@ mod tests {
         assert!(!note(120), "it drains");
         // A detour is not a queue for ever.
         let full = (0..90).filter(|_| note(190)).count();
-        assert!((30..=60).contains(&full), "{full} s");
+        assert!((10..=20).contains(&full), "{full} s");
     }
 
     #[test]
