@@ -93,7 +93,7 @@ mod tests {
         assert!(!note(120), "it drains");
         // A detour is not a queue for ever.
         let full = (0..90).filter(|_| note(190)).count();
-        assert!((10..=20).contains(&full), "{full} s");
+        assert!((1..=20).contains(&full), "{full} s");
     }
 
     #[test]
