@@ -1,6 +1,6 @@
 //! Two people in a call see, hear and write to each other, and notice each other's leave.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rotunda::bridge::{DataMessage, LoginRequest, RoomCommand, RoomEvent};
 use rotunda::model::{EndReason, ErrorCode, MediaKind, PlayState, PublishState, RoomState, RoomStateReason};
@@ -141,7 +141,7 @@ fn muting_is_told_and_sends_nothing_and_playing_can_stop() {
 }
 
 #[test]
-fn a_late_joiner_sees_what_is_published_and_leaving_is_noticed() {
+fn a_late_joiner_sees_at_once_and_leaving_is_noticed() {
     let server = TestServer::start();
     let room = room("late");
     let mut ann = server.enter(&room, "ann");
@@ -149,8 +149,11 @@ fn a_late_joiner_sees_what_is_published_and_leaving_is_noticed() {
     ann.wait_publishing("ann-cam");
     std::thread::sleep(Duration::from_secs(2));
     let mut bob = server.enter(&room, "bob");
+    let joined = Instant::now();
     let feed = bob.wait_feed("ann-cam");
     picture(&feed);
+    let waited = joined.elapsed();
+    assert!(waited < Duration::from_secs(2), "the first picture took {waited:?}");
 
     ann.send(RoomCommand::StopPublishing(stream("ann-cam")));
     ann.wait("the own stream's end", SOON, |event| match event {
@@ -162,14 +165,18 @@ fn a_late_joiner_sees_what_is_published_and_leaving_is_noticed() {
     ann.publish("ann-cam", 90);
     picture(&bob.wait_feed("ann-cam"));
 
+    let left = Instant::now();
     ann.send(RoomCommand::Logout);
     ann.wait_state(RoomState::Disconnected, RoomStateReason::LoggedOut);
+    assert!(left.elapsed() < Duration::from_secs(2), "leaving took {:?}", left.elapsed());
     bob.wait_removed("ann-cam", EndReason::Stopped);
     bob.wait_left("ann");
 
     let cid = server.enter(&room, "cid");
     bob.wait_user("cid");
+    let dropped = Instant::now();
     drop(cid);
+    assert!(dropped.elapsed() < Duration::from_secs(3), "dropping took {:?}", dropped.elapsed());
     bob.wait_left("cid");
 }
 
