@@ -32,11 +32,9 @@ pub(super) struct Publication {
     pub(super) tracks: Vec<OwnTrack>,
     preview: Option<VideoFeed>,
     preview_told: bool,
-    /// Told by `StreamUpdated`, and so to be told removed.
-    told: bool,
+    /// When it was first told by `StreamUpdated`, as the server had taken all of it; so it is to be told removed.
+    told: Option<Instant>,
     state: PublishState,
-    /// When the server first took all of it.
-    taken: Option<Instant>,
 }
 
 impl Publication {
@@ -163,9 +161,8 @@ impl Call<'_> {
             tracks: Vec::with_capacity(2),
             preview: None,
             preview_told: false,
-            told: false,
+            told: None,
             state: PublishState::Requesting,
-            taken: None,
         };
         if let Some((source, options)) = request.video {
             let (gate, slot) = (Arc::new(Gate::default()), SourceSlot::default());
@@ -241,8 +238,7 @@ impl Call<'_> {
         track.taken(link, info).await.map_err(link_lost)?;
         link.negotiate().await.map_err(link_lost)?;
         if publication.tracks.iter().all(|track| track.sid().is_some()) {
-            publication.told = true;
-            publication.taken.get_or_insert_with(Instant::now);
+            publication.told.get_or_insert_with(Instant::now);
             let info = publication.info(stream, &me);
             let preview = if publication.preview_told { None } else { publication.preview.clone() };
             publication.preview_told = true;
@@ -285,7 +281,7 @@ impl Call<'_> {
     pub(super) async fn yield_contested(&mut self, link: &mut Link, told: &[proto::ParticipantInfo]) -> Flow {
         for (stream, by) in self.roster.contested(told) {
             let first = self.me.as_ref().is_none_or(|me| me.id.as_str() < by.as_str());
-            let stands = |own: &Publication| own.taken.is_some_and(|taken| taken.elapsed() > CONTEST);
+            let stands = |own: &Publication| own.told.is_some_and(|told| told.elapsed() > CONTEST);
             if first || self.own.get(&stream).is_none_or(stands) {
                 continue;
             }
@@ -371,7 +367,7 @@ impl Call<'_> {
         error: Option<CallError>,
     ) {
         self.release(&stream);
-        if publication.told
+        if publication.told.is_some()
             && let Some(owner) = self.me.as_ref().map(|me| me.id.clone())
         {
             self.tell(RoomEvent::StreamRemoved { stream: stream.clone(), owner, reason }).await;
@@ -475,7 +471,7 @@ impl Call<'_> {
 
     pub(super) async fn tell_own_updated(&self, stream: &StreamId) {
         let (Some(publication), Some(me)) = (self.own.get(stream), &self.me) else { return };
-        if publication.told {
+        if publication.told.is_some() {
             self.tell(RoomEvent::StreamUpdated(publication.info(stream, &me.id))).await;
         }
     }
