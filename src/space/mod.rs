@@ -28,12 +28,15 @@ pub mod wall;
 
 use bevy::app::{PluginGroup, PluginGroupBuilder};
 
-pub use participant::{CameraOff, LocalParticipant, Muted, Participant, Seat, Speaking, VoiceLevel};
+pub use participant::{
+    CameraOff, Connection, HandRaised, LocalParticipant, Muted, Participant, Seat, Speaking, Standing, VoiceLevel,
+};
 pub use picture::{PictureRequest, PictureTaken};
 pub use schedule::SpaceSystems;
 pub use settings::{QualityTier, SpaceSettings, Tier, ViewTarget};
-pub use stream::{FramePresented, PublishedBy, Publishes, VideoStream};
+pub use stream::{FramePresented, PublishedBy, Publishes, SoundPlace, VideoStream};
 pub use sync::{ChatReceived, EngineBridge, EngineEvent, Outbox, RoomFigures, RoomStatus, UserCame, UserWent};
+pub use view::ViewMode;
 
 /// The whole room. Insert [`SpaceSettings`] before, [`EngineBridge`] before or later.
 pub struct RotundaPlugins;

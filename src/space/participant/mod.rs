@@ -8,6 +8,7 @@ use bevy::prelude::*;
 pub use seat::{Seat, SeatPlan, assign_seats, seat_plan};
 
 use super::schedule::SpaceSystems;
+use crate::model::quality::Grade;
 use crate::model::{UserId, UserInfo};
 
 /// Someone in the room.
@@ -63,6 +64,23 @@ pub struct Muted;
 /// Cannot be seen: no camera, or switched off.
 #[derive(Component, Clone, Copy, Debug, Default)]
 pub struct CameraOff;
+
+/// Stands somewhere else than at their seat, as they told.
+#[derive(Component, Clone, Copy, Debug, Default, PartialEq)]
+pub struct Standing {
+    /// On the floor, X and Z, metres.
+    pub ground: Vec2,
+    /// Direction of view to the left of -Z, radians.
+    pub yaw: f32,
+}
+
+/// Asks to speak.
+#[derive(Component, Clone, Copy, Debug, Default)]
+pub struct HandRaised;
+
+/// How good their connection is, as the server judges it; absent while nothing is known.
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connection(pub Grade);
 
 /// The sound level as shown: root mean square, smoothed, 0..=1.
 #[derive(Component, Clone, Copy, Debug, Default, PartialEq)]

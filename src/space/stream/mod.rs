@@ -31,6 +31,11 @@ pub struct VideoStream {
 #[derive(Component, Clone, Debug)]
 pub struct StreamFeed(pub VideoFeed);
 
+/// Where the sound of a stream comes from: whoever hangs a stream's picture somewhere writes it. A stream without one is
+/// heard from nowhere in particular.
+#[derive(Component, Clone, Copy, Debug, PartialEq)]
+pub struct SoundPlace(pub Vec3);
+
 /// The participant who publishes this stream.
 #[derive(Component, Debug)]
 #[relationship(relationship_target = Publishes)]

@@ -1,5 +1,6 @@
 //! The viewer: one camera, where it starts, how it is steered. Main thread.
 
+mod mode;
 mod steer;
 
 use bevy::camera::{Hdr, RenderTarget};
@@ -9,6 +10,7 @@ use bevy::prelude::*;
 use bevy_egui::PrimaryEguiContext;
 use wgpu::TextureFormat;
 
+pub use mode::ViewMode;
 pub use steer::Walker;
 
 use super::geometry::{EYE_HEIGHT, FIRST_LOOK, VIEWPOINT, floor_height};
@@ -28,7 +30,8 @@ pub struct ViewPlugin;
 
 impl Plugin for ViewPlugin {
     fn build(&self, app: &mut App) {
-        app.add_systems(Startup, spawn_camera)
+        app.init_resource::<ViewMode>()
+            .add_systems(Startup, spawn_camera)
             .add_systems(Update, (steer::read_input, steer::walk).chain().in_set(SpaceSystems::Sync));
     }
 }
