@@ -21,6 +21,13 @@ use super::settings::{SpaceSettings, Tier, ViewTarget};
 #[derive(Component, Clone, Copy, Debug, Default)]
 pub struct RoomCamera;
 
+/// What moves the camera. Features that show something from elsewhere come after it.
+#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ViewSystems {
+    /// Walking and looking around, unless the view is close to the wall.
+    Steer,
+}
+
 /// The image the room is drawn into when there is no window.
 #[derive(Resource, Clone, Debug)]
 pub struct OffscreenView(pub Handle<Image>);
@@ -32,7 +39,8 @@ impl Plugin for ViewPlugin {
     fn build(&self, app: &mut App) {
         app.init_resource::<ViewMode>()
             .add_systems(Startup, spawn_camera)
-            .add_systems(Update, (steer::read_input, steer::walk).chain().in_set(SpaceSystems::Sync));
+            .configure_sets(Update, ViewSystems::Steer.in_set(SpaceSystems::Sync).run_if(not(mode::is_close)))
+            .add_systems(Update, (steer::read_input, steer::walk).chain().in_set(ViewSystems::Steer));
     }
 }
 

@@ -16,3 +16,8 @@ pub enum ViewMode {
     /// Close to a slot of the wall, by its number.
     Wall(usize),
 }
+
+/// Whether the view is close to the wall: nobody walks then.
+pub(super) fn is_close(mode: Res<ViewMode>) -> bool {
+    matches!(*mode, ViewMode::Wall(_))
+}
