@@ -2,6 +2,7 @@
 //! picture that does not shimmer from the seat, the presenter's pointer and their place beside the wall.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bevy::input::ButtonState;
 use bevy::input::keyboard::{Key, KeyboardInput, NativeKey};
@@ -232,6 +233,31 @@ fn from_the_seat_a_page_looks_as_if_drawn_in_many_samples() {
     println!("from the seat a page differs by {:.2} with mipmaps, {:.2} without (RMS of 255)", errors[0], errors[1]);
     assert!(errors[0] < 6.0, "{:.2} of 255 from what many samples show", errors[0]);
     assert!(errors[0] < 0.6 * errors[1], "mipmaps gain nothing: {errors:?}");
+}
+
+/// A 1080p page that changes with every fourth frame, as a fast share at 60 frames a second would.
+#[test]
+fn mipmaps_cost_a_frame_little() {
+    let Some(_turn) = gpu() else { return };
+    let page = page::paint();
+    let [without, with] = [false, true].map(|mipmaps| {
+        let (mut app, _engine, feed) = room_with_page(640, 360, &page, mipmaps);
+        let frame = page_frame(&page);
+        let mut times: Vec<f32> = (0..80)
+            .map(|n| {
+                if n % 4 == 0 {
+                    feed.put(frame.clone());
+                }
+                let began = Instant::now();
+                app.update();
+                began.elapsed().as_secs_f32() * 1000.0
+            })
+            .collect();
+        times.sort_by(f32::total_cmp);
+        (times[40], times.iter().sum::<f32>() / 80.0)
+    });
+    println!("frame time in ms at 640x360, median and mean: {with:.1?} with mipmaps, {without:.1?} without");
+    assert!(with.1 < 1.5 * without.1 + 3.0, "{with:?} ms with mipmaps, {without:?} without");
 }
 
 fn camera(app: &mut App) -> (Transform, f32) {

@@ -62,7 +62,7 @@ pub(super) fn slot_place(slot: usize, enlarged: bool) -> Surface {
         0 => (GREAT_WALL_WIDTH, GREAT_WALL_CENTRE),
         _ => {
             let side = if slot % 2 == 1 { -1.0 } else { 1.0 };
-            let angle = if slot < 3 { 45.0_f32 } else { 67.5 }.to_radians();
+            let angle = if slot < 3 { 45.0_f32 } else { 71.0 }.to_radians();
             let at = Vec3::new(side * SIDE_RADIUS * angle.sin(), SIDE_HEIGHT, -SIDE_RADIUS * angle.cos());
             (if enlarged { SMALL_WIDTH } else { SIDE_WIDTH }, at)
         }
