@@ -2,8 +2,8 @@
 //!
 //! | input | in the hall | at the wall |
 //! |---|---|---|
-//! | `E` | up to the picture that is looked at most | back |
-//! | `Enter` | up to the picture in the middle of the view | |
+//! | `E` | up to the picture nearest to the middle of the view | back |
+//! | `Enter` | the same | |
 //! | double click on a picture | up to it | pixel for pixel there, or whole again |
 //! | `Esc` | | back |
 //! | left, right | | the neighbour |
@@ -102,10 +102,8 @@ pub(super) fn read_keys(
         if *mode != ViewMode::Hall {
             return;
         }
-        let looked_at = keys.just_pressed(KeyCode::KeyE).then(|| sight.looked_at()).flatten();
-        let in_middle = || sight.ray(None).and_then(|ray| sight.met(ray)).map(|(slot, _)| slot);
-        let slot = looked_at.or_else(|| keys.just_pressed(KeyCode::Enter).then(in_middle).flatten());
-        if let Some(slot) = slot {
+        let asked = keys.any_just_pressed([KeyCode::KeyE, KeyCode::Enter]);
+        if let Some(slot) = asked.then(|| sight.looked_at()).flatten() {
             wishes.write(StepWish::Up(slot));
         }
         return;

@@ -206,15 +206,17 @@ pub(super) fn carry_out(
                     close = taken.get(there).and_then(|slot| step_to(*slot, &slots));
                 }
             }
-            (StepWish::Zoom { factor, around }, Some(now)) if factor.is_finite() && factor > 0.0 => {
+            (StepWish::Zoom { factor, around }, Some(now))
+                if factor.is_finite() && factor > 0.0 && around.is_finite() =>
+            {
                 let (bounds, frame) = (bounds(now.slot), bounds(now.slot).keep(now.frame));
                 now.frame = bounds.zoomed(frame, frame.height / factor, around);
             }
-            (StepWish::Exact(around), Some(now)) => {
+            (StepWish::Exact(around), Some(now)) if around.is_finite() => {
                 let (bounds, frame) = (bounds(now.slot), bounds(now.slot).keep(now.frame));
                 now.frame = bounds.zoomed(frame, bounds.exact().unwrap_or(frame.height), around);
             }
-            (StepWish::Pan(by), Some(now)) => {
+            (StepWish::Pan(by), Some(now)) if by.is_finite() => {
                 let (bounds, frame) = (bounds(now.slot), bounds(now.slot).keep(now.frame));
                 let by = by * Vec2::new(bounds.aspect(), 1.0) * frame.height;
                 now.frame = bounds.keep(Frame { middle: frame.middle - by, ..frame });

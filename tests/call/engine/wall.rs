@@ -54,8 +54,13 @@ fn a_host_arranges_the_wall_for_everyone_and_a_guest_does_not() {
     ann.send(RoomCommand::SetRoomMetadata("one".into()));
     ann.send(RoomCommand::SetRoomMetadata("two".into()));
     ann.send(RoomCommand::SetRoomMetadata("three".into()));
-    room_news(&mut late, "the last word", |metadata| metadata == "three");
-    assert!(late.heard.iter().all(|event| !matches!(event, RoomEvent::RoomChanged { .. })), "{:#?}", late.heard);
+    let mut words = Vec::new();
+    while words.last().is_none_or(|word| word != "three") {
+        words.push(room_news(&mut late, "the last word", |_| true).0);
+    }
+    // A server may leave out what was overtaken, but turns nothing round.
+    let place = |word: &String| ["one", "two", "three"].iter().position(|known| known == word);
+    assert!(words.iter().all(|word| place(word).is_some()) && words.is_sorted_by_key(place), "{words:?}");
 }
 
 fn share(bot: &mut Bot, id: &str, source: impl VideoSource + 'static, bitrate: u32) {
