@@ -3,9 +3,8 @@
 
 use bevy::prelude::*;
 
-use super::slots::WallSlots;
 use crate::bridge::RoomCommand;
-use crate::model::{CallError, ErrorCode, StreamId, WallChoices, WallShare};
+use crate::model::{CallError, ErrorCode, StreamId, WallChoices, WallPlan, WallShare};
 use crate::space::stream::VideoStream;
 use crate::space::sync::{CallTrouble, Outbox, RoomStatus};
 
@@ -38,13 +37,11 @@ pub(super) struct Asked {
 }
 
 /// Turns wishes into the room's next metadata.
-#[expect(clippy::too_many_arguments, reason = "a system names all it touches")]
 pub(super) fn carry_out(
     mut wishes: MessageReader<ArrangeWall>,
     time: Res<Time>,
     status: Res<RoomStatus>,
     streams: Query<&VideoStream>,
-    slots: Res<WallSlots>,
     mut asked: Local<Asked>,
     mut outbox: ResMut<Outbox>,
     mut trouble: MessageWriter<CallTrouble>,
@@ -68,13 +65,9 @@ pub(super) fn carry_out(
     let known = asked.metadata.as_ref().unwrap_or(&status.metadata);
     let mut choices = WallChoices::read(known);
     for wish in wishes.read() {
-        let mut plan = slots.plan().clone();
-        if asked.metadata.is_some() || plan.slots.iter().all(Option::is_none) {
-            plan = crate::model::WallPlan::of(&shares, &choices);
-        }
         match wish {
             ArrangeWall::Pin { stream, slot } => choices.pin(stream.clone(), *slot),
-            ArrangeWall::Swap(a, b) => choices.swap(&plan, *a, *b),
+            ArrangeWall::Swap(a, b) => choices.swap(&WallPlan::of(&shares, &choices), *a, *b),
             ArrangeWall::Enlarge(stream) => choices.enlarge(stream.clone()),
             ArrangeWall::Reset => choices = WallChoices::default(),
         }
