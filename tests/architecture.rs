@@ -64,7 +64,7 @@ fn walls() -> Vec<Wall> {
 }
 
 /// Files and folders of `space` that are no features: everybody inside may import them.
-const SPACE_GROUND: [&str; 4] = ["schedule", "settings", "geometry", "pace"];
+const SPACE_GROUND: [&str; 5] = ["schedule", "settings", "geometry", "layout", "pace"];
 /// What features build on.
 const SPACE_CORE: [&str; 3] = ["participant", "stream", "sync"];
 /// The camera: features may ask where it is.

@@ -76,7 +76,7 @@ pub struct JoinArgs {
     out: Option<PathBuf>,
     #[cfg(feature = "app")]
     #[command(flatten)]
-    look: super::demo::LookArgs,
+    look: super::look::LookArgs,
 }
 
 pub fn run(args: JoinArgs) -> anyhow::Result<()> {
@@ -122,8 +122,7 @@ fn call(
     };
     let run = RoomRun {
         view,
-        size: (args.look.size.width, args.look.size.height),
-        quality: args.look.quality.into(),
+        look: args.look.read()?,
         engine: engine(args, AudioOutput::Device)?,
         login,
         renewal: renewal.map(fresh),

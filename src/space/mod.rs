@@ -4,7 +4,7 @@
 //! alone. The engine is behind [`EngineBridge`], so a scripted stand-in made from
 //! [`crate::bridge::engine_channels`] runs the whole room without network or devices.
 //!
-//! - foundations: [`schedule`], [`settings`], [`geometry`]
+//! - foundations: [`schedule`], [`settings`], [`geometry`], [`layout`]
 //! - what is in the room: [`participant`], [`stream`], and [`sync`], which keeps them in step with the engine
 //! - features: [`panel`], [`wall`], [`environment`], [`view`], [`picture`], [`pace`]
 //! - and [`ui`], which may use all of them and which nothing uses
@@ -14,6 +14,7 @@
 pub mod environment;
 pub mod geometry;
 pub mod host;
+pub mod layout;
 pub mod pace;
 pub mod panel;
 pub mod participant;
@@ -28,6 +29,7 @@ pub mod wall;
 
 use bevy::app::{PluginGroup, PluginGroupBuilder};
 
+pub use layout::{Mood, RoomLayout};
 pub use participant::{
     CameraOff, Connection, HandRaised, LocalParticipant, Muted, Participant, Seat, Speaking, Standing, VoiceLevel,
 };

@@ -123,6 +123,10 @@ impl FakeEngine {
         std::iter::from_fn(|| self.port.commands.try_recv().ok()).collect()
     }
 
+    pub fn set_figures(&self, figures: rotunda::model::quality::EngineSnapshot) {
+        self.port.snapshot.store(figures);
+    }
+
     pub fn set_levels(&self, levels: impl IntoIterator<Item = (String, f32)>) {
         let levels = levels.into_iter().map(|(id, level)| (UserId::new(id).unwrap(), level)).collect();
         self.port.snapshot.store(rotunda::model::quality::EngineSnapshot { levels, ..Default::default() });

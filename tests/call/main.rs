@@ -23,6 +23,7 @@ mod forwarding_loss;
 mod peer;
 mod relay;
 mod room;
+mod room_views;
 mod screen;
 mod server;
 mod soak;

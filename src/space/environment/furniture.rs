@@ -6,6 +6,8 @@ use bevy::math::Vec3;
 use bevy::prelude::*;
 
 use super::builder::{Builder, Lathe};
+use super::hall::Part;
+use super::light::MoodLight;
 use super::material::{HallAssets, HallMaterial};
 use super::palette::{BRASS, BRONZE, TEAL_LEATHER};
 use crate::space::geometry::VIEWPOINT;
@@ -30,7 +32,7 @@ pub(super) enum Piece {
 }
 
 /// A round club chair, its front towards +Z.
-pub(super) fn chair_mesh() -> Mesh {
+pub(super) fn chair_mesh(mood: &MoodLight) -> Mesh {
     let mut builder = Builder::default();
     // Angles run clockwise from -Z, the back: the shell goes around it and ends in two arms.
     let shell = |profile, open, inside| Lathe {
@@ -69,18 +71,18 @@ pub(super) fn chair_mesh() -> Mesh {
     // A dark swivel base with a brass rim.
     builder.lathe(&round(&[(0.34, 0.24), (0.30, 0.14), (0.26, 0.06)], BRONZE * 0.5, 0.35), |_| 1.0);
     builder.lathe(&round(&[(0.30, 0.012), (0.30, 0.035), (0.0, 0.06)], BRASS * 0.7, 0.6), |_| 1.0);
-    builder.finish_with(|corner| furniture_light(corner.normal), |corner| 0.03 * (-corner.normal.z).max(0.0))
+    builder.finish_with(|corner| furniture_light(corner.normal, mood), |corner| 0.03 * (-corner.normal.z).max(0.0))
 }
 
 /// A brass rod, one metre high, to be stretched.
-pub(super) fn stand_mesh() -> Mesh {
+pub(super) fn stand_mesh(mood: &MoodLight) -> Mesh {
     let mut builder = Builder::default();
     let rod = [(0.016, 0.0), (0.016, 1.0)];
     builder.lathe(
         &Lathe { profile: &rod, segments: 8, inside: false, tint: BRASS.lerp(BRONZE, 0.4), ..Lathe::default() },
         |_| 1.0,
     );
-    builder.finish_with(|corner| furniture_light(corner.normal), |_| 0.0)
+    builder.finish_with(|corner| furniture_light(corner.normal, mood), |_| 0.0)
 }
 
 /// A disc on the floor; its texture coordinates run from the centre (0) to the edge (1).
@@ -100,11 +102,11 @@ pub(super) fn shadow_mesh() -> Mesh {
 }
 
 /// The hall's mean light: from the oculus above, warm from the columns around.
-fn furniture_light(normal: Vec3) -> Vec3 {
+fn furniture_light(normal: Vec3, mood: &MoodLight) -> Vec3 {
     let sky = Vec3::new(0.62, 0.66, 0.70) * normal.y.max(0.0);
     let around = Vec3::new(0.34, 0.22, 0.13) * (0.35 + 0.65 * normal.xz().length());
     let below = Vec3::new(0.09, 0.065, 0.045);
-    sky + around + below
+    sky * mood.furniture[0] + (around + below) * mood.furniture[1]
 }
 
 /// Furnishes new seats.
@@ -115,8 +117,8 @@ pub(super) fn furnish(
 ) {
     for (entity, seat, local) in &seats {
         let pieces: [(Piece, &Handle<Mesh>, &Handle<HallMaterial>); 3] = [
-            (Piece::Chair, &assets.chair, &assets.plain),
-            (Piece::Stand, &assets.stand, &assets.plain),
+            (Piece::Chair, assets.mesh(Part::Chair), &assets.plain),
+            (Piece::Stand, assets.mesh(Part::Stand), &assets.plain),
             (Piece::Shadow, &assets.shadow_disc, &assets.shadow),
         ];
         for (piece, mesh, material) in pieces {

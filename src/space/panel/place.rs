@@ -1,14 +1,18 @@
-//! Where a panel hangs: above its seat, turned towards the viewer, moving there gently when seats change.
+//! Where a panel hangs: above its seat, turned towards the viewer, or on its tile in a flat view; moving there gently
+//! when that changes.
 
 use bevy::prelude::*;
 
 use super::PanelOf;
+use super::arrange::{FlatTile, flat_place};
 use crate::space::participant::Seat;
 use crate::space::stream::{FaceStyle, VideoMaterial};
 use crate::space::view::RoomCamera;
 
 /// How fast a panel moves to a new place, per second.
 const MOVE_PER_SEC: f32 = 4.0;
+/// The same in the flat views, where nothing stands between.
+const FLAT_MOVE_PER_SEC: f32 = 11.0;
 
 /// The transform of a panel at rest. Without a viewer it faces the hall's back.
 pub(super) fn resting(seat: &Seat, viewer: Option<Vec3>, style: &FaceStyle) -> Transform {
@@ -26,14 +30,19 @@ pub(super) fn place_panels(
     time: Res<Time>,
     seats: Query<&Seat>,
     viewer: Query<&Transform, (With<RoomCamera>, Without<PanelOf>)>,
-    mut panels: Query<(&PanelOf, &MeshMaterial3d<VideoMaterial>, &mut Transform)>,
+    mut panels: Query<(&PanelOf, Option<&FlatTile>, &MeshMaterial3d<VideoMaterial>, &mut Transform)>,
     materials: Res<Assets<VideoMaterial>>,
 ) {
-    let viewer = viewer.iter().next().map(|transform| transform.translation);
-    let blend = 1.0 - (-MOVE_PER_SEC * time.delta_secs().min(0.25)).exp();
-    for (of, material, mut transform) in &mut panels {
+    let eye = viewer.iter().next();
+    let viewer = eye.map(|transform| transform.translation);
+    for (of, tile, material, mut transform) in &mut panels {
         let (Ok(seat), Some(material)) = (seats.get(of.0), materials.get(material.id())) else { continue };
-        let goal = resting(seat, viewer, &material.style);
+        let resting = resting(seat, viewer, &material.style);
+        let (goal, per_sec) = match (tile, eye) {
+            (Some(tile), Some(eye)) => (flat_place(eye, tile.0, seat.size.x, resting.scale), FLAT_MOVE_PER_SEC),
+            _ => (resting, MOVE_PER_SEC),
+        };
+        let blend = 1.0 - (-per_sec * time.delta_secs().min(0.25)).exp();
         let near = transform.translation.distance_squared(goal.translation) < 1e-6
             && transform.scale.distance_squared(goal.scale) < 1e-6
             && transform.rotation.angle_between(goal.rotation) < 1e-3;

@@ -37,7 +37,9 @@ impl Participant {
         let first = words.next();
         let last = words.next_back();
         let letters: String = first.into_iter().chain(last).flat_map(char::to_uppercase).collect();
-        if letters.is_empty() { "?".to_owned() } else { letters }
+        // A name of signs alone has a first sign.
+        let sign = || self.name.chars().find(|c| !c.is_whitespace() && !c.is_control());
+        if letters.is_empty() { sign().unwrap_or('?').to_string() } else { letters }
     }
 
     /// The person's colour: the same on every client, from the identity alone.
@@ -109,6 +111,8 @@ mod tests {
         assert_eq!(named("ada of the house").initials(), "AH");
         assert_eq!(named("  ").initials(), "?");
         assert_eq!(named("émile zoé").initials(), "ÉZ");
+        assert_eq!(named("王小明").initials(), "王");
+        assert_eq!(named("🦊").initials(), "🦊");
     }
 
     #[test]

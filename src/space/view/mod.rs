@@ -10,7 +10,7 @@ use bevy::prelude::*;
 use bevy_egui::PrimaryEguiContext;
 use wgpu::TextureFormat;
 
-pub use mode::ViewMode;
+pub use mode::{ViewMode, in_every_view, in_flat_views};
 pub use steer::Walker;
 
 use super::geometry::{EYE_HEIGHT, FIRST_LOOK, VIEWPOINT, floor_height};
@@ -30,9 +30,12 @@ pub struct ViewPlugin;
 
 impl Plugin for ViewPlugin {
     fn build(&self, app: &mut App) {
-        app.init_resource::<ViewMode>()
-            .add_systems(Startup, spawn_camera)
-            .add_systems(Update, (steer::read_input, steer::walk).chain().in_set(SpaceSystems::Sync));
+        app.init_resource::<ViewMode>().add_systems(Startup, spawn_camera).add_systems(
+            Update,
+            (mode::read_mode_keys, mode::show_layers, steer::read_input, steer::walk)
+                .chain()
+                .in_set(SpaceSystems::Sync),
+        );
     }
 }
 
@@ -48,8 +51,7 @@ fn spawn_camera(
         RoomCamera,
         Walker::looking_at(eye, FIRST_LOOK),
         Camera3d::default(),
-        // Where two surfaces meet, single pixels may show what is behind: stone, not black.
-        Camera { clear_color: ClearColorConfig::Custom(Color::srgb(0.40, 0.35, 0.29)), ..default() },
+        Camera { clear_color: ClearColorConfig::Custom(mode::BEHIND_HALL), ..default() },
         Projection::Perspective(PerspectiveProjection { fov: steer::DEFAULT_FOV, near: 0.1, far: 80.0, ..default() }),
         Transform::from_translation(eye).looking_at(FIRST_LOOK, Vec3::Y),
         // The hall's shader maps its own tones, and pictures of people are shown as they are.
