@@ -219,7 +219,7 @@ fn fragment(in: Face) -> @location(0) vec4<f32> {
         }
         // What is old is grey and dark.
         if link >= 2u {
-            inner = vec3(dot(inner, vec3(0.2126, 0.7152, 0.0722))) * 0.30;
+            inner = vec3(dot(inner, vec3(0.2126, 0.7152, 0.0722))) * 0.16;
         }
         let radius = min(max(half.y * 0.17, 8.0 * pixel), half.y * 0.4);
         let corner = half - vec2(radius * 1.35);

@@ -23,6 +23,8 @@ mod forwarding_loss;
 mod peer;
 mod relay;
 mod room;
+mod room_hostile;
+mod room_pictures;
 mod room_views;
 mod screen;
 mod server;

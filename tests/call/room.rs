@@ -307,15 +307,17 @@ pub fn flat(width: u32, height: u32, yuv: [u8; 3]) -> Arc<VideoFrame> {
 }
 
 pub fn whole_room(width: u32, height: u32) -> (App, FakeEngine) {
+    room_with((width, height), |_| ())
+}
+
+/// The whole room off-screen, on the lowest tier unless `choose` says otherwise.
+pub fn room_with((width, height): (u32, u32), choose: impl FnOnce(&mut SpaceSettings)) -> (App, FakeEngine) {
     let (handle, engine) = FakeEngine::new();
     let mut app = offscreen_app();
-    app.insert_resource(SpaceSettings {
-        quality: QualityTier::Low,
-        view: ViewTarget::Offscreen { width, height },
-        ..default()
-    })
-    .insert_resource(rotunda::space::EngineBridge(handle))
-    .add_plugins(RotundaPlugins);
+    let view = ViewTarget::Offscreen { width, height };
+    let mut settings = SpaceSettings { quality: QualityTier::Low, view, ..default() };
+    choose(&mut settings);
+    app.insert_resource(settings).insert_resource(rotunda::space::EngineBridge(handle)).add_plugins(RotundaPlugins);
     app.finish();
     app.cleanup();
     (app, engine)

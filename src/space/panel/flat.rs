@@ -52,7 +52,8 @@ fn rows_in(area: Rect, count: usize, widest: f32) -> Vec<Tile> {
         let down = area.height() / (rows as f32 * (HEIGHT + GAP));
         across.min(down).min(widest)
     };
-    let best = (1..=count).max_by(|a, b| width_with(*a).total_cmp(&width_with(*b)));
+    // Of equally large ones the fewest columns: nine people are three rows of three.
+    let best = (1..=count).rev().max_by(|a, b| width_with(*a).total_cmp(&width_with(*b)));
     let Some(columns) = best else { return Vec::new() };
     let (width, rows) = (width_with(columns), count.div_ceil(columns));
     let step = Vec2::new(width * (1.0 + GAP), width * (HEIGHT + GAP));
@@ -134,9 +135,14 @@ mod tests {
         let view = VIEWS[0];
         let width = |count| grid(count, view)[0].width;
         assert!((1..PAGE_TILES).all(|count| width(count + 1) <= width(count) + 1e-6));
-        assert!(width(4) / (view.x * 2.0) > 0.4, "four people take most of the view: {}", width(4));
+        assert!(width(4) / (view.x * 2.0) > 0.27, "four people fill the view's height: {}", width(4));
         assert!(width(49) / (view.x * 2.0) > 0.09, "a full page is still legible: {}", width(49));
-        assert!(grid(9, view).iter().all(|tile| tile.width == width(9)));
+        let nine = grid(9, view);
+        assert!(nine.iter().all(|tile| tile.width == width(9)));
+        assert!(
+            (nine[0].centre.y - nine[2].centre.y).abs() < 1e-6 && nine[3].centre.y < nine[2].centre.y,
+            "three rows of three"
+        );
     }
 
     #[test]

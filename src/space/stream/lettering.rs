@@ -226,7 +226,7 @@ mod tests {
         assert_ne!(a.pixels, b.pixels, "no font with Chinese letters: see .ci/deps");
         let joined = Label::draw("محمد", "X").name_px;
         let apart: f32 = ["م", "ح", "م", "د"].iter().map(|letter| Label::draw(letter, "X").name_px).sum();
-        assert!(joined < apart * 0.95, "Arabic letters join: {joined} px instead of {apart}");
+        assert!(joined < apart - 1.0, "Arabic letters join: {joined} px instead of {apart}");
         assert!(ink(&Label::draw("🦊", "🦊"), 0..64) > 60, "emoji are drawn");
     }
 
