@@ -14,7 +14,7 @@ struct FaceStyle {
     accent: vec4<f32>,
     // margin, plate height, corner radius, bezel width; in metres
     frame: vec4<f32>,
-    // share of the label the name takes, share the initials take, glow of the picture, -
+    // share of the label the name takes, share the initials take, glow of the picture, kind: 0 person, 1 wall, 2 dot
     text: vec4<f32>,
 }
 
@@ -56,7 +56,9 @@ fn segment(p: vec2<f32>, a: vec2<f32>, b: vec2<f32>) -> f32 {
     return length(p - a - along * t);
 }
 
-// Four taps spread over the pixel's footprint when the plane is shown smaller than it is, one otherwise.
+// Four taps spread over the pixel's footprint when the plane is shown smaller than it is, one otherwise. Where there
+// are mipmaps each tap covers its part of the footprint, however large that is; a slanted pixel is followed by the
+// sampler as far as it may.
 fn sample_plane(plane: texture_2d<f32>, uv: vec2<f32>, dx: vec2<f32>, dy: vec2<f32>) -> f32 {
     let texels = vec2<f32>(textureDimensions(plane));
     if max(dot(dx * texels, dx * texels), dot(dy * texels, dy * texels)) < 1.7 {
@@ -64,6 +66,14 @@ fn sample_plane(plane: texture_2d<f32>, uv: vec2<f32>, dx: vec2<f32>, dy: vec2<f
     }
     let a = dx * 0.125 + dy * 0.375;
     let b = dx * 0.375 - dy * 0.125;
+    if textureNumLevels(plane) > 1u {
+        let gx = dx * 0.5;
+        let gy = dy * 0.5;
+        return 0.25 * (textureSampleGrad(plane, plane_sampler, uv + a, gx, gy).r
+            + textureSampleGrad(plane, plane_sampler, uv - a, gx, gy).r
+            + textureSampleGrad(plane, plane_sampler, uv + b, gx, gy).r
+            + textureSampleGrad(plane, plane_sampler, uv - b, gx, gy).r);
+    }
     return 0.25 * (textureSampleLevel(plane, plane_sampler, uv + a, 0.0).r
         + textureSampleLevel(plane, plane_sampler, uv - a, 0.0).r
         + textureSampleLevel(plane, plane_sampler, uv + b, 0.0).r
@@ -182,6 +192,17 @@ fn disc(colour: vec3<f32>, p: vec2<f32>, radius: f32, pixel: f32, ground: vec3<f
     return mix(colour, ground, 0.88 * clamp(0.5 - (length(p) - radius) / pixel, 0.0, 1.0));
 }
 
+// A soft dot of light that marks a place: white in its middle, in the person's colour around it, and a dark rim that
+// sets it off from white paper.
+fn dot_of_light(p: vec2<f32>) -> vec4<f32> {
+    let r = length(p);
+    let core = 1.0 - smoothstep(0.20, 0.30, r);
+    let body = 1.0 - smoothstep(0.46, 0.54, r);
+    let rim = 1.0 - smoothstep(0.54, 1.0, r);
+    let colour = mix(style.accent.rgb * 1.25, vec3(1.0), core) * body;
+    return vec4(colour, max(body, 0.55 * rim * rim));
+}
+
 @fragment
 fn fragment(in: Face) -> @location(0) vec4<f32> {
     let margin = style.frame.x;
@@ -193,6 +214,9 @@ fn fragment(in: Face) -> @location(0) vec4<f32> {
     let muted = (in.tag & (1u << 24u)) != 0u;
     // 0 fine, 1 poor, 2 the picture waits, 3 lost.
     let link = (in.tag >> 27u) & 3u;
+    if style.text.w > 1.5 {
+        return dot_of_light(in.at / (0.5 * in.size)) * appeared;
+    }
 
     let half = vec2(in.size.x * 0.5 - margin, (in.size.y - plate) * 0.5 - margin);
     let centre = vec2(0.0, plate * 0.5);

@@ -53,6 +53,12 @@ pub enum RoomCommand {
         /// At most [`crate::model::limits::EXTRA_INFO_MAX_BYTES`].
         extra_info: String,
     },
+    /// Change the room's metadata, all of it, for everyone and for those who come later: at most
+    /// [`crate::model::limits::ROOM_METADATA_MAX_BYTES`]. Hosts may, whose token grants `roomAdmin`;
+    /// [`RoomEvent::RoomChanged`] tells the result, to everyone.
+    ///
+    /// [`RoomEvent::RoomChanged`]: super::RoomEvent::RoomChanged
+    SetRoomMetadata(String),
     /// A fresh token for this room and user, used from the next connection on.
     RenewToken(String),
     /// Play a stream of the room (all are played by themselves unless the login says otherwise).

@@ -196,6 +196,15 @@ impl Engine {
         self.ask(RoomCommand::SetExtraInfo { stream, extra_info })
     }
 
+    /// Changes the room's metadata for everyone and for those who come later, at most 64 000 bytes; hosts may.
+    /// [`RoomEvent::RoomChanged`] tells the result.
+    ///
+    /// # Errors
+    /// [`CallError`] when the engine is too busy to take it.
+    pub fn set_room_metadata(&self, metadata: &str) -> Result<(), CallError> {
+        self.ask(RoomCommand::SetRoomMetadata(metadata.to_owned()))
+    }
+
     /// Lets another source feed the picture of an own stream.
     ///
     /// # Errors

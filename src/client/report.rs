@@ -263,6 +263,7 @@ impl Recorder {
                 self.data_packets += 1;
             }
             RoomEvent::UserLeft { .. }
+            | RoomEvent::RoomChanged { .. }
             | RoomEvent::VideoFeedOpened { .. }
             | RoomEvent::TokenExpiring { .. }
             | RoomEvent::DeviceChanged { .. }

@@ -14,6 +14,8 @@ pub const EXTRA_INFO_MAX_BYTES: usize = 1023;
 pub const MAX_PUBLISHED_STREAMS: usize = 4;
 /// Streams one client may play at a time.
 pub const MAX_PLAYED_STREAMS: usize = 64;
+/// Longest metadata of a room that is asked for, in bytes: the official server takes no more.
+pub const ROOM_METADATA_MAX_BYTES: usize = 64_000;
 /// Longest chat message, in bytes.
 pub const CHAT_MAX_BYTES: usize = 1024;
 /// Largest data packet, in bytes: clients cap theirs at the same (LIVEKIT.md section 6).

@@ -9,6 +9,7 @@ pub mod quality;
 pub mod room;
 pub mod stream;
 pub mod user;
+pub mod wall;
 
 pub use error::{CallError, ErrorCode};
 pub use ids::{IdError, RoomId, StreamId, TrackSid, UserId};
@@ -16,3 +17,4 @@ pub use media::{DeviceState, DeviceUse, NoiseSuppression, SoundProcessing, Video
 pub use room::{RoomState, RoomStateReason};
 pub use stream::{EndReason, MediaKind, PlayState, PublishState, StreamInfo, StreamKind, TrackInfo, TrackSource};
 pub use user::UserInfo;
+pub use wall::{WALL_SLOTS, WallChoices, WallPlan, WallShare};

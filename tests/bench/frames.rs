@@ -160,5 +160,6 @@ fn stream(number: usize) -> anyhow::Result<StreamInfo> {
         video_state: DeviceState::On,
         audio_state: DeviceState::Off,
         extra_info: String::new(),
+        wall_slot: None,
     })
 }

@@ -60,6 +60,7 @@ pub fn stream(id: &str, owner: &str, kind: StreamKind, muted: bool) -> StreamInf
         video_state: DeviceState::On,
         audio_state: DeviceState::On,
         extra_info: String::new(),
+        wall_slot: None,
     }
 }
 

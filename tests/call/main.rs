@@ -30,5 +30,6 @@ mod screen;
 mod server;
 mod soak;
 mod sound;
+mod wall;
 
 use common::browser_driver;

@@ -14,6 +14,7 @@ mod quality;
 mod rates;
 mod reconnect;
 mod recovery;
+mod room_notes;
 mod signals;
 mod snapshot;
 mod sound_rates;
@@ -36,6 +37,7 @@ use self::playing::{Played, Remote, Wishes};
 use self::publishing::Publication;
 use self::reconnect::{RollCall, Trouble};
 use self::recovery::Recovery;
+use self::room_notes::RoomNotes;
 use self::snapshot::Levels;
 use self::token::CallToken;
 use super::MediaHub;
@@ -93,6 +95,7 @@ pub(super) struct Call<'a> {
     remotes: HashMap<String, Remote>,
     messages: Messages,
     notes: Notes,
+    room_notes: RoomNotes,
     token: CallToken,
     levels: Levels,
     /// The loudspeaker as it was last told.
@@ -140,6 +143,7 @@ impl<'a> Call<'a> {
             remotes: HashMap::new(),
             messages: Messages::default(),
             notes: Notes::default(),
+            room_notes: RoomNotes::default(),
             token: CallToken::default(),
             levels: Levels::default(),
             speaker: DeviceUse::default(),
@@ -216,6 +220,7 @@ impl<'a> Call<'a> {
         self.notes.forget();
         self.notes.allow(participant.permission.as_ref(), &token);
         self.tell(RoomEvent::StateChanged { state: RoomState::Connected, reason, error: None, me: Some(me) }).await;
+        self.room_is(&join.room.unwrap_or_default(), &token).await;
         self.remember_wishes();
         let changes = self.roster.joined(&participant.identity, &join.other_participants);
         self.roster_changed(link, changes).await?;

@@ -33,6 +33,7 @@ fn camera(owner: &str) -> StreamInfo {
         video_state: DeviceState::On,
         audio_state: DeviceState::Off,
         extra_info: String::new(),
+        wall_slot: None,
     }
 }
 

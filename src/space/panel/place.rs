@@ -3,9 +3,10 @@
 
 use bevy::prelude::*;
 
-use super::PanelOf;
 use super::arrange::{FlatTile, flat_place};
-use crate::space::participant::Seat;
+use super::{PLATE_SHARE, PanelOf};
+use crate::space::geometry::{GREAT_WALL_CENTRE, GREAT_WALL_WIDTH};
+use crate::space::participant::{Presenting, Seat};
 use crate::space::stream::{FaceStyle, VideoMaterial};
 use crate::space::view::RoomCamera;
 
@@ -25,10 +26,34 @@ pub(super) fn resting(seat: &Seat, viewer: Option<Vec3>, style: &FaceStyle) -> T
     Transform { translation: centre, rotation: Quat::from_rotation_y(yaw), scale }
 }
 
+/// Distance from the hall's centre of those who stand beside the wall: before the columns.
+const BESIDE_RADIUS: f32 = 9.25;
+/// How far from the middle the nearest to the wall begins, along the round wall: beside the great picture's frame.
+const BESIDE_FROM_M: f32 = GREAT_WALL_WIDTH * 0.5 + 0.6;
+/// Between two who stand on the same side.
+const BESIDE_GAP_M: f32 = 0.5;
+
+/// The place beside the wall of someone who presents: their panel keeps its size, stands as low as the great picture,
+/// to its left or right by rank.
+pub(super) fn beside_wall(seat: &Seat, rank: usize) -> Seat {
+    let side = if rank.is_multiple_of(2) { -1.0 } else { 1.0 };
+    let across = BESIDE_FROM_M + (rank / 2) as f32 * (seat.size.x + BESIDE_GAP_M) + seat.size.x * 0.5;
+    // Along the round wall: what is further from the middle is nearer to the audience.
+    let angle = (across / BESIDE_RADIUS).min(1.5);
+    let bottom = GREAT_WALL_CENTRE.y - GREAT_WALL_WIDTH * 9.0 / 32.0;
+    let panel = Vec3::new(
+        side * BESIDE_RADIUS * angle.sin(),
+        // The name plate hangs below the picture.
+        bottom + seat.size.x * PLATE_SHARE + seat.size.y * 0.5,
+        -BESIDE_RADIUS * angle.cos(),
+    );
+    Seat { panel, ..*seat }
+}
+
 /// Eases every panel to where it belongs.
 pub(super) fn place_panels(
     time: Res<Time>,
-    seats: Query<&Seat>,
+    seats: Query<(&Seat, Option<&Presenting>)>,
     viewer: Query<&Transform, (With<RoomCamera>, Without<PanelOf>)>,
     mut panels: Query<(&PanelOf, Option<&FlatTile>, &MeshMaterial3d<VideoMaterial>, &mut Transform)>,
     materials: Res<Assets<VideoMaterial>>,
@@ -36,8 +61,11 @@ pub(super) fn place_panels(
     let eye = viewer.iter().next();
     let viewer = eye.map(|transform| transform.translation);
     for (of, tile, material, mut transform) in &mut panels {
-        let (Ok(seat), Some(material)) = (seats.get(of.0), materials.get(material.id())) else { continue };
-        let resting = resting(seat, viewer, &material.style);
+        let (Ok((seat, presenting)), Some(material)) = (seats.get(of.0), materials.get(material.id())) else {
+            continue;
+        };
+        let place = presenting.map_or(*seat, |presenting| beside_wall(seat, presenting.0));
+        let resting = resting(&place, viewer, &material.style);
         let (goal, per_sec) = match (tile, eye) {
             (Some(tile), Some(eye)) => (flat_place(eye, tile.0, seat.size.x, resting.scale), FLAT_MOVE_PER_SEC),
             _ => (resting, MOVE_PER_SEC),
@@ -50,6 +78,36 @@ pub(super) fn place_panels(
             transform.translation = transform.translation.lerp(goal.translation, blend);
             transform.scale = transform.scale.lerp(goal.scale, blend);
             transform.rotation = transform.rotation.slerp(goal.rotation, blend);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::space::geometry::{CORNICE_HEIGHT, VIEWPOINT};
+    use crate::space::participant::seat_plan;
+
+    #[test]
+    fn presenters_stand_on_both_sides_of_the_wall_and_hide_nothing() {
+        for people in [1, 5, 30] {
+            let seats = seat_plan(people).seats;
+            let places: Vec<Seat> = (0..5).map(|rank| beside_wall(&seats[0], rank)).collect();
+            assert!(places[0].panel.x < 0.0 && places[1].panel.x > 0.0, "the first left, the second right");
+            for place in &places {
+                let inner = place.panel.x.abs() - place.size.x * 0.5;
+                let eye = Vec3::new(VIEWPOINT.x, 2.4, VIEWPOINT.y);
+                // Seen from the viewpoint, in the plane of the great picture.
+                let there =
+                    eye + (place.panel.with_x(inner) - eye) * (eye.z - GREAT_WALL_CENTRE.z) / (eye.z - place.panel.z);
+                assert!(there.x > GREAT_WALL_WIDTH * 0.5, "{people} people: {place:?} hides the picture");
+                assert!(place.panel.y + place.size.y * 0.5 < CORNICE_HEIGHT);
+                assert_eq!(place.size, seats[0].size);
+            }
+            for pair in [(0, 2), (1, 3), (2, 4)] {
+                let apart = places[pair.0].panel.distance(places[pair.1].panel);
+                assert!(apart > seats[0].size.x * 0.9, "{people} people: {pair:?} are {apart} m apart");
+            }
         }
     }
 }

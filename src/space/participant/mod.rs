@@ -76,6 +76,11 @@ pub struct Standing {
     pub yaw: f32,
 }
 
+/// Shares something on the wall, and stands beside it meanwhile: the first left of it, the second right, and so on
+/// outwards. Counts from 0, in the order of the wall's slots.
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Presenting(pub usize);
+
 /// Asks to speak.
 #[derive(Component, Clone, Copy, Debug, Default)]
 pub struct HandRaised;

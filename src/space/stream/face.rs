@@ -9,11 +9,12 @@ use bevy::prelude::*;
 use bevy::render::renderer::RenderDevice;
 
 use super::material::VideoMaterial;
-use super::planes::{PlanePool, PlaneSet};
+use super::planes::{self, PlanePool, PlaneSet};
 use super::upload::{PendingUploads, Upload};
 use super::{StreamFeed, VideoStream};
 use crate::media::{ColourMatrix, ColourRange, ColourSpace, VideoFrame};
 use crate::model::StreamId;
+use crate::space::settings::Tier;
 
 /// How fast a face appears and how fast card and picture change over, per second.
 const APPEAR_PER_SEC: f32 = 3.2;
@@ -77,7 +78,14 @@ pub struct FaceLook {
     pub age_secs: f32,
     /// The stream whose picture lies in the planes: another one's is never shown in its place.
     pub shown: Option<Entity>,
+    /// Size of the newest picture, in pixels; zero before the first.
+    pub size: UVec2,
 }
+
+/// Marks a face that is looked at from afar and close up alike: its picture comes with mipmaps, so that it neither
+/// shimmers small nor blurs large.
+#[derive(Component, Clone, Copy, Debug, Default)]
+pub struct Mipmapped;
 
 type FaceData = (
     Entity,
@@ -86,6 +94,7 @@ type FaceData = (
     &'static MeshMaterial3d<VideoMaterial>,
     &'static mut FaceLook,
     Option<&'static PlaneSet>,
+    Has<Mipmapped>,
 );
 
 /// Takes the newest picture of each visible face: at most one upload a stream and frame; what is out of view is not
@@ -101,9 +110,11 @@ pub(super) fn take_frames(
     mut pending: ResMut<PendingUploads>,
     mut presented: MessageWriter<FramePresented>,
     device: Option<Res<RenderDevice>>,
+    tier: Option<Res<Tier>>,
 ) {
+    let anisotropy = planes::anisotropy(tier.map_or(Tier::Low, |tier| *tier));
     let largest = device.map_or(u32::MAX, |device| device.limits().max_texture_dimension_2d);
-    for (entity, face, visibility, material, mut look, planes) in &mut faces {
+    for (entity, face, visibility, material, mut look, planes, mipmapped) in &mut faces {
         if !visibility.get() {
             continue;
         }
@@ -114,12 +125,12 @@ pub(super) fn take_frames(
             continue;
         }
         let set = match planes {
-            Some(set) if set.fits(&frame) => set.clone(),
+            Some(set) if set.fits(&frame, mipmapped) => set.clone(),
             old => {
                 if let Some(old) = old {
                     pool.put(old.clone());
                 }
-                let set = pool.get(&mut images, &frame);
+                let set = pool.get(&mut images, &frame, mipmapped.then_some(anisotropy));
                 if let Some(mut material) = materials.get_mut(material.id()) {
                     material.luma = set.luma.clone();
                     material.cb = set.cb.clone();
@@ -133,7 +144,9 @@ pub(super) fn take_frames(
         look.colour = frame.colour();
         look.age_secs = 0.0;
         look.shown = face.stream;
-        pending.0.push(Upload { planes: [set.luma.id(), set.cb.id(), set.cr.id()], frame: Arc::clone(&frame) });
+        look.size = UVec2::new(frame.width(), frame.height());
+        let planes = [set.luma.id(), set.cb.id(), set.cr.id()];
+        pending.0.push(Upload { planes, levels: set.levels, frame: Arc::clone(&frame) });
         presented.write(FramePresented { stream: stream.info.id.clone(), frame });
     }
 }
@@ -199,7 +212,7 @@ mod tests {
         app.init_resource::<Time>().add_systems(Update, fade_faces);
         let streams = [app.world_mut().spawn_empty().id(), app.world_mut().spawn_empty().id()];
         let image = Handle::<Image>::default();
-        let planes = PlaneSet { luma: image.clone(), cb: image.clone(), cr: image, width: 1, height: 1 };
+        let planes = PlaneSet { luma: image.clone(), cb: image.clone(), cr: image, width: 1, height: 1, levels: 1 };
         let look = FaceLook { shown: Some(streams[0]), picture: 1.0, ..default() };
         let face = app.world_mut().spawn((VideoFace { stream: Some(streams[0]) }, look, planes)).id();
         let step = |app: &mut App| {

@@ -5,12 +5,13 @@
 mod face;
 mod lettering;
 mod material;
+mod mipmaps;
 mod planes;
 mod upload;
 
 use bevy::prelude::*;
 
-pub use face::{FaceLook, FramePresented, LinkLook, VideoFace};
+pub use face::{FaceLook, FramePresented, LinkLook, Mipmapped, VideoFace};
 pub use lettering::{LABEL_HEIGHT_PX, LABEL_WIDTH_PX, Label};
 pub use material::{FaceAssets, FaceStyle, VideoMaterial};
 pub use planes::PlanePool;

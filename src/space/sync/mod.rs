@@ -45,6 +45,10 @@ pub struct RoomStatus {
     pub error: Option<CallError>,
     /// This client as the others see it, once connected.
     pub me: Option<UserInfo>,
+    /// The room's metadata: what its hosts chose for everyone.
+    pub metadata: String,
+    /// Whether this client may change it.
+    pub host: bool,
 }
 
 /// The engine's newest figures, refreshed each frame.

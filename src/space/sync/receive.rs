@@ -118,6 +118,10 @@ impl Room<'_, '_> {
                 }
                 self.told.state.write(RoomStateChanged { state, reason, error });
             }
+            RoomEvent::RoomChanged { metadata, may_change } => {
+                self.status.metadata = metadata;
+                self.status.host = may_change;
+            }
             RoomEvent::UserJoined(user) | RoomEvent::UserUpdated(user) => {
                 self.put_user(&user);
             }

@@ -21,6 +21,13 @@ use super::settings::{SpaceSettings, Tier, ViewTarget};
 #[derive(Component, Clone, Copy, Debug, Default)]
 pub struct RoomCamera;
 
+/// What moves the camera. Features that show something from elsewhere come after it.
+#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ViewSystems {
+    /// Walking and looking around, while the view is that of the hall.
+    Steer,
+}
+
 /// The image the room is drawn into when there is no window.
 #[derive(Resource, Clone, Debug)]
 pub struct OffscreenView(pub Handle<Image>);
@@ -30,12 +37,14 @@ pub struct ViewPlugin;
 
 impl Plugin for ViewPlugin {
     fn build(&self, app: &mut App) {
-        app.init_resource::<ViewMode>().add_systems(Startup, spawn_camera).add_systems(
-            Update,
-            (mode::read_mode_keys, mode::show_layers, steer::read_input, steer::walk)
-                .chain()
-                .in_set(SpaceSystems::Sync),
-        );
+        app.init_resource::<ViewMode>()
+            .add_systems(Startup, spawn_camera)
+            .configure_sets(Update, ViewSystems::Steer.in_set(SpaceSystems::Sync).run_if(mode::in_hall))
+            .add_systems(Update, (mode::read_mode_keys, mode::show_layers).chain().in_set(SpaceSystems::Sync))
+            .add_systems(
+                Update,
+                (steer::read_input, steer::walk).chain().after(mode::show_layers).in_set(ViewSystems::Steer),
+            );
     }
 }
 

@@ -83,6 +83,11 @@ pub(super) fn show_layers(
     }
 }
 
+/// Whether one stands in the hall: nobody walks otherwise.
+pub(super) fn in_hall(mode: Res<ViewMode>) -> bool {
+    *mode == ViewMode::Hall
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -57,6 +57,16 @@ impl Walker {
             height: eye.y - EYE_HEIGHT,
         }
     }
+
+    /// Where the eyes are and whereto they look.
+    pub fn pose(&self) -> Transform {
+        Transform::from_xyz(self.ground.x, self.height + EYE_HEIGHT, self.ground.y).with_rotation(Quat::from_euler(
+            EulerRot::YXZ,
+            self.yaw,
+            self.pitch,
+            0.0,
+        ))
+    }
 }
 
 /// Keys and mouse to wishes; whatever the overlay wants is left to it.
@@ -118,8 +128,7 @@ pub(super) fn walk(
         }
         let floor = floor_height(walker.ground.length());
         walker.height += (floor - walker.height) * (1.0 - (-10.0 * dt).exp());
-        let goal = Transform::from_xyz(walker.ground.x, walker.height + EYE_HEIGHT, walker.ground.y)
-            .with_rotation(Quat::from_euler(EulerRot::YXZ, walker.yaw, walker.pitch, 0.0));
+        let goal = walker.pose();
         if *transform != goal {
             *transform = goal;
         }

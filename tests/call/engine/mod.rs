@@ -18,3 +18,4 @@ mod meddled;
 mod receiving;
 mod reconnect;
 mod simulcast;
+mod wall;
