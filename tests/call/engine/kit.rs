@@ -223,6 +223,7 @@ impl Bot {
             room: room.clone(),
             token,
             auto_play: true,
+            first_quality: None,
         }));
     }
 
