@@ -16,6 +16,7 @@ use bevy::window::ExitCondition;
 use self::recording::{CallPlugin, CallSetup};
 use crate::bridge::{CommandError, EngineHandle, LoginRequest, PublishRequest, RoomCommand};
 use crate::client::report::{Expectations, Recorder, Report};
+use crate::space::fetch::FIRST_QUALITY;
 use crate::space::{EngineBridge, QualityTier, RoomLayout, RotundaPlugins, SpaceSettings, ViewMode, ViewTarget, host};
 
 /// Where the room is drawn.
@@ -106,7 +107,9 @@ impl RoomRun {
     pub fn run(self) -> Result<Report, AppError> {
         host::check_gpu()?;
         let recorder = Recorder::new(self.login.room.as_str());
-        self.engine.send(RoomCommand::Login(self.login))?;
+        // What is not looked at yet is not fetched in full while the room is being built.
+        let login = LoginRequest { first_quality: Some(FIRST_QUALITY), ..self.login };
+        self.engine.send(RoomCommand::Login(login))?;
         let RoomLook { size, quality, layout, mode } = self.look;
         let (width, height) = size;
         let mut app = App::new();

@@ -61,7 +61,8 @@ pub enum RoomCommand {
     SetRoomMetadata(String),
     /// A fresh token for this room and user, used from the next connection on.
     RenewToken(String),
-    /// Play a stream of the room (all are played by themselves unless the login says otherwise).
+    /// Play a stream of the room (all are played by themselves unless the login says otherwise). While as many are played
+    /// as can be, it is the next when one of them ends.
     StartPlaying(StreamId),
     /// Stop playing a stream.
     StopPlaying(StreamId),
@@ -98,6 +99,9 @@ pub struct LoginRequest {
     pub token: String,
     /// Play every stream as it is announced.
     pub auto_play: bool,
+    /// What a picture is played in until [`RoomCommand::SetPlayQuality`] says otherwise; the best there is when `None`.
+    /// Told before the first packet comes, so that nothing is sent in full that nobody looks at.
+    pub first_quality: Option<PlayQuality>,
 }
 
 impl fmt::Debug for LoginRequest {
@@ -107,6 +111,7 @@ impl fmt::Debug for LoginRequest {
             .field("servers", &self.servers)
             .field("room", &self.room)
             .field("auto_play", &self.auto_play)
+            .field("first_quality", &self.first_quality)
             .finish_non_exhaustive()
     }
 }

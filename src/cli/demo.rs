@@ -140,7 +140,8 @@ fn request(identity: &str, name: &str) -> TokenRequest {
 
 fn login(url: &str, request: &TokenRequest) -> anyhow::Result<LoginRequest> {
     let room = RoomId::new(ROOM)?;
-    Ok(LoginRequest { servers: vec![url.to_owned()], room, token: token::issue(request)?, auto_play: true })
+    let (servers, token) = (vec![url.to_owned()], token::issue(request)?);
+    Ok(LoginRequest { servers, room, token, auto_play: true, first_quality: None })
 }
 
 fn guest_configs(args: &DemoArgs, url: &str) -> anyhow::Result<Vec<GuestConfig>> {

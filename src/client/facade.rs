@@ -136,6 +136,7 @@ impl Engine {
             room: room.clone(),
             token: token.to_owned(),
             auto_play: config.auto_play,
+            first_quality: None,
         };
         login::check(&request)?;
         self.ask(RoomCommand::Login(request))?;

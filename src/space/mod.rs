@@ -6,12 +6,13 @@
 //!
 //! - foundations: [`schedule`], [`settings`], [`geometry`], [`layout`]
 //! - what is in the room: [`participant`], [`stream`], and [`sync`], which keeps them in step with the engine
-//! - features: [`panel`], [`wall`], [`environment`], [`view`], [`picture`], [`pace`]
+//! - features: [`panel`], [`wall`], [`environment`], [`view`], [`fetch`], [`picture`], [`pace`]
 //! - and [`ui`], which may use all of them and which nothing uses
 //!
 //! Invariant: no system waits for the engine, the network or a file.
 
 pub mod environment;
+pub mod fetch;
 pub mod geometry;
 pub mod host;
 pub mod layout;
@@ -29,6 +30,7 @@ pub mod wall;
 
 use bevy::app::{PluginGroup, PluginGroupBuilder};
 
+pub use fetch::{FetchFigures, FetchSettings, Fetched};
 pub use layout::{Mood, RoomLayout};
 pub use participant::{
     CameraOff, Connection, HandRaised, LocalParticipant, Muted, Participant, Seat, Speaking, Standing, VoiceLevel,
@@ -55,6 +57,7 @@ impl PluginGroup for RotundaPlugins {
             .add(panel::PanelPlugin)
             .add(wall::WallPlugin)
             .add(view::ViewPlugin)
+            .add(fetch::FetchPlugin)
             .add(picture::PicturePlugin)
             .add(pace::PacePlugin)
             .add(ui::UiPlugin)

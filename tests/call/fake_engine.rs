@@ -128,6 +128,16 @@ impl FakeEngine {
         self.port.snapshot.store(figures);
     }
 
+    /// Figures: so many kbit/s arrive of these pictures.
+    pub fn set_received<'a>(&self, streams: impl IntoIterator<Item = (&'a str, f32)>) {
+        let received = |(id, video_kbps)| {
+            let quality = rotunda::model::quality::PlayedQuality { video_kbps, ..Default::default() };
+            (StreamId::new(id).unwrap(), quality)
+        };
+        let playing = streams.into_iter().map(received).collect();
+        self.port.snapshot.store(rotunda::model::quality::EngineSnapshot { playing, ..Default::default() });
+    }
+
     pub fn set_levels(&self, levels: impl IntoIterator<Item = (String, f32)>) {
         let levels = levels.into_iter().map(|(id, level)| (UserId::new(id).unwrap(), level)).collect();
         self.port.snapshot.store(rotunda::model::quality::EngineSnapshot { levels, ..Default::default() });

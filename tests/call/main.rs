@@ -17,6 +17,7 @@ mod engine_cluster;
 #[allow(clippy::duplicate_mod, dead_code, reason = "the same tests against the official server")]
 mod engine_official;
 mod fake_engine;
+mod fetching;
 mod forwarding;
 mod forwarding_kinds;
 mod forwarding_loss;

@@ -16,6 +16,7 @@ mod reconnect;
 mod recovery;
 mod room_notes;
 mod signals;
+mod sizes;
 mod snapshot;
 mod sound_rates;
 mod speaker;
@@ -89,6 +90,8 @@ pub(super) struct Call<'a> {
     played: BTreeMap<StreamId, Played>,
     /// Streams that are not played for want of room, in order.
     waiting: VecDeque<StreamId>,
+    /// Streams that ended a moment ago.
+    ended: VecDeque<StreamId>,
     /// What was played on the link before.
     wishes: Option<Wishes>,
     /// Remote tracks of the present link, by the server's id.
@@ -139,6 +142,7 @@ impl<'a> Call<'a> {
             own: BTreeMap::new(),
             played: BTreeMap::new(),
             waiting: VecDeque::new(),
+            ended: VecDeque::new(),
             wishes: None,
             remotes: HashMap::new(),
             messages: Messages::default(),

@@ -10,6 +10,7 @@ mod crowd;
 mod dialing;
 mod endings;
 mod faults;
+mod fetching;
 mod figures;
 mod flow;
 mod garbage;
