@@ -27,5 +27,6 @@ mod screen;
 mod server;
 mod soak;
 mod sound;
+mod walking;
 
 use common::browser_driver;

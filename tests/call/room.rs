@@ -130,7 +130,7 @@ fn an_event_about_nobody_is_dropped_and_counted() {
 // ---------------------------------------------------------------- drawn
 
 /// Drawing tests take turns: a software renderer uses every core.
-fn gpu() -> Option<MutexGuard<'static, ()>> {
+pub(crate) fn gpu() -> Option<MutexGuard<'static, ()>> {
     static TURN: Mutex<()> = Mutex::new(());
     match host::check_gpu() {
         Ok(_) => Some(TURN.lock().unwrap_or_else(PoisonError::into_inner)),
@@ -306,7 +306,7 @@ fn flat(width: u32, height: u32, yuv: [u8; 3]) -> Arc<VideoFrame> {
     Arc::new(VideoFrame::new(width, height, ColourSpace::default(), 0, data).unwrap())
 }
 
-fn whole_room(width: u32, height: u32) -> (App, FakeEngine) {
+pub(crate) fn whole_room(width: u32, height: u32) -> (App, FakeEngine) {
     let (handle, engine) = FakeEngine::new();
     let mut app = offscreen_app();
     app.insert_resource(SpaceSettings {

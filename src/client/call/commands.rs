@@ -33,6 +33,10 @@ impl Call<'_> {
                 self.set_extra_info(&stream, extra_info).await;
                 self.sync_notes(link).await;
             }
+            RoomCommand::SetAttributes(changes) => {
+                self.set_attributes(changes).await;
+                self.sync_attributes(link).await;
+            }
             RoomCommand::RenewToken(token) => self.renew_token(token).await,
         }
         Ok(())

@@ -117,6 +117,7 @@ pub(super) struct HallAssets {
     pub chair: Handle<Mesh>,
     pub stand: Handle<Mesh>,
     pub shadow_disc: Handle<Mesh>,
+    pub ring: Handle<Mesh>,
 }
 
 /// Registers the material and its shader, which is part of the binary.

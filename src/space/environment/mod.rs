@@ -23,9 +23,11 @@ use material::{HallAssets, HallKind, HallMaterial, HallMaterialPlugin, HallUnifo
 use textures::Filter;
 
 use super::geometry::{GREAT_WALL_CENTRE, GREAT_WALL_WIDTH, OCULUS_RADIUS};
+use super::participant::SeatPlan;
 use super::schedule::SpaceSystems;
 use super::settings::Tier;
 use super::stream::VideoStream;
+use super::view::AimedSeat;
 use crate::model::StreamKind;
 
 /// Light a shared picture throws into the hall, linear, and the little the wall gives without one.
@@ -38,10 +40,21 @@ pub struct EnvironmentPlugin;
 
 impl Plugin for EnvironmentPlugin {
     fn build(&self, app: &mut App) {
-        app.add_plugins(HallMaterialPlugin).add_systems(Startup, build_hall).add_systems(
-            Update,
-            (furniture::furnish, furniture::move_furniture, glow_with_the_wall).in_set(SpaceSystems::Sync),
-        );
+        app.init_resource::<SeatPlan>()
+            .init_resource::<AimedSeat>()
+            .add_plugins(HallMaterialPlugin)
+            .add_systems(Startup, build_hall)
+            .add_systems(
+                Update,
+                (
+                    furniture::set_out_chairs,
+                    furniture::raise_stands,
+                    furniture::move_stands,
+                    furniture::mark_aimed_chair,
+                    glow_with_the_wall,
+                )
+                    .in_set(SpaceSystems::Sync),
+            );
     }
 }
 
@@ -75,6 +88,7 @@ fn build_hall(
         chair: meshes.add(furniture::chair_mesh()),
         stand: meshes.add(furniture::stand_mesh()),
         shadow_disc: meshes.add(furniture::shadow_mesh()),
+        ring: meshes.add(furniture::ring_mesh()),
     };
 
     let light = Light::new();
