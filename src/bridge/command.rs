@@ -1,5 +1,6 @@
 //! What the application asks of the engine.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::media::audio::AudioOutput;
@@ -59,6 +60,13 @@ pub enum RoomCommand {
     ///
     /// [`RoomEvent::RoomChanged`]: super::RoomEvent::RoomChanged
     SetRoomMetadata(String),
+    /// Set own participant attributes, for everyone and for those who come later; an empty value deletes one, those not
+    /// named stay. They survive reconnecting within this login. [`RoomEvent::UserUpdated`] of this client tells what the
+    /// room knows. Needs the right to (`canUpdateOwnMetadata`), which [`EngineSnapshot::may_set_attributes`] tells.
+    ///
+    /// [`RoomEvent::UserUpdated`]: super::RoomEvent::UserUpdated
+    /// [`EngineSnapshot::may_set_attributes`]: crate::model::quality::EngineSnapshot::may_set_attributes
+    SetAttributes(BTreeMap<String, String>),
     /// A fresh token for this room and user, used from the next connection on.
     RenewToken(String),
     /// Play a stream of the room (all are played by themselves unless the login says otherwise). While as many are played

@@ -6,7 +6,7 @@
 //!
 //! - foundations: [`schedule`], [`settings`], [`geometry`], [`layout`]
 //! - what is in the room: [`participant`], [`stream`], and [`sync`], which keeps them in step with the engine
-//! - features: [`panel`], [`wall`], [`environment`], [`view`], [`fetch`], [`picture`], [`pace`]
+//! - features: [`panel`], [`wall`], [`environment`], [`view`], [`pose`], [`fetch`], [`picture`], [`pace`]
 //! - and [`ui`], which may use all of them and which nothing uses
 //!
 //! Invariant: no system waits for the engine, the network or a file.
@@ -20,6 +20,7 @@ pub mod pace;
 pub mod panel;
 pub mod participant;
 pub mod picture;
+pub mod pose;
 pub mod schedule;
 pub mod settings;
 pub mod stream;
@@ -33,14 +34,15 @@ use bevy::app::{PluginGroup, PluginGroupBuilder};
 pub use fetch::{FetchFigures, FetchSettings, Fetched};
 pub use layout::{Mood, RoomLayout};
 pub use participant::{
-    CameraOff, Connection, HandRaised, LocalParticipant, Muted, Participant, Seat, Speaking, Standing, VoiceLevel,
+    CameraOff, Connection, HandRaised, LocalParticipant, Muted, Participant, Seat, SeatClaim, SeatPlan, Speaking,
+    Standing, VoiceLevel,
 };
 pub use picture::{PictureRequest, PictureTaken};
 pub use schedule::SpaceSystems;
 pub use settings::{QualityTier, SpaceSettings, Tier, ViewTarget};
 pub use stream::{FramePresented, PublishedBy, Publishes, SoundPlace, VideoStream};
 pub use sync::{ChatReceived, EngineBridge, EngineEvent, Outbox, RoomFigures, RoomStatus, UserCame, UserWent};
-pub use view::ViewMode;
+pub use view::{TakeSeat, ViewMode};
 
 /// The whole room. Insert [`SpaceSettings`] before, [`EngineBridge`] before or later.
 pub struct RotundaPlugins;
@@ -58,6 +60,7 @@ impl PluginGroup for RotundaPlugins {
             .add(wall::WallPlugin)
             .add(view::ViewPlugin)
             .add(fetch::FetchPlugin)
+            .add(pose::PosePlugin)
             .add(picture::PicturePlugin)
             .add(pace::PacePlugin)
             .add(ui::UiPlugin)

@@ -31,6 +31,7 @@ mod screen;
 mod server;
 mod soak;
 mod sound;
+mod walking;
 mod wall;
 
 use common::browser_driver;

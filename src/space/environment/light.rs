@@ -8,9 +8,10 @@ use std::f32::consts::{PI, TAU};
 
 use bevy::math::{Vec2, Vec3, Vec3Swizzles};
 
-use super::plan::{column_angles, niche_angles, on_wall};
+use super::plan::{niche_angles, on_wall};
 use crate::space::geometry::{
     COLUMN_RADIUS, DOME_BASE_HEIGHT, DOME_RISE, GREAT_WALL_CENTRE, GREAT_WALL_WIDTH, OCULUS_RADIUS, WALL_RADIUS,
+    column_angles,
 };
 use crate::space::layout::{LampLayout, Mood};
 

@@ -121,6 +121,7 @@ pub(super) struct HallAssets {
     /// In the order of [`Part::ALL`].
     pub parts: Vec<Handle<Mesh>>,
     pub shadow_disc: Handle<Mesh>,
+    pub ring: Handle<Mesh>,
 }
 
 impl HallAssets {

@@ -26,9 +26,11 @@ use textures::Filter;
 
 use super::geometry::{GREAT_WALL_CENTRE, GREAT_WALL_WIDTH};
 use super::layout::{Mood, RoomLayout};
+use super::participant::SeatPlan;
 use super::schedule::SpaceSystems;
 use super::settings::Tier;
 use super::stream::VideoStream;
+use super::view::AimedSeat;
 use crate::model::StreamKind;
 
 /// Light a shared picture throws into the hall, linear, and the little the wall gives without one.
@@ -41,16 +43,22 @@ pub struct EnvironmentPlugin;
 
 impl Plugin for EnvironmentPlugin {
     fn build(&self, app: &mut App) {
-        app.add_plugins(HallMaterialPlugin).add_systems(Startup, build_hall).add_systems(
-            Update,
-            (
-                furniture::furnish,
-                furniture::move_furniture,
-                glow_with_the_wall,
-                (mood::begin_relighting, mood::finish_relighting).chain(),
-            )
-                .in_set(SpaceSystems::Sync),
-        );
+        app.init_resource::<SeatPlan>()
+            .init_resource::<AimedSeat>()
+            .add_plugins(HallMaterialPlugin)
+            .add_systems(Startup, build_hall)
+            .add_systems(
+                Update,
+                (
+                    furniture::set_out_chairs,
+                    furniture::raise_stands,
+                    furniture::move_stands,
+                    furniture::mark_aimed_chair,
+                    glow_with_the_wall,
+                    (mood::begin_relighting, mood::finish_relighting).chain(),
+                )
+                    .in_set(SpaceSystems::Sync),
+            );
     }
 }
 
@@ -87,6 +95,7 @@ fn build_hall(
         beam: material(&white, HallKind::Beam),
         parts: hall::meshes(*mood, &layout.lamps).into_iter().map(|mesh| meshes.add(mesh)).collect(),
         shadow_disc: meshes.add(furniture::shadow_mesh()),
+        ring: meshes.add(furniture::ring_mesh()),
     };
     for part in Part::ALL {
         let material = match part {

@@ -122,7 +122,7 @@ fn hang_panels(
             VideoFace::default(),
             Mesh3d(assets.quad.clone()),
             MeshMaterial3d(material),
-            place::resting(seat, None, &style),
+            place::resting(seat, None, None, &style),
         ));
     }
 }

@@ -12,7 +12,7 @@ use super::roster::{MAX_PARTICIPANTS, MAX_STREAMS, Roster};
 use super::{EngineBridge, RoomStatus};
 use crate::bridge::{RoomEvent, SessionId, VideoFeed};
 use crate::model::{CallError, EndReason, ErrorCode, RoomState, StreamId, StreamInfo, UserId, UserInfo};
-use crate::space::participant::{HandRaised, LocalParticipant, Participant};
+use crate::space::participant::{HandRaised, LocalParticipant, Participant, SeatClaim};
 use crate::space::settings::SpaceSettings;
 use crate::space::stream::{PictureWaits, PublishedBy, StreamFeed, VideoStream};
 
@@ -176,7 +176,7 @@ impl Room<'_, '_> {
         let local = self.roster.local.as_ref() == Some(&user.id);
         if let Some(entity) = self.roster.user(&user.id) {
             let mut entity_commands = self.commands.entity(entity);
-            entity_commands.insert(Participant::from(user));
+            entity_commands.insert((Participant::from(user), SeatClaim::from(user)));
             if local {
                 entity_commands.insert(LocalParticipant);
             }
@@ -192,7 +192,7 @@ impl Room<'_, '_> {
             self.counts.refused += 1;
             return None;
         }
-        let mut entity_commands = self.commands.spawn(Participant::from(user));
+        let mut entity_commands = self.commands.spawn((Participant::from(user), SeatClaim::from(user)));
         if local {
             entity_commands.insert(LocalParticipant);
         }

@@ -1,7 +1,10 @@
 //! The viewer: one camera, where it starts, how it is steered. Main thread.
 
+mod collide;
+mod flight;
 mod mode;
 mod steer;
+mod take_seat;
 
 use bevy::camera::{Hdr, RenderTarget};
 use bevy::core_pipeline::tonemapping::{DebandDither, Tonemapping};
@@ -10,12 +13,16 @@ use bevy::prelude::*;
 use bevy_egui::PrimaryEguiContext;
 use wgpu::TextureFormat;
 
+pub use flight::Station;
 pub use mode::{ViewMode, in_every_view, in_flat_views};
-pub use steer::Walker;
+pub use steer::{Posture, Walker};
+pub use take_seat::{AimedSeat, TakeSeat};
 
 use super::geometry::{EYE_HEIGHT, FIRST_LOOK, VIEWPOINT, floor_height};
+use super::participant::SeatPlan;
 use super::schedule::SpaceSystems;
 use super::settings::{SpaceSettings, Tier, ViewTarget};
+use super::sync::{Outbox, RoomFigures};
 
 /// The camera the room is seen through.
 #[derive(Component, Clone, Copy, Debug, Default)]
@@ -38,12 +45,24 @@ pub struct ViewPlugin;
 impl Plugin for ViewPlugin {
     fn build(&self, app: &mut App) {
         app.init_resource::<ViewMode>()
+            .init_resource::<SeatPlan>()
+            .init_resource::<AimedSeat>()
+            .init_resource::<RoomFigures>()
+            .init_resource::<Outbox>()
+            .add_message::<TakeSeat>()
             .add_systems(Startup, spawn_camera)
             .configure_sets(Update, ViewSystems::Steer.in_set(SpaceSystems::Sync).run_if(mode::in_hall))
             .add_systems(Update, (mode::read_mode_keys, mode::show_layers).chain().in_set(SpaceSystems::Sync))
             .add_systems(
                 Update,
                 (steer::read_input, steer::walk).chain().after(mode::show_layers).in_set(ViewSystems::Steer),
+            )
+            .add_systems(
+                Update,
+                (take_seat::aim_at_chair, take_seat::read_clicks, take_seat::take_seat, take_seat::stay_in_seat)
+                    .chain()
+                    .before(steer::walk)
+                    .in_set(SpaceSystems::Sync),
             );
     }
 }
