@@ -3,12 +3,12 @@
 use bevy::math::{Vec2, Vec3, Vec3Swizzles};
 
 use super::{RoomLayout, SlotLayout};
+use crate::model::WALL_SLOTS;
 use crate::space::geometry::{CORNICE_HEIGHT, WALK_RADIUS, WALL_RADIUS};
 
-/// Chairs stand at least this far apart, middle to middle.
-const CHAIR_GAP_M: f32 = 0.95;
+/// Chairs stand at least this far apart, middle to middle, in metres.
+pub const CHAIR_GAP_M: f32 = 0.95;
 const MAX_PLACES: usize = 1024;
-const MAX_SLOTS: usize = 9;
 const MAX_LAMPS: usize = 64;
 /// Pictures keep this far from each other.
 const SLOT_GAP_M: f32 = 0.05;
@@ -20,9 +20,12 @@ pub enum LayoutProblem {
     /// Nobody could sit down.
     #[error("seats.places is empty: name at least one place, or leave it out for arcs")]
     NoSeats,
-    /// Nothing could be shared.
-    #[error("there are no slots: name at least one [[slots]]")]
-    NoSlots,
+    /// Not as many places of the wall as everyone counts on.
+    #[error("there are {count} [[slots]]: name {WALL_SLOTS}, as every room has")]
+    Slots {
+        /// How many.
+        count: usize,
+    },
     /// More than the room holds.
     #[error("there are {count} {what}: at most {max}")]
     TooMany {
@@ -133,10 +136,9 @@ fn check_seats(layout: &RoomLayout) -> Result<(), Problem> {
 }
 
 fn check_slots(slots: &[SlotLayout]) -> Result<(), Problem> {
-    if slots.is_empty() {
-        return Err(Problem::NoSlots);
+    if slots.len() != WALL_SLOTS {
+        return Err(Problem::Slots { count: slots.len() });
     }
-    at_most("slots", slots.len(), MAX_SLOTS)?;
     for (index, slot) in slots.iter().enumerate() {
         if !(slot.centre.is_finite() && slot.facing_deg.is_finite()) {
             return Err(Problem::NotFinite { what: "slots", index });

@@ -12,7 +12,10 @@ use std::str::FromStr;
 use bevy::prelude::*;
 use serde::Deserialize;
 
-pub use check::LayoutProblem;
+use super::geometry::{FIRST_LOOK, GREAT_WALL_CENTRE, GREAT_WALL_WIDTH, VIEWPOINT};
+use crate::model::WALL_SLOTS;
+
+pub use check::{CHAIR_GAP_M, LayoutProblem};
 
 /// Largest layout file that is read.
 const MAX_BYTES: u64 = 256 * 1024;
@@ -73,6 +76,11 @@ pub struct SeatLayout {
     pub span_deg: f32,
     /// Every chair by name, X and Z, in the order in which they are taken; `None` for arcs alone.
     pub places: Option<Vec<Vec2>>,
+}
+
+impl SeatLayout {
+    /// Those of the built-in room.
+    pub const BUILT_IN: Self = Self { first_m: 4.9, depth_m: 1.75, last_m: 8.8, span_deg: 67.0, places: None };
 }
 
 /// A place of the wall.
@@ -138,9 +146,12 @@ impl RoomLayout {
             Self {
                 name: String::new(),
                 mood: Mood::Day,
-                entrance: Entrance { at: Vec2::new(0.0, 8.7), look: Vec3::new(0.0, 3.95, -10.9) },
-                seats: SeatLayout { first_m: 4.9, depth_m: 1.75, last_m: 8.8, span_deg: 67.0, places: None },
-                slots: vec![SlotLayout { centre: Vec3::new(0.0, 6.08, -9.35), width_m: 7.9, facing_deg: 0.0 }],
+                entrance: Entrance { at: VIEWPOINT, look: FIRST_LOOK },
+                seats: SeatLayout::BUILT_IN,
+                slots: vec![
+                    SlotLayout { centre: GREAT_WALL_CENTRE, width_m: GREAT_WALL_WIDTH, facing_deg: 0.0 };
+                    WALL_SLOTS
+                ],
                 lamps: Vec::new(),
             }
         })
@@ -204,9 +215,18 @@ mod tests {
     fn the_built_in_room_reads_and_is_the_one_the_hall_is_built_for() {
         let layout: RoomLayout = BUILT_IN.parse().unwrap();
         assert_eq!(layout, RoomLayout::built_in());
-        assert_eq!((layout.slots.len(), layout.mood), (5, Mood::Day));
+        assert_eq!((layout.slots.len(), layout.mood), (WALL_SLOTS, Mood::Day));
+        assert_eq!(layout.seats, SeatLayout::BUILT_IN);
+        assert_eq!((layout.entrance.at, layout.entrance.look), (VIEWPOINT, FIRST_LOOK));
+        assert_eq!((layout.slots[0].centre, layout.slots[0].width_m), (GREAT_WALL_CENTRE, GREAT_WALL_WIDTH));
         let sides = [1, 3].map(|n| layout.slots[n].centre * Vec3::new(-1.0, 1.0, 1.0) - layout.slots[n + 1].centre);
         assert!(sides.iter().all(|off| off.length() < 1e-3), "both sides are alike");
+    }
+
+    #[test]
+    fn the_other_room_that_comes_along_can_be() {
+        let salon = RoomLayout::load(Path::new("assets/rooms/salon.toml")).unwrap();
+        assert_eq!((salon.mood, salon.seats.places.map(|places| places.len())), (Mood::Night, Some(9)));
     }
 
     #[test]
@@ -227,11 +247,17 @@ mod tests {
             problem("span_deg = 67.0", "span_deg = 67.0\nplaces = [[0.0, 1.0], [0.3, 1.0]]"),
             P::SeatsTooClose { first: 0, second: 1 }
         );
-        assert_eq!(problem("centre = [6.505, 4.9,", "centre = [6.505, nan,"), P::NotFinite { what: "slots", index: 2 });
         assert_eq!(
-            problem("centre = [-6.505, 4.9, -6.505]", "centre = [-3.0, 4.9, -9.3]"),
+            problem("centre = [6.505, 6.95,", "centre = [6.505, nan,"),
+            P::NotFinite { what: "slots", index: 2 }
+        );
+        assert_eq!(
+            problem("centre = [-6.505, 6.95, -6.505]", "centre = [-3.0, 6.95, -9.3]"),
             P::SlotsOverlap { first: 0, second: 1 }
         );
+        let last = BUILT_IN.rfind("[[slots]]").unwrap();
+        let end = last + BUILT_IN[last..].find("\n\n").unwrap();
+        assert_eq!(problem(&BUILT_IN[last..end], ""), P::Slots { count: 4 });
         assert_eq!(problem("at = [0.0, 8.7]", "at = [0.0, 80.0]"), P::OutsideHall { what: "entrance", index: 0 });
         assert_eq!(
             problem("width_m = 7.9", "width_m = 0.0"),

@@ -9,7 +9,7 @@ use bevy::prelude::*;
 
 pub(in crate::space) use claim::wish_for;
 pub use rule::{SeatClaim, assign_seats, settle};
-pub use seat::{Seat, SeatPlan, seat_plan};
+pub use seat::{Seat, SeatPlan, plan_seats, seat_plan};
 
 use super::schedule::SpaceSystems;
 use crate::model::quality::Grade;

@@ -12,8 +12,9 @@
 use bevy::prelude::*;
 
 use super::Participant;
-use super::seat::{Seat, SeatPlan, seat_plan};
+use super::seat::{Seat, SeatPlan, plan_seats};
 use crate::model::{ATTRIBUTE_SEAT, ATTRIBUTE_SINCE, UserInfo};
+use crate::space::layout::{RoomLayout, SeatLayout};
 
 /// What somebody's attributes say about their seat.
 #[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,12 +71,14 @@ pub fn assign_seats(
     people: Query<(Entity, &Participant, &SeatClaim, Option<&Seat>)>,
     changed: Query<(), Or<(Changed<Participant>, Changed<SeatClaim>)>>,
     mut gone: RemovedComponents<Participant>,
+    layout: Option<Res<RoomLayout>>,
     mut plan: ResMut<SeatPlan>,
 ) {
     if changed.is_empty() && gone.read().count() == 0 {
         return;
     }
-    let mut next = if people.is_empty() { SeatPlan::default() } else { seat_plan(people.iter().count()) };
+    let seats = layout.as_ref().map_or(&SeatLayout::BUILT_IN, |layout| &layout.seats);
+    let mut next = if people.is_empty() { SeatPlan::default() } else { plan_seats(people.iter().count(), seats) };
     let claims: Vec<_> = people.iter().map(|(_, participant, claim, _)| (participant, *claim)).collect();
     for ((entity, .., old), index) in people.iter().zip(settle(&claims, next.seats.len())) {
         let Some(seat) = next.seats.get(index) else { continue };

@@ -5,19 +5,19 @@
 //! Seats form rows, arcs around the hall's centre between the viewpoint at the back and the great wall. They are laid
 //! out as seen from the viewpoint: everyone is equally large, spread evenly, each row above the one before it, so that
 //! from there nobody hides anybody, and nobody hides the wall. A large meeting also takes boxes on both sides of it.
+//! A room's layout may place the rows elsewhere, or name its chairs one by one; then the rows take who finds none free.
 
 use bevy::math::{Vec2, Vec3};
 use bevy::prelude::*;
 
 use crate::space::geometry::{EYE_HEIGHT, GREAT_WALL_CENTRE, GREAT_WALL_WIDTH, VIEWPOINT, floor_height};
+use crate::space::layout::{CHAIR_GAP_M, SeatLayout};
 
 /// Largest and smallest width of a panel as seen from the viewpoint: metres per metre of distance.
 const WIDEST: f32 = 0.188;
 const NARROWEST: f32 = 0.02;
 /// Below this width the boxes beside the wall are opened.
 const CROWDED: f32 = 0.115;
-/// Angle that a row may take.
-const ROW_SPAN: f32 = 1.17;
 /// Room between two panels, as a share of their width.
 const GAP: f32 = 0.09;
 /// What name plate and gap add to a panel's height, as a share of it.
@@ -32,9 +32,9 @@ const SPARE: usize = 1;
 const BOX_ROWS: usize = 2;
 /// Half the angle that the great wall's frame takes, and a little air.
 const WALL_HALF_ANGLE: f32 = 0.255;
-const FRONT_RADIUS: f32 = 4.9;
-const ROW_DEPTH: f32 = 1.75;
-const BACK_RADIUS: f32 = 8.8;
+/// Width of the picture above a chair that the layout names, and the height of its lower edge above the floor, in metres.
+const PLACED_WIDTH_M: f32 = 1.25;
+const PLACED_BOTTOM_M: f32 = 1.35;
 
 /// A participant's place.
 #[derive(Component, Clone, Copy, Debug, PartialEq)]
@@ -67,22 +67,25 @@ impl SeatPlan {
 
 /// How many rows of how many seats, at a width.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Layout {
+struct Rows {
     width: f32,
+    span: f32,
     rows: usize,
     in_row: usize,
     in_box: usize,
 }
 
-impl Layout {
-    fn at(width: f32, boxes: bool) -> Self {
+impl Rows {
+    fn at(width: f32, boxes: bool, layout: &SeatLayout) -> Self {
         let step = width * (1.0 + GAP);
-        let rows = ((wall_bottom() - first_bottom()) / row_height(width)) as usize;
-        let box_span = ROW_SPAN * 0.5 - WALL_HALF_ANGLE;
+        let span = layout.span_deg.to_radians();
+        let rows = ((wall_bottom() - first_bottom(layout)) / row_height(width)) as usize;
+        let box_span = span * 0.5 - WALL_HALF_ANGLE;
         Self {
             width,
+            span,
             rows,
-            in_row: (ROW_SPAN / step) as usize,
+            in_row: (span / step) as usize,
             in_box: if boxes { (box_span / step) as usize } else { 0 },
         }
     }
@@ -92,44 +95,87 @@ impl Layout {
     }
 
     /// The largest panels that seat everyone.
-    fn choose(count: usize) -> Self {
+    fn choose(count: usize, layout: &SeatLayout) -> Self {
         let fits = |widest: f32, boxes: bool| {
             let mut width = widest;
-            while width > NARROWEST && Self::at(width, boxes).capacity() < count {
+            while width > NARROWEST && Self::at(width, boxes, layout).capacity() < count {
                 width *= 0.985;
             }
-            Self::at(width, boxes)
+            Self::at(width, boxes, layout)
         };
         let plain = fits(WIDEST, false);
         if plain.width < CROWDED { fits(CROWDED, true) } else { plain }
     }
 }
 
-/// The seats for `count` people; beyond a few hundred the last ones share the last place.
+/// The seats of the built-in room for `count` people.
 pub fn seat_plan(count: usize) -> SeatPlan {
-    let layout = Layout::choose(count + SPARE);
-    let step = (layout.width * (1.0 + GAP) * 1.12).min(ROW_SPAN / layout.in_row.max(1) as f32);
-    let mut seats = Vec::with_capacity(layout.capacity().max(count));
-    for row in 0..layout.rows {
-        for beside in middle_out(layout.in_row) {
-            seats.push(seat(seats.len(), beside * step, row, row, layout.width));
-        }
+    plan_seats(count, &SeatLayout::BUILT_IN)
+}
+
+/// The seats for `count` people; beyond a few hundred the last ones share the last place.
+pub fn plan_seats(count: usize, layout: &SeatLayout) -> SeatPlan {
+    let placed: Vec<Seat> =
+        layout.places.iter().flatten().enumerate().map(|(index, at)| placed_seat(index, *at)).collect();
+    if count <= placed.len() {
+        let taken = vec![false; placed.len()];
+        return SeatPlan { seats: placed, taken };
     }
-    for box_row in 0..BOX_ROWS {
-        let level = layout.rows + box_row;
-        for column in 0..layout.in_box {
-            for side in [-1.0, 1.0] {
-                let step = layout.width * (1.0 + GAP);
-                let azimuth = side * (WALL_HALF_ANGLE + (column as f32 + 0.5) * step);
-                seats.push(seat(seats.len(), azimuth, level, level, layout.width));
+    let mut seats = placed;
+    // Behind chairs that stand where rows would, those rows have gaps; they are then asked for more.
+    let mut wanted = count - seats.len();
+    let named = seats.len();
+    loop {
+        let rows = rows_for(wanted, layout);
+        seats.truncate(named);
+        let clear = |seat: &Seat, seats: &[Seat]| {
+            seats[..named].iter().all(|chair| chair.place.distance(seat.place) >= CHAIR_GAP_M)
+        };
+        for seat in &rows {
+            if clear(seat, &seats) {
+                seats.push(Seat { index: seats.len(), ..*seat });
             }
         }
+        if seats.len() >= count || wanted > 4 * count {
+            break;
+        }
+        wanted += count - seats.len();
     }
     while let Some(last) = seats.last().copied().filter(|_| seats.len() < count) {
         seats.push(Seat { index: seats.len(), ..last });
     }
     let taken = vec![false; seats.len()];
     SeatPlan { seats, taken }
+}
+
+/// The seats of the rows for so many people, in the order in which they are taken.
+fn rows_for(count: usize, layout: &SeatLayout) -> Vec<Seat> {
+    let rows = Rows::choose(count + SPARE, layout);
+    let step = (rows.width * (1.0 + GAP) * 1.12).min(rows.span / rows.in_row.max(1) as f32);
+    let mut seats = Vec::with_capacity(rows.capacity());
+    for row in 0..rows.rows {
+        for beside in middle_out(rows.in_row) {
+            seats.push(row_seat(seats.len(), beside * step, [row, row], rows.width, layout));
+        }
+    }
+    for box_row in 0..BOX_ROWS {
+        let level = rows.rows + box_row;
+        for column in 0..rows.in_box {
+            for side in [-1.0, 1.0] {
+                let step = rows.width * (1.0 + GAP);
+                let azimuth = side * (WALL_HALF_ANGLE + (column as f32 + 0.5) * step);
+                seats.push(row_seat(seats.len(), azimuth, [level, level], rows.width, layout));
+            }
+        }
+    }
+    seats
+}
+
+/// A chair that the layout names, with the panel at the height of a head.
+fn placed_seat(index: usize, at: Vec2) -> Seat {
+    let size = Vec2::new(PLACED_WIDTH_M, PLACED_WIDTH_M * ASPECT);
+    let place = Vec3::new(at.x, floor_height(at.length()), at.y);
+    Seat { index, place, panel: place + Vec3::Y * (PLACED_BOTTOM_M + size.y * 0.5), size }
 }
 
 /// How many seats to the right of the middle each seat of a row is, the middle first.
@@ -145,11 +191,11 @@ fn middle_out(in_row: usize) -> impl Iterator<Item = f32> {
 }
 
 /// The place at an angle to the right of the middle: `level` counts rows upwards, `depth` counts them backwards.
-fn seat(index: usize, azimuth: f32, level: usize, depth: usize, width: f32) -> Seat {
-    let radius = (FRONT_RADIUS + ROW_DEPTH * depth as f32).min(BACK_RADIUS);
+fn row_seat(index: usize, azimuth: f32, [level, depth]: [usize; 2], width: f32, layout: &SeatLayout) -> Seat {
+    let radius = (layout.first_m + layout.depth_m * depth as f32).min(layout.last_m);
     let (ground, distance) = on_circle(azimuth, radius);
     let size = Vec2::new(width, width * ASPECT) * distance;
-    let centre = first_bottom() + row_height(width) * (level as f32 + 1.0) - width * ASPECT * 0.5;
+    let centre = first_bottom(layout) + row_height(width) * (level as f32 + 1.0) - width * ASPECT * 0.5;
     let floor = floor_height(ground.length());
     let place = Vec3::new(ground.x, floor, ground.y);
     Seat { index, place, panel: place.with_y(eye_height() + centre * distance), size }
@@ -165,8 +211,8 @@ fn row_height(width: f32) -> f32 {
 }
 
 /// Where the lowest plate may begin: just above the chair in the middle of the front row, the furthest of that row.
-fn first_bottom() -> f32 {
-    (CHAIR_M - eye_height()) / (VIEWPOINT.length() + FRONT_RADIUS)
+fn first_bottom(layout: &SeatLayout) -> f32 {
+    (CHAIR_M - eye_height()) / (VIEWPOINT.length() + layout.first_m)
 }
 
 /// Where the great wall's picture begins.
@@ -228,10 +274,27 @@ mod tests {
 
     #[test]
     fn few_people_are_large_and_more_never_larger() {
-        let width = |count| Layout::choose(count).width;
+        let width = |count| Rows::choose(count, &SeatLayout::BUILT_IN).width;
         assert!(width(5) > 0.17 && width(9) > 0.12 && width(25) > 0.10, "{} {} {}", width(5), width(9), width(25));
         assert!((1..100).all(|count| width(count + 1) <= width(count) + 1e-6));
         assert_eq!(seat_plan(1000).seats.len(), 1000);
+    }
+
+    #[test]
+    fn named_chairs_are_taken_first_and_rows_take_the_rest() {
+        let places = vec![Vec2::new(0.0, 2.0), Vec2::new(2.0, 0.0), Vec2::new(0.0, -4.9)];
+        let layout = SeatLayout { places: Some(places.clone()), ..SeatLayout::BUILT_IN };
+        let few = plan_seats(2, &layout).seats;
+        assert_eq!(few.iter().map(|seat| Vec2::new(seat.place.x, seat.place.z)).collect::<Vec<_>>(), places);
+        assert!(few.iter().all(|seat| seat.panel.y > seat.place.y + 1.5));
+        for count in [4, 9, 40, 200] {
+            let seats = plan_seats(count, &layout).seats;
+            assert!(seats.len() >= count, "{} seats for {count}", seats.len());
+            assert_eq!(seats[..3], few[..], "nobody moves because others came");
+            assert!(seats.iter().enumerate().all(|(n, seat)| seat.index == n));
+            let near = seats[3..].iter().map(|seat| seat.place.distance(few[2].place)).fold(f32::MAX, f32::min);
+            assert!(near >= CHAIR_GAP_M || count > 100, "{count} people: a chair {near} m from a named one");
+        }
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::f32::consts::PI;
 
 use bevy::prelude::*;
 
-use crate::space::geometry::{EYE_HEIGHT, FIRST_LOOK, GREAT_WALL_CENTRE, SEATED_EYE_HEIGHT, VIEWPOINT, floor_height};
+use crate::space::geometry::{EYE_HEIGHT, GREAT_WALL_CENTRE, SEATED_EYE_HEIGHT, floor_height};
+use crate::space::layout::RoomLayout;
 use crate::space::participant::Seat;
 
 /// How long it takes: at least and at most, in seconds, and for each metre.
@@ -32,9 +33,9 @@ impl Station {
         Self { ground, eye_m, yaw: (-to.x).atan2(-to.z), pitch: to.y.atan2(to.x.hypot(to.z)) }
     }
 
-    /// At the back of the hall, where everyone begins.
-    pub fn first() -> Self {
-        Self::looking_at(VIEWPOINT, EYE_HEIGHT, FIRST_LOOK)
+    /// Where everyone enters a room.
+    pub fn entrance(layout: &RoomLayout) -> Self {
+        Self::looking_at(layout.entrance.at, EYE_HEIGHT, layout.entrance.look)
     }
 
     /// Sitting, looking at the great wall.
@@ -84,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_flight_is_smooth_takes_the_short_way_round_and_ends_where_it_should() {
-        let from = Station { yaw: 3.0, ..Station::first() };
+        let from = Station { yaw: 3.0, ..Station::entrance(&RoomLayout::built_in()) };
         let to = Station { ground: Vec2::new(3.0, -4.0), eye_m: 1.3, yaw: -3.0, pitch: 0.2 };
         let mut flight = Some(Flight::new(from, to));
         let (mut at, mut fastest, mut frames) = (from, 0.0_f32, 0);

@@ -18,7 +18,8 @@ pub use mode::{ViewMode, in_every_view, in_flat_views};
 pub use steer::{Posture, Walker};
 pub use take_seat::{AimedSeat, TakeSeat};
 
-use super::geometry::{EYE_HEIGHT, FIRST_LOOK, VIEWPOINT, floor_height};
+use super::geometry::{EYE_HEIGHT, floor_height};
+use super::layout::{Entrance, RoomLayout};
 use super::participant::SeatPlan;
 use super::schedule::SpaceSystems;
 use super::settings::{SpaceSettings, Tier, ViewTarget};
@@ -45,6 +46,7 @@ pub struct ViewPlugin;
 impl Plugin for ViewPlugin {
     fn build(&self, app: &mut App) {
         app.init_resource::<ViewMode>()
+            .init_resource::<RoomLayout>()
             .init_resource::<SeatPlan>()
             .init_resource::<AimedSeat>()
             .init_resource::<RoomFigures>()
@@ -71,17 +73,19 @@ fn spawn_camera(
     mut commands: Commands,
     settings: Res<SpaceSettings>,
     tier: Res<Tier>,
+    layout: Res<RoomLayout>,
     mut images: ResMut<Assets<Image>>,
 ) {
-    let eye = Vec3::new(VIEWPOINT.x, floor_height(VIEWPOINT.length()) + EYE_HEIGHT, VIEWPOINT.y);
+    let Entrance { at, look } = layout.entrance;
+    let eye = Vec3::new(at.x, floor_height(at.length()) + EYE_HEIGHT, at.y);
     let mut camera = commands.spawn((
         Name::new("room camera"),
         RoomCamera,
-        Walker::looking_at(eye, FIRST_LOOK),
+        Walker::looking_at(eye, look),
         Camera3d::default(),
         Camera { clear_color: ClearColorConfig::Custom(mode::BEHIND_HALL), ..default() },
         Projection::Perspective(PerspectiveProjection { fov: steer::DEFAULT_FOV, near: 0.1, far: 80.0, ..default() }),
-        Transform::from_translation(eye).looking_at(FIRST_LOOK, Vec3::Y),
+        Transform::from_translation(eye).looking_at(look, Vec3::Y),
         // The hall's shader maps its own tones, and pictures of people are shown as they are.
         Tonemapping::None,
         DebandDither::Disabled,

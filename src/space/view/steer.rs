@@ -20,6 +20,7 @@ use super::RoomCamera;
 use super::collide::slide;
 use super::flight::{Flight, Station};
 use crate::space::geometry::{EYE_HEIGHT, floor_height};
+use crate::space::layout::RoomLayout;
 use crate::space::participant::SeatPlan;
 
 /// Vertical field of view at the start, in radians.
@@ -139,6 +140,7 @@ impl Walker {
 /// Keys and mouse to wishes; whatever the overlay wants is left to it.
 pub(super) fn read_input(
     time: Res<Time>,
+    layout: Res<RoomLayout>,
     keys: Option<Res<ButtonInput<KeyCode>>>,
     buttons: Option<Res<ButtonInput<MouseButton>>>,
     motion: Option<Res<AccumulatedMouseMotion>>,
@@ -156,7 +158,7 @@ pub(super) fn read_input(
         let turn = held(&[KeyCode::ArrowLeft]) - held(&[KeyCode::ArrowRight]);
         let mut next = walker.clone();
         if !typing && keys.any_just_pressed([KeyCode::Home, KeyCode::KeyH]) {
-            next.fly_to(Station::first(), Posture::Seated, false);
+            next.fly_to(Station::entrance(&layout), Posture::Seated, false);
         }
         next.stride = Vec2::new(right, forward).clamp_length_max(1.0);
         next.run = held(&[KeyCode::ShiftLeft, KeyCode::ShiftRight]) > 0.0;
