@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::command::RoomCommand;
 use super::event::{EventEnvelope, RoomEvent, SessionId};
+use super::poses::PoseBoard;
 use crate::model::quality::EngineSnapshot;
 use crate::model::{CallError, ErrorCode};
 
@@ -56,6 +57,7 @@ pub struct EngineHandle {
     commands: Option<mpsc::Sender<RoomCommand>>,
     events: mpsc::Receiver<EventEnvelope>,
     snapshot: SnapshotCell,
+    poses: PoseBoard,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -68,16 +70,23 @@ pub struct EnginePort {
     pub events: mpsc::Sender<EventEnvelope>,
     /// The newest figures.
     pub snapshot: SnapshotCell,
+    /// Where everyone is.
+    pub poses: PoseBoard,
 }
 
 /// Both ends of a fresh bridge.
 pub fn engine_channels() -> (EngineHandle, EnginePort) {
     let (command_tx, command_rx) = mpsc::channel(COMMAND_CAPACITY);
     let (event_tx, event_rx) = mpsc::channel(EVENT_CAPACITY);
-    let snapshot = SnapshotCell::default();
-    let handle =
-        EngineHandle { commands: Some(command_tx), events: event_rx, snapshot: snapshot.clone(), thread: None };
-    (handle, EnginePort { commands: command_rx, events: event_tx, snapshot })
+    let (snapshot, poses) = (SnapshotCell::default(), PoseBoard::default());
+    let handle = EngineHandle {
+        commands: Some(command_tx),
+        events: event_rx,
+        snapshot: snapshot.clone(),
+        poses: poses.clone(),
+        thread: None,
+    };
+    (handle, EnginePort { commands: command_rx, events: event_tx, snapshot, poses })
 }
 
 impl EngineHandle {
@@ -112,6 +121,11 @@ impl EngineHandle {
     /// The newest figures.
     pub fn snapshot(&self) -> Arc<EngineSnapshot> {
         self.snapshot.load()
+    }
+
+    /// Where everyone is, this client included.
+    pub fn poses(&self) -> &PoseBoard {
+        &self.poses
     }
 }
 

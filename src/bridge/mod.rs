@@ -1,5 +1,5 @@
 //! The whole contract between the engine's tokio world and the ECS: commands one way, events the other, mailboxes for
-//! pictures, a snapshot for figures. Anything that speaks it can stand in for the engine: see [`EnginePort`].
+//! pictures, a snapshot for figures, a board for poses. Anything that speaks it can stand in for the engine: see [`EnginePort`].
 //!
 //! Invariant: nothing here blocks a caller on the ECS side.
 
@@ -7,6 +7,7 @@ mod command;
 mod event;
 mod handle;
 mod mailbox;
+mod poses;
 
 pub use command::{AudioOptions, DataMessage, LoginRequest, PlayQuality, PublishRequest, RoomCommand, VideoOptions};
 pub use event::{EventEnvelope, RoomEvent, SessionId};
@@ -14,3 +15,4 @@ pub use handle::{
     COMMAND_CAPACITY, CommandError, EVENT_CAPACITY, EngineHandle, EnginePort, SnapshotCell, engine_channels,
 };
 pub use mailbox::{Mailbox, MailboxCounts, VideoFeed};
+pub use poses::{PoseBoard, ToldPose};

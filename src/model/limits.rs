@@ -28,3 +28,9 @@ pub const MAX_PICTURE_PIXELS: u32 = 4096 * 2304;
 pub const MAX_AUDIO_PAYLOAD_BYTES: usize = 1500;
 /// Largest encoded video frame that is put together, in bytes.
 pub const MAX_ENCODED_FRAME_BYTES: usize = 4 * 1024 * 1024;
+/// Own attributes one client sets beside its streams' notes.
+pub const MAX_OWN_ATTRIBUTES: usize = 32;
+/// Longest name of an own attribute, in bytes.
+pub const ATTRIBUTE_NAME_MAX_BYTES: usize = 128;
+/// Longest value of an own attribute, in bytes.
+pub const ATTRIBUTE_VALUE_MAX_BYTES: usize = 1024;

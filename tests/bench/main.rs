@@ -23,7 +23,6 @@ mod memory;
 mod pair;
 mod receive;
 mod recovery;
-#[cfg(feature = "app")]
 mod scene;
 mod send;
 mod table;

@@ -41,8 +41,8 @@ impl Notes {
         };
     }
 
-    /// Whether the server takes notes.
-    pub(super) fn are_allowed(&self) -> bool {
+    /// Whether own attributes may be changed at all.
+    pub(super) const fn are_allowed(&self) -> bool {
         self.allowed
     }
 

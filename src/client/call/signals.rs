@@ -95,9 +95,13 @@ impl Call<'_> {
                 RosterChange::UserLeft { user, .. } => {
                     self.levels.forget(user);
                     self.messages.forget(user);
+                    self.poses.forget(user);
                     self.tell(event_of(change)).await;
                 }
-                RosterChange::UserJoined(_) | RosterChange::UserUpdated(_) => self.tell(event_of(change)).await,
+                RosterChange::UserJoined(user) | RosterChange::UserUpdated(user) => {
+                    self.poses.came(user);
+                    self.tell(event_of(change)).await;
+                }
             }
         }
         Ok(())

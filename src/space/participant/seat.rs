@@ -1,24 +1,23 @@
-//! Where everyone sits: the same on every client, from the order of joining alone. Pure geometry.
+//! The seats of the hall: as many as a meeting of this size needs and a few more, the same on every client, from the
+//! number of people alone. Pure geometry; who takes which is in [`super::rule`].
 //!
+//! A meeting that grows or shrinks keeps its seats until they no longer suffice, so nobody moves because somebody came.
 //! Seats form rows, arcs around the hall's centre between the viewpoint at the back and the great wall. They are laid
 //! out as seen from the viewpoint: everyone is equally large, spread evenly, each row above the one before it, so that
 //! from there nobody hides anybody, and nobody hides the wall. A large meeting also takes boxes on both sides of it.
-
-use std::cmp::Ordering;
+//! A room's layout may place the rows elsewhere, or name its chairs one by one; then the rows take who finds none free.
 
 use bevy::math::{Vec2, Vec3};
 use bevy::prelude::*;
 
-use super::Participant;
 use crate::space::geometry::{EYE_HEIGHT, GREAT_WALL_CENTRE, GREAT_WALL_WIDTH, VIEWPOINT, floor_height};
+use crate::space::layout::{CHAIR_GAP_M, SeatLayout};
 
 /// Largest and smallest width of a panel as seen from the viewpoint: metres per metre of distance.
 const WIDEST: f32 = 0.188;
 const NARROWEST: f32 = 0.02;
 /// Below this width the boxes beside the wall are opened.
 const CROWDED: f32 = 0.115;
-/// Angle that a row may take.
-const ROW_SPAN: f32 = 1.17;
 /// Room between two panels, as a share of their width.
 const GAP: f32 = 0.09;
 /// What name plate and gap add to a panel's height, as a share of it.
@@ -27,18 +26,20 @@ const PLATE: f32 = 0.27;
 const ASPECT: f32 = 9.0 / 16.0;
 /// Height above the floor that chairs take.
 const CHAIR_M: f32 = 0.92;
+/// Seats that are free in the fullest room of its plan, at least: somebody may want another one.
+const SPARE: usize = 1;
 /// Rows of boxes beside the wall.
 const BOX_ROWS: usize = 2;
 /// Half the angle that the great wall's frame takes, and a little air.
 const WALL_HALF_ANGLE: f32 = 0.255;
-const FRONT_RADIUS: f32 = 4.9;
-const ROW_DEPTH: f32 = 1.75;
-const BACK_RADIUS: f32 = 8.8;
+/// Width of the picture above a chair that the layout names, and the height of its lower edge above the floor, in metres.
+const PLACED_WIDTH_M: f32 = 1.25;
+const PLACED_BOTTOM_M: f32 = 1.35;
 
 /// A participant's place.
 #[derive(Component, Clone, Copy, Debug, PartialEq)]
 pub struct Seat {
-    /// Rank in the order of joining, from 0.
+    /// Its number in the plan, from 0.
     pub index: usize,
     /// Where the chair stands.
     pub place: Vec3,
@@ -48,31 +49,43 @@ pub struct Seat {
     pub size: Vec2,
 }
 
-/// All places for a number of people, in the order in which they are taken.
-#[derive(Clone, Debug, PartialEq)]
+/// All seats there are now, in the order in which those take them who do not choose.
+#[derive(Resource, Clone, Debug, Default, PartialEq)]
 pub struct SeatPlan {
-    /// One for each person.
+    /// At least one for each person.
     pub seats: Vec<Seat>,
+    /// Which of them are taken, by their numbers.
+    pub taken: Vec<bool>,
+}
+
+impl SeatPlan {
+    /// A seat that nobody has.
+    pub fn free(&self, index: usize) -> Option<&Seat> {
+        self.seats.get(index).filter(|_| !self.taken.get(index).copied().unwrap_or(false))
+    }
 }
 
 /// How many rows of how many seats, at a width.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Layout {
+struct Rows {
     width: f32,
+    span: f32,
     rows: usize,
     in_row: usize,
     in_box: usize,
 }
 
-impl Layout {
-    fn at(width: f32, boxes: bool) -> Self {
+impl Rows {
+    fn at(width: f32, boxes: bool, layout: &SeatLayout) -> Self {
         let step = width * (1.0 + GAP);
-        let rows = ((wall_bottom() - first_bottom()) / row_height(width)) as usize;
-        let box_span = ROW_SPAN * 0.5 - WALL_HALF_ANGLE;
+        let span = layout.span_deg.to_radians();
+        let rows = ((wall_bottom() - first_bottom(layout)) / row_height(width)) as usize;
+        let box_span = span * 0.5 - WALL_HALF_ANGLE;
         Self {
             width,
+            span,
             rows,
-            in_row: (ROW_SPAN / step) as usize,
+            in_row: (span / step) as usize,
             in_box: if boxes { (box_span / step) as usize } else { 0 },
         }
     }
@@ -82,57 +95,107 @@ impl Layout {
     }
 
     /// The largest panels that seat everyone.
-    fn choose(count: usize) -> Self {
+    fn choose(count: usize, layout: &SeatLayout) -> Self {
         let fits = |widest: f32, boxes: bool| {
             let mut width = widest;
-            while width > NARROWEST && Self::at(width, boxes).capacity() < count {
+            while width > NARROWEST && Self::at(width, boxes, layout).capacity() < count {
                 width *= 0.985;
             }
-            Self::at(width, boxes)
+            Self::at(width, boxes, layout)
         };
         let plain = fits(WIDEST, false);
         if plain.width < CROWDED { fits(CROWDED, true) } else { plain }
     }
 }
 
-/// The places for `count` people; beyond a few hundred the last ones share the last place.
+/// The seats of the built-in room for `count` people.
 pub fn seat_plan(count: usize) -> SeatPlan {
-    let layout = Layout::choose(count);
-    let in_rows = count.min(layout.rows * layout.in_row);
-    // No more rows than are needed, evenly filled, the further ones first.
-    let rows = in_rows.div_ceil(layout.in_row.max(1)).max(1);
-    let mut seats = Vec::with_capacity(count);
-    for row in 0..rows {
-        let here = in_rows / rows + usize::from(rows - 1 - row < in_rows % rows);
-        for column in 0..here {
-            let step = (layout.width * (1.0 + GAP) * 1.12).min(ROW_SPAN / here as f32);
-            let azimuth = (column as f32 - (here - 1) as f32 * 0.5) * step;
-            seats.push(seat(seats.len(), azimuth, row, row, layout.width));
-        }
+    plan_seats(count, &SeatLayout::BUILT_IN)
+}
+
+/// The seats for `count` people; beyond a few hundred the last ones share the last place.
+pub fn plan_seats(count: usize, layout: &SeatLayout) -> SeatPlan {
+    let placed: Vec<Seat> =
+        layout.places.iter().flatten().enumerate().map(|(index, at)| placed_seat(index, *at)).collect();
+    if count <= placed.len() {
+        let taken = vec![false; placed.len()];
+        return SeatPlan { seats: placed, taken };
     }
-    for box_row in 0..BOX_ROWS {
-        for column in 0..layout.in_box {
-            for side in [-1.0, 1.0] {
-                if seats.len() < count {
-                    let step = layout.width * (1.0 + GAP);
-                    let azimuth = side * (WALL_HALF_ANGLE + (column as f32 + 0.5) * step);
-                    seats.push(seat(seats.len(), azimuth, rows + box_row, layout.rows + box_row, layout.width));
-                }
+    let mut seats = placed;
+    // Behind chairs that stand where rows would, those rows have gaps; they are then asked for more.
+    let mut wanted = count - seats.len();
+    let named = seats.len();
+    loop {
+        let rows = rows_for(wanted, layout);
+        seats.truncate(named);
+        let clear = |seat: &Seat, seats: &[Seat]| {
+            seats[..named].iter().all(|chair| chair.place.distance(seat.place) >= CHAIR_GAP_M)
+        };
+        for seat in &rows {
+            if clear(seat, &seats) {
+                seats.push(Seat { index: seats.len(), ..*seat });
             }
         }
+        if seats.len() >= count || wanted > 4 * count {
+            break;
+        }
+        wanted += count - seats.len();
     }
     while let Some(last) = seats.last().copied().filter(|_| seats.len() < count) {
         seats.push(Seat { index: seats.len(), ..last });
     }
-    SeatPlan { seats }
+    let taken = vec![false; seats.len()];
+    SeatPlan { seats, taken }
+}
+
+/// The seats of the rows for so many people, in the order in which they are taken.
+fn rows_for(count: usize, layout: &SeatLayout) -> Vec<Seat> {
+    let rows = Rows::choose(count + SPARE, layout);
+    let step = (rows.width * (1.0 + GAP) * 1.12).min(rows.span / rows.in_row.max(1) as f32);
+    let mut seats = Vec::with_capacity(rows.capacity());
+    for row in 0..rows.rows {
+        for beside in middle_out(rows.in_row) {
+            seats.push(row_seat(seats.len(), beside * step, [row, row], rows.width, layout));
+        }
+    }
+    for box_row in 0..BOX_ROWS {
+        let level = rows.rows + box_row;
+        for column in 0..rows.in_box {
+            for side in [-1.0, 1.0] {
+                let step = rows.width * (1.0 + GAP);
+                let azimuth = side * (WALL_HALF_ANGLE + (column as f32 + 0.5) * step);
+                seats.push(row_seat(seats.len(), azimuth, [level, level], rows.width, layout));
+            }
+        }
+    }
+    seats
+}
+
+/// A chair that the layout names, with the panel at the height of a head.
+fn placed_seat(index: usize, at: Vec2) -> Seat {
+    let size = Vec2::new(PLACED_WIDTH_M, PLACED_WIDTH_M * ASPECT);
+    let place = Vec3::new(at.x, floor_height(at.length()), at.y);
+    Seat { index, place, panel: place + Vec3::Y * (PLACED_BOTTOM_M + size.y * 0.5), size }
+}
+
+/// How many seats to the right of the middle each seat of a row is, the middle first.
+fn middle_out(in_row: usize) -> impl Iterator<Item = f32> {
+    let middle = in_row.saturating_sub(1) as f32 * 0.5;
+    let first = middle.floor() as usize;
+    // From the left one of the middle: right, left, right, each a seat further.
+    (0..in_row).map(move |n| {
+        let away = n.div_ceil(2);
+        let column = if n % 2 == 1 { first + away } else { first - away };
+        column as f32 - middle
+    })
 }
 
 /// The place at an angle to the right of the middle: `level` counts rows upwards, `depth` counts them backwards.
-fn seat(index: usize, azimuth: f32, level: usize, depth: usize, width: f32) -> Seat {
-    let radius = (FRONT_RADIUS + ROW_DEPTH * depth as f32).min(BACK_RADIUS);
+fn row_seat(index: usize, azimuth: f32, [level, depth]: [usize; 2], width: f32, layout: &SeatLayout) -> Seat {
+    let radius = (layout.first_m + layout.depth_m * depth as f32).min(layout.last_m);
     let (ground, distance) = on_circle(azimuth, radius);
     let size = Vec2::new(width, width * ASPECT) * distance;
-    let centre = first_bottom() + row_height(width) * (level as f32 + 1.0) - width * ASPECT * 0.5;
+    let centre = first_bottom(layout) + row_height(width) * (level as f32 + 1.0) - width * ASPECT * 0.5;
     let floor = floor_height(ground.length());
     let place = Vec3::new(ground.x, floor, ground.y);
     Seat { index, place, panel: place.with_y(eye_height() + centre * distance), size }
@@ -148,8 +211,8 @@ fn row_height(width: f32) -> f32 {
 }
 
 /// Where the lowest plate may begin: just above the chair in the middle of the front row, the furthest of that row.
-fn first_bottom() -> f32 {
-    (CHAIR_M - eye_height()) / (VIEWPOINT.length() + FRONT_RADIUS)
+fn first_bottom(layout: &SeatLayout) -> f32 {
+    (CHAIR_M - eye_height()) / (VIEWPOINT.length() + layout.first_m)
 }
 
 /// Where the great wall's picture begins.
@@ -165,31 +228,6 @@ fn on_circle(azimuth: f32, radius: f32) -> (Vec2, f32) {
     let half = (radius * radius - (back * sin).powi(2)).max(0.0).sqrt();
     let along = back * cos + half;
     (VIEWPOINT + Vec2::new(sin, -cos) * along, along)
-}
-
-/// Who sits before whom.
-fn before(a: &Participant, b: &Participant) -> Ordering {
-    a.joined_at_ms.cmp(&b.joined_at_ms).then_with(|| a.user.cmp(&b.user))
-}
-
-/// Gives everyone the seat of their rank whenever someone came, changed or went.
-pub fn assign_seats(
-    mut commands: Commands,
-    people: Query<(Entity, &Participant, Option<&Seat>)>,
-    changed: Query<(), Changed<Participant>>,
-    mut gone: RemovedComponents<Participant>,
-) {
-    if changed.is_empty() && gone.read().count() == 0 {
-        return;
-    }
-    let mut order: Vec<_> = people.iter().collect();
-    order.sort_by(|a, b| before(a.1, b.1));
-    let plan = seat_plan(order.len());
-    for ((entity, _, old), seat) in order.into_iter().zip(plan.seats) {
-        if old != Some(&seat) {
-            commands.entity(entity).insert(seat);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -209,7 +247,7 @@ mod tests {
     fn nobody_hides_anybody_from_the_viewpoint() {
         for count in 1..=40 {
             let plan = seat_plan(count);
-            assert_eq!(plan.seats.len(), count);
+            assert!(plan.seats.len() >= count);
             for (i, a) in plan.seats.iter().enumerate() {
                 for b in &plan.seats[i + 1..] {
                     let (a, b) = (seen(a), seen(b));
@@ -236,20 +274,40 @@ mod tests {
 
     #[test]
     fn few_people_are_large_and_more_never_larger() {
-        let width = |count| Layout::choose(count).width;
+        let width = |count| Rows::choose(count, &SeatLayout::BUILT_IN).width;
         assert!(width(5) > 0.17 && width(9) > 0.12 && width(25) > 0.10, "{} {} {}", width(5), width(9), width(25));
         assert!((1..100).all(|count| width(count + 1) <= width(count) + 1e-6));
         assert_eq!(seat_plan(1000).seats.len(), 1000);
     }
 
     #[test]
-    fn the_order_is_by_time_and_then_identity() {
-        let person = |id: &str, at| Participant {
-            user: crate::model::UserId::new(id).unwrap(),
-            name: id.into(),
-            joined_at_ms: at,
-        };
-        assert_eq!(before(&person("b", 1), &person("a", 2)), Ordering::Less);
-        assert_eq!(before(&person("b", 1), &person("a", 1)), Ordering::Greater);
+    fn named_chairs_are_taken_first_and_rows_take_the_rest() {
+        let places = vec![Vec2::new(0.0, 2.0), Vec2::new(2.0, 0.0), Vec2::new(0.0, -4.9)];
+        let layout = SeatLayout { places: Some(places.clone()), ..SeatLayout::BUILT_IN };
+        let few = plan_seats(2, &layout).seats;
+        assert_eq!(few.iter().map(|seat| Vec2::new(seat.place.x, seat.place.z)).collect::<Vec<_>>(), places);
+        assert!(few.iter().all(|seat| seat.panel.y > seat.place.y + 1.5));
+        for count in [4, 9, 40, 200] {
+            let seats = plan_seats(count, &layout).seats;
+            assert!(seats.len() >= count, "{} seats for {count}", seats.len());
+            assert_eq!(seats[..3], few[..], "nobody moves because others came");
+            assert!(seats.iter().enumerate().all(|(n, seat)| seat.index == n));
+            let near = seats[3..].iter().map(|seat| seat.place.distance(few[2].place)).fold(f32::MAX, f32::min);
+            assert!(near >= CHAIR_GAP_M || count > 100, "{count} people: a chair {near} m from a named one");
+        }
+    }
+
+    #[test]
+    fn a_row_fills_from_its_middle_and_a_meeting_keeps_its_seats_while_they_suffice() {
+        assert_eq!(middle_out(5).collect::<Vec<_>>(), [0.0, 1.0, -1.0, 2.0, -2.0]);
+        assert_eq!(middle_out(4).collect::<Vec<_>>(), [-0.5, 0.5, -1.5, 1.5]);
+        assert_eq!(middle_out(0).count(), 0);
+        let small = seat_plan(1);
+        assert_eq!(small.seats[0].place.x, 0.0, "one person sits in the middle");
+        assert_eq!(small, seat_plan(small.seats.len() - 1));
+        let larger = seat_plan(small.seats.len());
+        assert!(larger.seats.len() > small.seats.len(), "with a seat to spare again");
+        assert!(larger.seats.iter().enumerate().all(|(n, seat)| seat.index == n));
+        assert!(larger.free(0).is_some() && larger.free(larger.seats.len()).is_none());
     }
 }

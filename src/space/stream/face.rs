@@ -39,6 +39,20 @@ pub struct VideoFace {
     pub stream: Option<Entity>,
 }
 
+/// What a face says about the way to whom it shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LinkLook {
+    /// Nothing: all is well, or nothing is known.
+    #[default]
+    Fine,
+    /// The connection is poor.
+    Poor,
+    /// The picture waits for a better connection: what is seen is old.
+    Waiting,
+    /// Nothing gets through; they may be coming back.
+    Lost,
+}
+
 /// How a face looks right now.
 #[derive(Component, Clone, Copy, Debug, Default, PartialEq)]
 pub struct FaceLook {
@@ -48,6 +62,10 @@ pub struct FaceLook {
     pub muted: bool,
     /// Mirrored, as one's own picture is.
     pub mirrored: bool,
+    /// Shows the raised hand.
+    pub hand: bool,
+    /// Shows how the connection is.
+    pub link: LinkLook,
     /// The picture is switched off by its owner: the card is shown.
     pub covered: bool,
     /// How far the face has appeared, 0..=1.
@@ -180,6 +198,8 @@ fn pack(look: &FaceLook) -> u32 {
         | (range << 23)
         | (u32::from(look.muted) << 24)
         | (u32::from(look.mirrored) << 25)
+        | (u32::from(look.hand) << 26)
+        | ((look.link as u32) << 27)
 }
 
 #[cfg(test)]
@@ -215,12 +235,14 @@ mod tests {
             ring: 1.0,
             muted: true,
             mirrored: true,
+            hand: true,
+            link: LinkLook::Lost,
             appeared: 1.0,
             picture: 1.0,
             colour: ColourSpace { matrix: ColourMatrix::Bt709, range: ColourRange::Full },
             ..FaceLook::default()
         };
-        assert_eq!(pack(&full), 0x03ff_ffff);
+        assert_eq!(pack(&full), 0x1fff_ffff);
         assert_eq!(pack(&FaceLook { ring: f32::NAN, ..default() }), 0, "a bad level darkens the ring, nothing else");
     }
 }

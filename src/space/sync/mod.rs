@@ -81,7 +81,11 @@ impl Plugin for SyncPlugin {
             .add_message::<CallTrouble>()
             .add_systems(
                 PreUpdate,
-                (receive::apply_room_events, levels::read_figures, levels::mark_speaking, levels::mark_states)
+                (
+                    receive::apply_room_events,
+                    levels::read_figures,
+                    (levels::mark_speaking, levels::mark_states, levels::mark_connections),
+                )
                     .chain()
                     .in_set(SpaceSystems::Receive)
                     .run_if(resource_exists::<EngineBridge>),

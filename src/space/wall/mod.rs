@@ -86,9 +86,14 @@ fn around(place: &Surface, style: &FaceStyle) -> Transform {
 }
 
 /// Hangs an empty face in every slot; only the centre is seen while empty.
-fn build_wall(mut commands: Commands, assets: Res<FaceAssets>, mut materials: ResMut<Assets<VideoMaterial>>) {
+fn build_wall(
+    mut commands: Commands,
+    slots: Res<WallSlots>,
+    assets: Res<FaceAssets>,
+    mut materials: ResMut<Assets<VideoMaterial>>,
+) {
     for slot in 0..WALL_SLOTS {
-        let place = slots::slot_place(slot, false);
+        let place = slots.place(slot);
         let style = style(slot, place.size.x, None);
         let material = materials.add(VideoMaterial {
             luma: assets.black.clone(),
@@ -128,7 +133,7 @@ fn assign_slots(
         let stream = plan.slots[slot].as_ref()?;
         ids.iter().find(|(_, candidate)| candidate.info.id == *stream).map(|(entity, _)| entity)
     };
-    let next = WallSlots { entities: std::array::from_fn(entity), plan };
+    let next = WallSlots { entities: std::array::from_fn(entity), plan, ..slots.clone() };
     slots.set_if_neq(next);
 }
 
@@ -158,7 +163,7 @@ fn show_shares(
         let owner = stream.and_then(|s| streams.get(s).ok()).and_then(|(_, by)| people.get(by.0).ok());
         let label = owner.map(|owner| Label::draw(&format!("{} shares", owner.name), ""));
         if let Some(mut material) = materials.get_mut(material.id()) {
-            let width = slots::slot_place(slot.0, slots.plan.enlarged).size.x;
+            let width = slots.place(slot.0).size.x;
             material.style = style(slot.0, width, label.as_ref());
             if let Some(label) = label {
                 material.label = images.add(label.into_image());
@@ -171,7 +176,7 @@ fn show_shares(
 fn resize_slots(time: Res<Time>, slots: Res<WallSlots>, mut faces: Query<(&WallSlot, &mut Transform)>) {
     let blend = 1.0 - (-RESIZE_PER_SEC * time.delta_secs().min(0.25)).exp();
     for (slot, mut transform) in &mut faces {
-        let place = slots::slot_place(slot.0, slots.plan.enlarged);
+        let place = slots.place(slot.0);
         let goal = around(&place, &style(slot.0, place.size.x, None));
         let apart = goal.scale - transform.scale;
         if apart.length_squared() > 1e-8 {
@@ -183,7 +188,7 @@ fn resize_slots(time: Res<Time>, slots: Res<WallSlots>, mut faces: Query<(&WallS
 
 /// The rectangle of the picture in a slot, as large as it will be when it has come to rest.
 fn picture_in(slot: usize, slots: &WallSlots, faces: &Query<(&WallSlot, &VideoFace, &FaceLook)>) -> Surface {
-    let place = slots::slot_place(slot, slots.plan.enlarged);
+    let place = slots.place(slot);
     place.fitted(size_in(slot, faces))
 }
 

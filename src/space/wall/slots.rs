@@ -5,23 +5,40 @@ use bevy::prelude::*;
 
 use super::surface::Surface;
 use crate::model::{StreamId, WALL_SLOTS, WallPlan};
-use crate::space::geometry::{GREAT_WALL_CENTRE, GREAT_WALL_WIDTH, VIEWPOINT};
+use crate::space::layout::{RoomLayout, SlotLayout};
 
-/// Width of a picture beside the centre, and while the centre is enlarged.
-const SIDE_WIDTH: f32 = 3.5;
-const SMALL_WIDTH: f32 = 2.5;
-/// Height of the middle of those: what stands beside the wall finds room below.
-const SIDE_HEIGHT: f32 = 6.95;
-const SIDE_RADIUS: f32 = 9.2;
+/// What is left of a picture beside the centre while the centre is enlarged.
+const SMALLER: f32 = 0.72;
 
 /// Which share hangs in which slot.
-#[derive(Resource, Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Resource, Clone, Debug, PartialEq)]
 pub struct WallSlots {
+    places: [Surface; WALL_SLOTS],
     pub(super) plan: WallPlan,
     pub(super) entities: [Option<Entity>; WALL_SLOTS],
 }
 
+impl FromWorld for WallSlots {
+    fn from_world(world: &mut World) -> Self {
+        Self::of(&world.get_resource::<RoomLayout>().cloned().unwrap_or_default())
+    }
+}
+
 impl WallSlots {
+    /// The empty wall of a room.
+    pub fn of(layout: &RoomLayout) -> Self {
+        // A layout that was checked has a place for each.
+        let place = |slot| layout.slots.get(slot).or(layout.slots.first()).map_or(Surface::NOWHERE, surface);
+        Self { places: std::array::from_fn(place), plan: WallPlan::default(), entities: [None; WALL_SLOTS] }
+    }
+
+    /// The picture's place in a slot, 16:9, as large as it is now.
+    pub(super) fn place(&self, slot: usize) -> Surface {
+        let place = self.places.get(slot).copied().unwrap_or(Surface::NOWHERE);
+        let scale = if self.plan.enlarged && slot != 0 { SMALLER } else { 1.0 };
+        Surface { size: place.size * scale, ..place }
+    }
+
     /// The stream entity in a slot.
     pub fn entity(&self, slot: usize) -> Option<Entity> {
         *self.entities.get(slot)?
@@ -56,32 +73,31 @@ impl WallSlots {
 
 const FROM_LEFT: [usize; WALL_SLOTS] = [3, 1, 0, 2, 4];
 
-/// The picture's place in a slot, facing the hall, 16:9.
-pub(super) fn slot_place(slot: usize, enlarged: bool) -> Surface {
-    let (width, centre) = match slot {
-        0 => (GREAT_WALL_WIDTH, GREAT_WALL_CENTRE),
-        _ => {
-            let side = if slot % 2 == 1 { -1.0 } else { 1.0 };
-            let angle = if slot < 3 { 45.0_f32 } else { 71.0 }.to_radians();
-            let at = Vec3::new(side * SIDE_RADIUS * angle.sin(), SIDE_HEIGHT, -SIDE_RADIUS * angle.cos());
-            (if enlarged { SMALL_WIDTH } else { SIDE_WIDTH }, at)
-        }
-    };
-    let to = if slot == 0 { Vec3::Z } else { Vec3::new(VIEWPOINT.x - centre.x, 0.0, VIEWPOINT.y - centre.z) };
-    Surface { centre, rotation: Quat::from_rotation_y(to.x.atan2(to.z)), size: Vec2::new(width, width * 9.0 / 16.0) }
+fn surface(slot: &SlotLayout) -> Surface {
+    Surface {
+        centre: slot.centre,
+        rotation: Quat::from_rotation_y(slot.facing_deg.to_radians()),
+        size: Vec2::new(slot.width_m, slot.width_m * 9.0 / 16.0),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::space::geometry::{CORNICE_HEIGHT, WALL_RADIUS};
+    use crate::space::geometry::{CORNICE_HEIGHT, VIEWPOINT, WALL_RADIUS};
+
+    fn wall(enlarged: bool) -> WallSlots {
+        let mut wall = WallSlots::of(&RoomLayout::built_in());
+        wall.plan.enlarged = enlarged;
+        wall
+    }
 
     #[test]
     fn slots_are_inside_the_hall_and_apart() {
         for enlarged in [false, true] {
             let corners: Vec<Vec<Vec3>> = (0..WALL_SLOTS)
                 .map(|slot| {
-                    let place = slot_place(slot, enlarged);
+                    let place = wall(enlarged).place(slot);
                     [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)].map(|(x, y)| place.point(Vec2::new(x, y))).to_vec()
                 })
                 .collect();
@@ -102,7 +118,7 @@ mod tests {
 
     #[test]
     fn what_is_enlarged_leaves_the_others_smaller() {
-        assert!(slot_place(1, true).size.x < slot_place(1, false).size.x);
-        assert_eq!(slot_place(0, true).size, slot_place(0, false).size, "the centre fills its frame already");
+        assert!(wall(true).place(1).size.x < wall(false).place(1).size.x);
+        assert_eq!(wall(true).place(0).size, wall(false).place(0).size, "the centre fills its frame already");
     }
 }

@@ -7,7 +7,7 @@
 
 use bevy::prelude::*;
 
-use super::slots::{WallSlots, slot_place};
+use super::slots::WallSlots;
 use super::surface::Surface;
 use super::{WallSlot, picture_in, size_in};
 use crate::model::StreamId;
@@ -287,7 +287,7 @@ pub(super) fn frame_view(
             let picture = picture_in(close.slot, &slots, &faces);
             let bounds =
                 Bounds { picture: picture.size, picture_px: size_in(close.slot, &faces), view_px: view_px(camera) };
-            pose(&slot_place(close.slot, slots.plan().enlarged), bounds.keep(close.frame))
+            pose(&slots.place(close.slot), bounds.keep(close.frame))
         }
         (None, ViewMode::Hall) => {
             let stand = walker.pose();

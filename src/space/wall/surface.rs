@@ -15,6 +15,9 @@ pub(super) struct Surface {
 }
 
 impl Surface {
+    /// A picture that hangs nowhere.
+    pub(super) const NOWHERE: Self = Self { centre: Vec3::ZERO, rotation: Quat::IDENTITY, size: Vec2::ONE };
+
     /// The part of it that a picture of this size in pixels takes: whole, with its own aspect.
     pub(super) fn fitted(self, picture: UVec2) -> Self {
         if picture.min_element() == 0 {

@@ -230,6 +230,7 @@ impl Bot {
             room: room.clone(),
             token,
             auto_play: true,
+            first_quality: None,
         }));
     }
 
