@@ -189,7 +189,7 @@ fn a_page_of_ten_point_text_is_read_by_who_steps_up() {
 /// Mean difference between two pictures over the great wall, in code values.
 fn difference(small: &PictureTaken, large: &PictureTaken, area: [(u32, u32); 2]) -> f64 {
     let scale = large.width / small.width;
-    let (mut sum, mut count) = (0.0, 0.0);
+    let (mut sum, mut count) = (0.0_f64, 0.0_f64);
     for y in area[0].1..area[1].1 {
         for x in area[0].0..area[1].0 {
             let mut mean = 0.0;
@@ -206,7 +206,7 @@ fn difference(small: &PictureTaken, large: &PictureTaken, area: [(u32, u32); 2])
             count += 1.0;
         }
     }
-    (sum / count as f64).sqrt()
+    (sum / count).sqrt()
 }
 
 #[test]
