@@ -207,14 +207,7 @@ pub(super) fn decide(
         let need = memory.need;
         memory.hold.settle(&need, now);
         waits |= memory.waits && memory.given != Want::Paused;
-        let screen = stream.info.kind == StreamKind::Screen;
-        let rank = match need.view.sight {
-            _ if need.hidden => Rank::Unseen,
-            Sight::InView if screen => Rank::Share,
-            Sight::InView if owners.speaking.contains(by.0) => Rank::Speaking,
-            Sight::InView => Rank::InView,
-            _ => Rank::Unseen,
-        };
+        let rank = rank(&need, stream.info.kind, owners.speaking.contains(by.0));
         memory.rank = rank;
         let area_px = need.area_px();
         if rank == Rank::Share && closest.is_none_or(|index| claims[index].area_px < area_px) {
@@ -341,6 +334,16 @@ pub(super) fn tell(
             return;
         }
         memory.told = Some(quality);
+    }
+}
+
+fn rank(need: &Need, kind: StreamKind, speaks: bool) -> Rank {
+    match need.view.sight {
+        _ if need.hidden => Rank::Unseen,
+        Sight::InView if kind == StreamKind::Screen => Rank::Share,
+        Sight::InView if speaks => Rank::Speaking,
+        Sight::InView => Rank::InView,
+        Sight::Near | Sight::Away | Sight::NotShown => Rank::Unseen,
     }
 }
 

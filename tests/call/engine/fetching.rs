@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bevy::camera::{CameraProjection, ComputedCameraValues, PerspectiveProjection, RenderTargetInfo};
 use bevy::prelude::*;
 use bevy::transform::TransformPlugin;
-use rotunda::bridge::{LoginRequest, PlayQuality, PublishRequest, RoomCommand, VideoFeed, VideoOptions};
+use rotunda::bridge::{LoginRequest, PlayQuality, PublishRequest, RoomCommand, RoomEvent, VideoFeed, VideoOptions};
 use rotunda::media::{CaptureError, ColourSpace, VideoFormat, VideoFrame, VideoSource};
 use rotunda::model::quality::TrackStats;
 use rotunda::model::{RoomId, RoomState, RoomStateReason, StreamKind, VideoCodec};
@@ -121,14 +121,15 @@ fn a_new_stream_begins_in_the_size_the_login_asks_for() {
     publish(&mut ann, "ann-after", StreamKind::Camera, Noise::new(960), true);
     let feeds = ["ann-before", "ann-after"].map(|of| bob.wait_feed(of));
     let until = Instant::now() + Duration::from_secs(4);
-    let mut seen = 0;
-    while Instant::now() < until || seen < 10 {
-        for frame in feeds.iter().filter_map(|feed| feed.wait_take(Duration::from_millis(20))) {
-            assert_eq!(frame.width(), 240);
-            seen += 1;
-        }
-        assert!(Instant::now() < until + SOON, "only {seen} pictures came");
+    let mut widths = Vec::new();
+    while Instant::now() < until || widths.len() < 40 {
+        let frames = feeds.iter().filter_map(|feed| feed.wait_take(Duration::from_millis(20)));
+        widths.extend(frames.map(|frame| frame.width()));
+        assert!(Instant::now() < until + SOON, "only {} pictures came", widths.len());
     }
+    // The official server gives a larger one for a moment when that is there first.
+    let from = if kind() == Kind::Embedded { 0 } else { widths.len() / 2 };
+    assert!(widths[from..].iter().all(|width| *width == 240), "{widths:?}");
     // One that may be large is.
     ask(&bob, "ann-after", true);
     let grows = Instant::now() + SOON;
@@ -142,6 +143,34 @@ fn a_new_stream_begins_in_the_size_the_login_asks_for() {
     ask(&bob, "never-there", false);
     let error = bob.wait_failure();
     assert!(error.message.contains("never-there"), "{error}");
+}
+
+#[test]
+fn what_was_paused_stays_paused_after_a_fresh_login() {
+    const BACK: Duration = Duration::from_secs(60);
+    let mut server = TestServer::own();
+    let room = room("paused-again");
+    let (mut ann, mut bob) = (server.enter(&room, "ann"), server.enter(&room, "bob"));
+    publish(&mut ann, "ann-cam", StreamKind::Camera, Noise::new(960), true);
+    picture(&bob.wait_feed("ann-cam"));
+    ask(&bob, "ann-cam", false);
+    std::thread::sleep(Duration::from_millis(500));
+    server.stop();
+    for bot in [&mut ann, &mut bob] {
+        bot.wait_state(RoomState::Connecting, RoomStateReason::Reconnecting);
+    }
+    server.run_again();
+    for bot in [&mut ann, &mut bob] {
+        bot.wait("the call is back", BACK, |event| match event {
+            RoomEvent::StateChanged { reason: RoomStateReason::Reconnected, .. } => Some(()),
+            _ => None,
+        });
+    }
+    ann.wait_publishing("ann-cam");
+    let feed = bob.wait_feed("ann-cam");
+    assert!(feed.wait_take(Duration::from_secs(4)).is_none(), "nobody looks at it");
+    ask(&bob, "ann-cam", true);
+    feed.wait_take(SOON).expect("it is looked at again");
 }
 
 fn login(server: &TestServer, room: &RoomId, who: &str, first_quality: Option<PlayQuality>) -> LoginRequest {
