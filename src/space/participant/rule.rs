@@ -6,6 +6,8 @@
 //!    the same, the one who was here first.
 //! 3. In that order everybody else gets the first free seat.
 //!
+//! A second login from elsewhere knows nothing of the first and begins anew, as somebody who has just come.
+//!
 //! Our clients wish for the seat they have ([`super::claim`]), so nobody moves because somebody else went. Plain LiveKit
 //! clients wish for nothing and get a seat by the third step.
 
