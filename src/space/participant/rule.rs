@@ -66,11 +66,14 @@ pub fn settle(people: &[(&Participant, SeatClaim)], seats: usize) -> Vec<usize> 
     given.into_iter().flatten().collect()
 }
 
+/// What is told of somebody may have changed.
+type Told = Or<(Changed<Participant>, Changed<SeatClaim>)>;
+
 /// Gives everyone the seat that the rule gives them whenever someone came, changed or went.
 pub fn assign_seats(
     mut commands: Commands,
     people: Query<(Entity, &Participant, &SeatClaim, Option<&Seat>)>,
-    changed: Query<(), Or<(Changed<Participant>, Changed<SeatClaim>)>>,
+    changed: Query<(), Told>,
     mut gone: RemovedComponents<Participant>,
     mut plan: ResMut<SeatPlan>,
 ) {
