@@ -46,6 +46,11 @@ impl PoseBoard {
         self.own.send_if_modified(|own| std::mem::replace(own, pose) != pose);
     }
 
+    /// Where this client said last that it is.
+    pub fn here(&self) -> Pose {
+        *self.own.borrow()
+    }
+
     /// Follows the own pose.
     pub fn own(&self) -> watch::Receiver<Pose> {
         self.own.subscribe()
@@ -100,7 +105,7 @@ mod tests {
         assert!(!own.has_changed().unwrap(), "nothing changed");
         board.move_to(here);
         assert!(own.has_changed().unwrap());
-        assert_eq!(*own.borrow_and_update(), here);
+        assert_eq!((*own.borrow_and_update(), board.here()), (here, here));
         board.move_to(here);
         assert!(!own.has_changed().unwrap());
 

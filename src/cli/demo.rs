@@ -155,10 +155,14 @@ fn guest_configs(args: &DemoArgs, url: &str) -> anyhow::Result<Vec<GuestConfig>>
             // Guests only publish: playing everyone would cost two cores what five people's machines share.
             let login = LoginRequest { auto_play: false, ..login(url, &request(identity.as_str(), &name))? };
             let page = (number == 1 || args.guests == 1).then_some(PAGE);
-            Ok(GuestConfig { login, identity, name, seed: u64::from(number), camera: Some(camera), voice: true, page })
+            let (seed, camera, walks) = (u64::from(number), Some(camera), number == WALKER);
+            Ok(GuestConfig { login, identity, name, seed, camera, voice: true, page, walks })
         })
         .collect()
 }
+
+/// The guest who does not stay at their seat.
+const WALKER: u16 = 2;
 
 /// The wall's page: large enough for its text, slow enough for two cores.
 const PAGE: VideoFormat = VideoFormat { width: 1280, height: 720, fps: 4.0 };

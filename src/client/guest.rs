@@ -1,11 +1,13 @@
 //! Guests: headless participants with generated pictures and sound, each a real engine with a real connection. One
 //! named thread listens to all of them.
 
+mod stroll;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{EngineConfig, EngineError};
 use crate::bridge::{AudioOptions, EngineHandle, LoginRequest, PublishRequest, RoomCommand, RoomEvent, VideoOptions};
@@ -36,6 +38,8 @@ pub struct GuestConfig {
     pub voice: bool,
     /// A page of text to hang on the wall.
     pub page: Option<VideoFormat>,
+    /// Gets up now and then and walks about.
+    pub walks: bool,
 }
 
 impl GuestConfig {
@@ -115,6 +119,8 @@ struct Guest {
     engine: EngineHandle,
     publications: Vec<PublishRequest>,
     connected: bool,
+    /// When one who walks came in.
+    strolls_since: Option<Instant>,
     streams: BTreeMap<StreamId, PublishState>,
     /// Not yet in the status.
     errors: Vec<String>,
@@ -134,6 +140,7 @@ impl Guest {
             engine,
             publications,
             connected: false,
+            strolls_since: config.walks.then(Instant::now),
             streams: BTreeMap::new(),
             errors: Vec::new(),
         };
@@ -155,6 +162,9 @@ impl Guest {
     }
 
     fn listen(&mut self) {
+        if let Some(since) = self.strolls_since {
+            self.engine.poses().move_to(stroll::stroll(since.elapsed().as_secs_f64()));
+        }
         while let Some(envelope) = self.engine.try_event() {
             match envelope.event {
                 RoomEvent::StateChanged { state, error, .. } => {

@@ -153,7 +153,7 @@ impl FakeEngine {
 
     /// Where this client says it is.
     pub fn own_pose(&self) -> Pose {
-        *self.port.poses.own().borrow()
+        self.port.poses.here()
     }
 
     /// Whether this client's attributes may be set.

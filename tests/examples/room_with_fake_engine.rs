@@ -1,6 +1,6 @@
 //! The room without network and devices: a scripted engine, painted people, one picture written to a file.
 //!
-//! `cargo run --example room_with_fake_engine -- [PEOPLE] [WxH] [low|medium|high] [OUT.png] [--no-share]`
+//! `cargo run --example room_with_fake_engine -- [PEOPLE] [WxH] [low|medium|high] [OUT.png] [--no-share] [--walker]`
 
 #[path = "../call/fake_engine.rs"]
 mod fake_engine;
@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use bevy::prelude::*;
 use fake_engine::{FakeEngine, NAMES, page, portrait, stream, user};
 use rotunda::bridge::VideoFeed;
-use rotunda::model::StreamKind;
+use rotunda::model::{Stand, StreamKind};
 use rotunda::space::pace::FrameTimes;
 use rotunda::space::stream::UploadStats;
 use rotunda::space::{
@@ -26,6 +26,8 @@ struct Script {
     engine: FakeEngine,
     feeds: Vec<VideoFeed>,
     share: Option<VideoFeed>,
+    /// The last guest walks about instead of sitting.
+    walker: Option<String>,
     painted: HashMap<(usize, u32), std::sync::Arc<rotunda::media::VideoFrame>>,
     out: String,
     frame: u32,
@@ -63,11 +65,12 @@ fn main() {
     let share = (!args.iter().any(|a| a == "--no-share") && people > 0)
         .then(|| engine.publish(stream("share", "guest0", StreamKind::Screen, false)));
 
+    let walker = (args.iter().any(|a| a == "--walker") && people > 0).then(|| format!("guest{}", people - 1));
     let settings = SpaceSettings { quality, view: ViewTarget::Offscreen { width, height }, ..default() };
     App::new()
         .insert_resource(settings)
         .insert_resource(EngineBridge(handle))
-        .insert_resource(Script { engine, feeds, share, painted: HashMap::new(), out, frame: 0 })
+        .insert_resource(Script { engine, feeds, share, walker, painted: HashMap::new(), out, frame: 0 })
         .add_plugins((host::offscreen(), RotundaPlugins))
         .add_systems(Update, (play, finish))
         .run();
@@ -82,6 +85,13 @@ fn play(mut script: ResMut<Script>, mut times: ResMut<FrameTimes>, mut requests:
     }
     if script.frame == FRAMES {
         requests.write(PictureRequest::default());
+    }
+    if let Some(walker) = script.walker.as_deref().filter(|_| script.frame.is_multiple_of(3)) {
+        // Slowly to and fro before the seats.
+        let x_m = (script.frame as f32 * 0.02).sin() * 2.0 - 1.5;
+        if let Some(stand) = Stand::new(x_m, 2.5, 0.0) {
+            script.engine.stand(walker, script.frame * 16, stand);
+        }
     }
     let pose = (script.frame / 4) % 4;
     if script.frame.is_multiple_of(4) {

@@ -6,6 +6,8 @@
 //!    the same, the one who was here first.
 //! 3. In that order everybody else gets the first free seat.
 //!
+//! A second login from elsewhere knows nothing of the first and begins anew, as somebody who has just come.
+//!
 //! Our clients wish for the seat they have ([`super::claim`]), so nobody moves because somebody else went. Plain LiveKit
 //! clients wish for nothing and get a seat by the third step.
 
@@ -65,11 +67,14 @@ pub fn settle(people: &[(&Participant, SeatClaim)], seats: usize) -> Vec<usize> 
     given.into_iter().flatten().collect()
 }
 
+/// What is told of somebody may have changed.
+type Told = Or<(Changed<Participant>, Changed<SeatClaim>)>;
+
 /// Gives everyone the seat that the rule gives them whenever someone came, changed or went.
 pub fn assign_seats(
     mut commands: Commands,
     people: Query<(Entity, &Participant, &SeatClaim, Option<&Seat>)>,
-    changed: Query<(), Or<(Changed<Participant>, Changed<SeatClaim>)>>,
+    changed: Query<(), Told>,
     mut gone: RemovedComponents<Participant>,
     layout: Option<Res<RoomLayout>>,
     mut plan: ResMut<SeatPlan>,

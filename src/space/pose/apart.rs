@@ -18,11 +18,13 @@ const GOLDEN_RAD: f32 = 2.399_963_2;
 pub(super) fn spread(places: &mut [Vec2], viewer: Option<Vec2>) {
     for _ in 0..ROUNDS {
         let mut moved = false;
-        for a in 0..places.len() {
-            for b in a + 1..places.len() {
-                if let Some(push) = push(places[a], places[b], APART_M, b) {
-                    places[a] -= push * 0.5;
-                    places[b] += push * 0.5;
+        for index in 1..places.len() {
+            let (before, rest) = places.split_at_mut(index);
+            let Some(place) = rest.first_mut() else { continue };
+            for earlier in before {
+                if let Some(push) = push(*earlier, *place, APART_M, index) {
+                    *earlier -= push * 0.5;
+                    *place += push * 0.5;
                     moved = true;
                 }
             }

@@ -20,14 +20,11 @@ fn pose_of(walker: &Walker, told: Pose) -> Option<Pose> {
 }
 
 /// Puts the own pose onto the board when it changed. How often it is sent is the engine's business.
-pub(super) fn tell_own_pose(
-    bridge: Res<EngineBridge>,
-    walkers: Query<&Walker, Changed<Walker>>,
-    mut told: Local<Pose>,
-) {
-    let Some(pose) = walkers.iter().next().and_then(|walker| pose_of(walker, *told)) else { return };
-    *told = pose;
-    bridge.0.poses().move_to(pose);
+pub(super) fn tell_own_pose(bridge: Res<EngineBridge>, walkers: Query<&Walker>) {
+    let board = bridge.0.poses();
+    if let Some(pose) = walkers.iter().next().and_then(|walker| pose_of(walker, board.here())) {
+        board.move_to(pose);
+    }
 }
 
 #[cfg(test)]

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use livekit_protocol::data_packet::Value;
 use rotunda::bridge::{DataMessage, RoomCommand, RoomEvent, ToldPose};
-use rotunda::model::{ATTRIBUTE_SEAT, ATTRIBUTE_SINCE, ErrorCode, Pose, RoomState, RoomStateReason, Stand};
+use rotunda::model::{ATTRIBUTE_SEAT, ATTRIBUTE_SINCE, ErrorCode, Pose, RoomId, RoomState, RoomStateReason, Stand};
 
-use super::kit::{Bot, SOON, TestServer, room, user};
+use super::kit::{Bot, Kind, SOON, TestServer, kind, room, user};
+use crate::peer::{Peer, Setup, connect, run};
 
 fn standing(x_m: f32) -> Pose {
     Pose::Standing(Stand::new(x_m, 2.0, 1.0).unwrap())
@@ -125,6 +127,40 @@ fn nonsense_and_floods_are_dropped_and_counted_and_plain_data_goes_on() {
     sleep(Duration::from_secs(1));
     bob.engine.poses().move_to(standing(-4.0));
     wait_pose(&ann, "bob", standing(-4.0), SOON);
+}
+
+#[test]
+fn a_plain_client_is_not_disturbed() {
+    if kind() != Kind::Embedded {
+        return;
+    }
+    let server = TestServer::start();
+    // It knows nothing of poses, and has only the reliable channel.
+    let mut plain = [Peer::join(server.embedded.as_ref().unwrap(), "plain", Setup::VIEWER)];
+    connect(&mut plain);
+    let mut ann = server.enter(&RoomId::new("hall").unwrap(), "ann");
+    ann.wait_user("plain");
+    ann.engine.poses().move_to(standing(1.0));
+    let topics = |peers: &[Peer]| -> Vec<String> {
+        let topic = |value: &Option<Value>| match value {
+            Some(Value::User(user)) => user.topic.clone(),
+            _ => None,
+        };
+        peers[0].data.iter().filter_map(|packet| topic(&packet.value)).collect()
+    };
+    let began = Instant::now();
+    run(&mut plain, "some walking", |_| began.elapsed() > Duration::from_secs(2));
+    assert!(topics(&plain).len() <= 1, "what moves is told over the lossy channel: {:?}", topics(&plain));
+    ann.engine.poses().move_to(Pose::Seated);
+    run(&mut plain, "sitting down", |peers| !topics(peers).is_empty());
+    ann.send(RoomCommand::SendChat("still here".into()));
+    run(&mut plain, "a chat message", |peers| {
+        peers[0]
+            .data
+            .iter()
+            .any(|packet| matches!(&packet.value, Some(Value::ChatMessage(chat)) if chat.message == "still here"))
+    });
+    assert!(plain[0].connected && plain[0].rtc.is_alive());
 }
 
 fn wish(seat: &str) -> RoomCommand {
