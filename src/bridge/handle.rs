@@ -7,7 +7,9 @@ use tokio::sync::mpsc;
 
 use super::command::RoomCommand;
 use super::event::{EventEnvelope, RoomEvent, SessionId};
+use crate::media::audio::SoundSceneCell;
 use crate::model::quality::EngineSnapshot;
+use crate::model::sound::SoundScene;
 use crate::model::{CallError, ErrorCode};
 
 /// Commands that may wait for the engine; one more is refused with [`CommandError::Full`].
@@ -56,6 +58,7 @@ pub struct EngineHandle {
     commands: Option<mpsc::Sender<RoomCommand>>,
     events: mpsc::Receiver<EventEnvelope>,
     snapshot: SnapshotCell,
+    sound: SoundSceneCell,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -68,16 +71,23 @@ pub struct EnginePort {
     pub events: mpsc::Sender<EventEnvelope>,
     /// The newest figures.
     pub snapshot: SnapshotCell,
+    /// Where voices are to be heard from, and by whom.
+    pub sound: SoundSceneCell,
 }
 
 /// Both ends of a fresh bridge.
 pub fn engine_channels() -> (EngineHandle, EnginePort) {
     let (command_tx, command_rx) = mpsc::channel(COMMAND_CAPACITY);
     let (event_tx, event_rx) = mpsc::channel(EVENT_CAPACITY);
-    let snapshot = SnapshotCell::default();
-    let handle =
-        EngineHandle { commands: Some(command_tx), events: event_rx, snapshot: snapshot.clone(), thread: None };
-    (handle, EnginePort { commands: command_rx, events: event_tx, snapshot })
+    let (snapshot, sound) = (SnapshotCell::default(), SoundSceneCell::default());
+    let handle = EngineHandle {
+        commands: Some(command_tx),
+        events: event_rx,
+        snapshot: snapshot.clone(),
+        sound: sound.clone(),
+        thread: None,
+    };
+    (handle, EnginePort { commands: command_rx, events: event_tx, snapshot, sound })
 }
 
 impl EngineHandle {
@@ -112,6 +122,12 @@ impl EngineHandle {
     /// The newest figures.
     pub fn snapshot(&self) -> Arc<EngineSnapshot> {
         self.snapshot.load()
+    }
+
+    /// Says where voices are to be heard from, and by whom, until the next scene; without one, all are heard alike in
+    /// both ears. What is out of bounds is made harmless ([`SoundScene::made_harmless`]).
+    pub fn publish_sound(&self, scene: SoundScene) {
+        self.sound.publish(scene);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The whole contract between the engine's tokio world and the ECS: commands one way, events the other, mailboxes for
-//! pictures, a snapshot for figures. Anything that speaks it can stand in for the engine: see [`EnginePort`].
+//! pictures, a snapshot for figures and, the other way, one for where sound comes from. Anything that speaks it can
+//! stand in for the engine: see [`EnginePort`].
 //!
 //! Invariant: nothing here blocks a caller on the ECS side.
 

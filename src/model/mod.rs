@@ -7,6 +7,7 @@ pub mod limits;
 pub mod media;
 pub mod quality;
 pub mod room;
+pub mod sound;
 pub mod stream;
 pub mod user;
 
