@@ -16,7 +16,7 @@ use bevy::window::ExitCondition;
 use self::recording::{CallPlugin, CallSetup};
 use crate::bridge::{CommandError, EngineHandle, LoginRequest, PublishRequest, RoomCommand};
 use crate::client::report::{Expectations, Recorder, Report};
-use crate::space::{EngineBridge, QualityTier, RotundaPlugins, SpaceSettings, ViewTarget, host};
+use crate::space::{EngineBridge, QualityTier, RotundaPlugins, SoundMode, SpaceSettings, ViewTarget, host};
 
 /// Where the room is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,8 @@ pub struct RoomRun {
     pub size: (u32, u32),
     /// How richly it is drawn.
     pub quality: QualityTier,
+    /// How voices are heard.
+    pub sound: SoundMode,
     /// The engine, started.
     pub engine: EngineHandle,
     /// Where to log in.
@@ -118,6 +120,7 @@ impl RoomRun {
         let expected =
             Expectations { remote_videos: self.remote_videos, own_streams: self.publications.len(), rendered: true };
         app.insert_resource(SpaceSettings { quality: self.quality, view, ..SpaceSettings::default() })
+            .insert_resource(self.sound)
             .insert_resource(EngineBridge(self.engine))
             .add_plugins(RotundaPlugins)
             .add_plugins(CallPlugin::new(CallSetup {

@@ -15,7 +15,7 @@ use rotunda::media::{VideoFormat, VideoSource};
 use rotunda::model::{RoomId, StreamId, StreamKind, UserId};
 use rotunda::protocol::token::TokenRequest;
 use rotunda::server::{Server, ServerConfig, ServerError, ServerHandle};
-use rotunda::space::QualityTier;
+use rotunda::space::{QualityTier, SoundMode};
 
 use super::args::{Size, Span};
 use super::{join, progress, say, sources, token};
@@ -31,7 +31,7 @@ const DEFAULT_PORT: u16 = 7880;
 const GUEST_NAMES: [&str; 12] =
     ["Ada", "Noor", "Mateo", "Yuki", "Amara", "Liv", "Tariq", "Mei", "Jonas", "Priya", "Kofi", "Elena"];
 
-/// How the room is drawn.
+/// How the room is drawn and heard.
 #[derive(Debug, Args)]
 pub struct LookArgs {
     /// How richly the room is drawn; auto looks at the graphics hardware.
@@ -40,6 +40,27 @@ pub struct LookArgs {
     /// Size of the window or picture, in pixels.
     #[arg(long, default_value = "1280x720")]
     pub size: Size,
+    /// How voices are heard: from where people are (best with headphones), or alike in both ears.
+    #[arg(long, value_enum, default_value_t = SoundArg::Spatial)]
+    pub sound: SoundArg,
+}
+
+/// How voices are heard.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum SoundArg {
+    /// From where people are.
+    Spatial,
+    /// Alike in both ears.
+    Mono,
+}
+
+impl From<SoundArg> for SoundMode {
+    fn from(arg: SoundArg) -> Self {
+        match arg {
+            SoundArg::Spatial => Self::Spatial,
+            SoundArg::Mono => Self::Mono,
+        }
+    }
 }
 
 /// How richly the room is drawn.
@@ -108,6 +129,7 @@ pub fn run(args: DemoArgs) -> anyhow::Result<()> {
         view: if offscreen { View::Offscreen } else { View::Window },
         size: (args.look.size.width, args.look.size.height),
         quality: args.look.quality.into(),
+        sound: args.look.sound.into(),
         engine: client::start(EngineConfig {
             audio_output: if offscreen { AudioOutput::Null } else { AudioOutput::Device },
             name: "you".into(),

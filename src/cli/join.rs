@@ -124,6 +124,7 @@ fn call(
         view,
         size: (args.look.size.width, args.look.size.height),
         quality: args.look.quality.into(),
+        sound: args.look.sound.into(),
         engine: engine(args, AudioOutput::Device)?,
         login,
         renewal: renewal.map(fresh),

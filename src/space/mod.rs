@@ -6,7 +6,7 @@
 //!
 //! - foundations: [`schedule`], [`settings`], [`geometry`]
 //! - what is in the room: [`participant`], [`stream`], and [`sync`], which keeps them in step with the engine
-//! - features: [`panel`], [`wall`], [`environment`], [`view`], [`picture`], [`pace`]
+//! - features: [`panel`], [`wall`], [`environment`], [`view`], [`spatial_audio`], [`picture`], [`pace`]
 //! - and [`ui`], which may use all of them and which nothing uses
 //!
 //! Invariant: no system waits for the engine, the network or a file.
@@ -20,6 +20,7 @@ pub mod participant;
 pub mod picture;
 pub mod schedule;
 pub mod settings;
+pub mod spatial_audio;
 pub mod stream;
 pub mod sync;
 pub mod ui;
@@ -34,6 +35,7 @@ pub use participant::{
 pub use picture::{PictureRequest, PictureTaken};
 pub use schedule::SpaceSystems;
 pub use settings::{QualityTier, SpaceSettings, Tier, ViewTarget};
+pub use spatial_audio::{HearToAll, SoundMode, SpeaksToAll, Volume};
 pub use stream::{FramePresented, PublishedBy, Publishes, SoundPlace, VideoStream};
 pub use sync::{ChatReceived, EngineBridge, EngineEvent, Outbox, RoomFigures, RoomStatus, UserCame, UserWent};
 pub use view::ViewMode;
@@ -53,6 +55,7 @@ impl PluginGroup for RotundaPlugins {
             .add(panel::PanelPlugin)
             .add(wall::WallPlugin)
             .add(view::ViewPlugin)
+            .add(spatial_audio::SpatialAudioPlugin)
             .add(picture::PicturePlugin)
             .add(pace::PacePlugin)
             .add(ui::UiPlugin)

@@ -14,7 +14,7 @@ use rotunda::model::{
     DeviceState, MediaKind, RoomState, RoomStateReason, StreamId, StreamInfo, StreamKind, TrackInfo, TrackSid,
     TrackSource, UserId, UserInfo,
 };
-use rotunda::space::QualityTier;
+use rotunda::space::{QualityTier, SoundMode};
 
 use crate::scene;
 use crate::table::{Row, Table};
@@ -47,6 +47,7 @@ fn frame_times(panels: usize) -> anyhow::Result<(f64, f64)> {
         view: View::Offscreen,
         size: SIZE,
         quality: QualityTier::Low,
+        sound: SoundMode::Mono,
         engine,
         login: scene::login("ws://127.0.0.1:1", "frames", "bench", true)?,
         publications: Vec::new(),

@@ -3,6 +3,7 @@
 
 mod place;
 mod self_view;
+mod sound;
 mod warm;
 
 use bevy::prelude::*;
@@ -47,6 +48,7 @@ impl Plugin for PanelPlugin {
             )
                 .in_set(SpaceSystems::Sync),
         );
+        app.add_systems(Update, sound::place_voices.in_set(SpaceSystems::Sync));
     }
 }
 

@@ -2,6 +2,7 @@
 //! stream ends; a further share waits for a free one. Main thread, [`SpaceSystems::Sync`].
 
 mod slots;
+mod sound;
 
 use bevy::prelude::*;
 
@@ -25,7 +26,8 @@ impl Plugin for WallPlugin {
     fn build(&self, app: &mut App) {
         app.init_resource::<WallSlots>()
             .add_systems(Startup, build_wall)
-            .add_systems(Update, (assign_slots, show_shares).chain().in_set(SpaceSystems::Sync));
+            .add_systems(Update, (assign_slots, show_shares).chain().in_set(SpaceSystems::Sync))
+            .add_systems(Update, sound::place_shares.after(show_shares).in_set(SpaceSystems::Sync));
     }
 }
 
