@@ -12,6 +12,8 @@
 
 struct HallUniform {
     glow: vec4<f32>,
+    // What the shaft of light adds.
+    beam: vec4<f32>,
     // The great wall's picture: height of its centre, its distance along Z, half its width and height.
     picture: vec4<f32>,
 }
@@ -70,7 +72,7 @@ fn fragment(in: Part) -> @location(0) vec4<f32> {
     let to_eye = normalize(view.world_position - in.world);
     let facing = abs(dot(normalize(in.normal), normalize(vec3(to_eye.x, 0.0, to_eye.z))));
     let fade = smoothstep(0.0, 0.25, in.uv.y) * (1.0 - 0.75 * in.uv.y);
-    return vec4(vec3(1.0, 0.86, 0.64) * (0.030 * facing * facing * fade), 0.0);
+    return vec4(hall.beam.rgb * (facing * facing * fade), 0.0);
 #else
     var colour = in.light.rgb + hall.glow.rgb * in.light.a;
 #ifndef PLAIN

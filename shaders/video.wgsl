@@ -14,7 +14,7 @@ struct FaceStyle {
     accent: vec4<f32>,
     // margin, plate height, corner radius, bezel width; in metres
     frame: vec4<f32>,
-    // share of the label the name takes, share the initials take, glow of the picture, -
+    // share of the label the name takes, share the initials take, glow of the picture, kind: 0 person, 1 wall, 2 dot
     text: vec4<f32>,
 }
 
@@ -56,7 +56,9 @@ fn segment(p: vec2<f32>, a: vec2<f32>, b: vec2<f32>) -> f32 {
     return length(p - a - along * t);
 }
 
-// Four taps spread over the pixel's footprint when the plane is shown smaller than it is, one otherwise.
+// Four taps spread over the pixel's footprint when the plane is shown smaller than it is, one otherwise. Where there
+// are mipmaps each tap covers its part of the footprint, however large that is; a slanted pixel is followed by the
+// sampler as far as it may.
 fn sample_plane(plane: texture_2d<f32>, uv: vec2<f32>, dx: vec2<f32>, dy: vec2<f32>) -> f32 {
     let texels = vec2<f32>(textureDimensions(plane));
     if max(dot(dx * texels, dx * texels), dot(dy * texels, dy * texels)) < 1.7 {
@@ -64,6 +66,14 @@ fn sample_plane(plane: texture_2d<f32>, uv: vec2<f32>, dx: vec2<f32>, dy: vec2<f
     }
     let a = dx * 0.125 + dy * 0.375;
     let b = dx * 0.375 - dy * 0.125;
+    if textureNumLevels(plane) > 1u {
+        let gx = dx * 0.5;
+        let gy = dy * 0.5;
+        return 0.25 * (textureSampleGrad(plane, plane_sampler, uv + a, gx, gy).r
+            + textureSampleGrad(plane, plane_sampler, uv - a, gx, gy).r
+            + textureSampleGrad(plane, plane_sampler, uv + b, gx, gy).r
+            + textureSampleGrad(plane, plane_sampler, uv - b, gx, gy).r);
+    }
     return 0.25 * (textureSampleLevel(plane, plane_sampler, uv + a, 0.0).r
         + textureSampleLevel(plane, plane_sampler, uv - a, 0.0).r
         + textureSampleLevel(plane, plane_sampler, uv + b, 0.0).r
@@ -156,6 +166,43 @@ fn muted_sign(p: vec2<f32>) -> f32 {
     return min(max(min(body, min(arc, stem)), 0.075 - strike), strike - 0.04);
 }
 
+// A raised hand, about 1 unit high; negative inside.
+fn hand_sign(p: vec2<f32>) -> f32 {
+    var d = rounded_box(p - vec2(0.02, -0.17), vec2(0.20, 0.21), 0.12);
+    for (var i = 0; i < 4; i++) {
+        let x = -0.135 + 0.105 * f32(i);
+        let top = 0.36 - 0.09 * abs(f32(i) - 1.4);
+        d = min(d, segment(p, vec2(x, -0.1), vec2(x, top)) - 0.047);
+    }
+    return min(d, segment(p, vec2(-0.12, -0.26), vec2(-0.33, -0.02)) - 0.052);
+}
+
+// Four bars of rising height, about 1 unit wide; negative inside. Those from `first` on.
+fn bars_sign(p: vec2<f32>, first: i32, last: i32) -> f32 {
+    var d = 1.0;
+    for (var i = first; i < last; i++) {
+        let height = 0.09 + 0.075 * f32(i);
+        d = min(d, rounded_box(p - vec2(-0.315 + 0.21 * f32(i), -0.34 + height), vec2(0.07, height), 0.03));
+    }
+    return d;
+}
+
+// A sign on a dark disc, in a corner of the picture: adds it to `colour`.
+fn disc(colour: vec3<f32>, p: vec2<f32>, radius: f32, pixel: f32, ground: vec3<f32>) -> vec3<f32> {
+    return mix(colour, ground, 0.88 * clamp(0.5 - (length(p) - radius) / pixel, 0.0, 1.0));
+}
+
+// A soft dot of light that marks a place: white in its middle, in the person's colour around it, and a dark rim that
+// sets it off from white paper.
+fn dot_of_light(p: vec2<f32>) -> vec4<f32> {
+    let r = length(p);
+    let core = 1.0 - smoothstep(0.20, 0.30, r);
+    let body = 1.0 - smoothstep(0.46, 0.54, r);
+    let rim = 1.0 - smoothstep(0.54, 1.0, r);
+    let colour = mix(style.accent.rgb * 1.25, vec3(1.0), core) * body;
+    return vec4(colour, max(body, 0.55 * rim * rim));
+}
+
 @fragment
 fn fragment(in: Face) -> @location(0) vec4<f32> {
     let margin = style.frame.x;
@@ -165,6 +212,11 @@ fn fragment(in: Face) -> @location(0) vec4<f32> {
     let shown = f32((in.tag >> 8u) & 0xffu) / 255.0;
     let appeared = f32((in.tag >> 16u) & 0x3fu) / 63.0;
     let muted = (in.tag & (1u << 24u)) != 0u;
+    // 0 fine, 1 poor, 2 the picture waits, 3 lost.
+    let link = (in.tag >> 27u) & 3u;
+    if style.text.w > 1.5 {
+        return dot_of_light(in.at / (0.5 * in.size)) * appeared;
+    }
 
     let half = vec2(in.size.x * 0.5 - margin, (in.size.y - plate) * 0.5 - margin);
     let centre = vec2(0.0, plate * 0.5);
@@ -188,6 +240,31 @@ fn fragment(in: Face) -> @location(0) vec4<f32> {
         if shown > 0.0 {
             let image = picture(p * to_uv + 0.5, dx * to_uv, dy * to_uv, half.x / half.y, in.tag);
             inner = mix(ground, mix(vec3(0.004), image.rgb, image.a), shown);
+        }
+        // What is old is grey and dark.
+        if link >= 2u {
+            inner = vec3(dot(inner, vec3(0.2126, 0.7152, 0.0722))) * 0.16;
+        }
+        let radius = min(max(half.y * 0.17, 8.0 * pixel), half.y * 0.4);
+        let corner = half - vec2(radius * 1.35);
+        if (in.tag & (1u << 26u)) != 0u {
+            let q = p - vec2(-corner.x, corner.y);
+            inner = disc(inner, q, radius, pixel, vec3(0.80, 0.50, 0.14));
+            let hand = hand_sign(q / (radius * 1.45)) * radius * 1.45;
+            inner = mix(inner, vec3(0.03, 0.02, 0.012), clamp(0.5 - hand / pixel, 0.0, 1.0));
+        }
+        if link > 0u {
+            let q = p - corner;
+            inner = disc(inner, q, radius, pixel, vec3(0.012, 0.011, 0.010));
+            let at = q / (radius * 1.30);
+            let lit = select(0, 1, link < 3u);
+            let on = bars_sign(at, 0, lit) * radius * 1.30;
+            let off = bars_sign(at, lit, 4) * radius * 1.30;
+            inner = mix(inner, vec3(0.16, 0.15, 0.14), clamp(0.5 - off / pixel, 0.0, 1.0));
+            inner = mix(inner, vec3(0.95, 0.42, 0.08), clamp(0.5 - on / pixel, 0.0, 1.0));
+            let cross = min(segment(at, vec2(-0.3, 0.3), vec2(0.3, -0.3)), segment(at, vec2(0.3, 0.3), vec2(-0.3, -0.3)));
+            let struck = (cross - 0.05) * radius * 1.30;
+            inner = mix(inner, vec3(0.86, 0.16, 0.11), select(0.0, clamp(0.5 - struck / pixel, 0.0, 1.0), link == 3u));
         }
     }
 

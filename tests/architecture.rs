@@ -66,13 +66,14 @@ fn walls() -> Vec<Wall> {
 }
 
 /// Files and folders of `space` that are no features: everybody inside may import them.
-const SPACE_GROUND: [&str; 4] = ["schedule", "settings", "geometry", "pace"];
+const SPACE_GROUND: [&str; 5] = ["schedule", "settings", "geometry", "layout", "pace"];
 /// What features build on.
 const SPACE_CORE: [&str; 3] = ["participant", "stream", "sync"];
 /// The camera: features may ask where it is.
 const SPACE_VIEW: &str = "view";
 /// Features, which do not know each other.
-const SPACE_FEATURES: [&str; 7] = ["view", "panel", "wall", "environment", "host", "picture", "spatial_audio"];
+const SPACE_FEATURES: [&str; 9] =
+    ["view", "panel", "wall", "environment", "fetch", "host", "picture", "pose", "spatial_audio"];
 
 /// Whether one module inside `space` may import another; `None` where a module is not in the rule.
 fn space_allows(from: &str, to: &str) -> Option<bool> {

@@ -16,7 +16,10 @@ use bevy::window::ExitCondition;
 use self::recording::{CallPlugin, CallSetup};
 use crate::bridge::{CommandError, EngineHandle, LoginRequest, PublishRequest, RoomCommand};
 use crate::client::report::{Expectations, Recorder, Report};
-use crate::space::{EngineBridge, QualityTier, RotundaPlugins, SoundMode, SpaceSettings, ViewTarget, host};
+use crate::space::fetch::FIRST_QUALITY;
+use crate::space::{
+    EngineBridge, QualityTier, RoomLayout, RotundaPlugins, SoundMode, SpaceSettings, ViewMode, ViewTarget, host,
+};
 
 /// Where the room is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,16 +47,27 @@ pub trait Progress: Send + 'static {
 /// Makes a fresh token for the call; `None` when that is not possible now.
 pub type TokenRenewal = Box<dyn FnMut() -> Option<String> + Send>;
 
+/// What a room looks like when it opens.
+#[derive(Clone, Debug)]
+pub struct RoomLook {
+    /// Size of the window or picture in pixels.
+    pub size: (u32, u32),
+    /// How richly it is drawn.
+    pub quality: QualityTier,
+    /// The room itself.
+    pub layout: RoomLayout,
+    /// How it is looked at.
+    pub mode: ViewMode,
+    /// How voices are heard.
+    pub sound: SoundMode,
+}
+
 /// One call in one room.
 pub struct RoomRun {
     /// Window or picture.
     pub view: View,
-    /// Its size in pixels.
-    pub size: (u32, u32),
-    /// How richly it is drawn.
-    pub quality: QualityTier,
-    /// How voices are heard.
-    pub sound: SoundMode,
+    /// What it looks like.
+    pub look: RoomLook,
     /// The engine, started.
     pub engine: EngineHandle,
     /// Where to log in.
@@ -97,14 +111,17 @@ impl RoomRun {
     pub fn run(self) -> Result<Report, AppError> {
         host::check_gpu()?;
         let recorder = Recorder::new(self.login.room.as_str());
-        self.engine.send(RoomCommand::Login(self.login))?;
-        let (width, height) = self.size;
+        // What is not looked at yet is not fetched in full while the room is being built.
+        let login = LoginRequest { first_quality: Some(FIRST_QUALITY), ..self.login };
+        self.engine.send(RoomCommand::Login(login))?;
+        let RoomLook { size, quality, layout, mode, sound } = self.look;
+        let (width, height) = size;
         let mut app = App::new();
         let view = match self.view {
             View::Window => {
                 // The call ends before the window does: see `recording`.
-                app.add_plugins(host::windowed(self.size, &self.title).set(WindowPlugin {
-                    primary_window: Some(host::window(self.size, &self.title)),
+                app.add_plugins(host::windowed(size, &self.title).set(WindowPlugin {
+                    primary_window: Some(host::window(size, &self.title)),
                     exit_condition: ExitCondition::DontExit,
                     close_when_requested: false,
                     ..default()
@@ -119,8 +136,9 @@ impl RoomRun {
         let result = Arc::new(Mutex::new(None));
         let expected =
             Expectations { remote_videos: self.remote_videos, own_streams: self.publications.len(), rendered: true };
-        app.insert_resource(SpaceSettings { quality: self.quality, view, ..SpaceSettings::default() })
-            .insert_resource(self.sound)
+        app.insert_resource(SpaceSettings { quality, view, layout, ..SpaceSettings::default() })
+            .insert_resource(mode)
+            .insert_resource(sound)
             .insert_resource(EngineBridge(self.engine))
             .add_plugins(RotundaPlugins)
             .add_plugins(CallPlugin::new(CallSetup {

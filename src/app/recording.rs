@@ -10,11 +10,13 @@ use bevy::window::WindowCloseRequested;
 
 use super::{Progress, TokenRenewal};
 use crate::bridge::{PublishRequest, RoomCommand, RoomEvent};
-use crate::client::report::{Expectations, Recorder, Report};
+use crate::client::report::{Expectations, FetchReport, Recorder, Report};
 use crate::media::capture::stamp::unix_now_ms;
 use crate::model::{RoomState, RoomStateReason};
 use crate::space::picture::{PictureRequest, PictureTaken};
-use crate::space::{EngineBridge, EngineEvent, FramePresented, SpaceSettings, ViewTarget};
+use crate::space::{
+    EngineBridge, EngineEvent, Fetched, FramePresented, SpaceSettings, VideoStream, ViewTarget, fetch::Want,
+};
 
 /// How often progress is told.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
@@ -114,13 +116,23 @@ fn measure_frames(mut call: ResMut<Call>, time: Res<Time<Real>>) {
     }
 }
 
-fn tell_progress(mut call: ResMut<Call>, time: Res<Time<Real>>, bridge: Res<EngineBridge>) {
+fn tell_progress(
+    mut call: ResMut<Call>,
+    time: Res<Time<Real>>,
+    bridge: Res<EngineBridge>,
+    streams: Query<(&VideoStream, &Fetched)>,
+) {
     call.since_progress += time.delta();
     if call.since_progress >= PROGRESS_EVERY {
         call.since_progress = Duration::ZERO;
         // Also between: the figures of a stream that ends go with it.
         let snapshot = bridge.0.snapshot();
         call.setup.recorder.on_snapshot(&snapshot);
+        for (stream, fetched) in &streams {
+            let (size, why) = (fetched.want.word(), fetched.reason.words());
+            let wanted = fetched.want != Want::Paused;
+            call.setup.recorder.on_fetch(&stream.info.id, FetchReport { size, why, wanted });
+        }
         if let Some(progress) = &mut call.setup.progress {
             progress.get().tick();
         }

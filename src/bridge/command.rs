@@ -1,5 +1,6 @@
 //! What the application asks of the engine.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::media::audio::AudioOutput;
@@ -53,9 +54,23 @@ pub enum RoomCommand {
         /// At most [`crate::model::limits::EXTRA_INFO_MAX_BYTES`].
         extra_info: String,
     },
+    /// Change the room's metadata, all of it, for everyone and for those who come later: at most
+    /// [`crate::model::limits::ROOM_METADATA_MAX_BYTES`]. Hosts may, whose token grants `roomAdmin`;
+    /// [`RoomEvent::RoomChanged`] tells the result, to everyone.
+    ///
+    /// [`RoomEvent::RoomChanged`]: super::RoomEvent::RoomChanged
+    SetRoomMetadata(String),
+    /// Set own participant attributes, for everyone and for those who come later; an empty value deletes one, those not
+    /// named stay. They survive reconnecting within this login. [`RoomEvent::UserUpdated`] of this client tells what the
+    /// room knows. Needs the right to (`canUpdateOwnMetadata`), which [`EngineSnapshot::may_set_attributes`] tells.
+    ///
+    /// [`RoomEvent::UserUpdated`]: super::RoomEvent::UserUpdated
+    /// [`EngineSnapshot::may_set_attributes`]: crate::model::quality::EngineSnapshot::may_set_attributes
+    SetAttributes(BTreeMap<String, String>),
     /// A fresh token for this room and user, used from the next connection on.
     RenewToken(String),
-    /// Play a stream of the room (all are played by themselves unless the login says otherwise).
+    /// Play a stream of the room (all are played by themselves unless the login says otherwise). While as many are played
+    /// as can be, it is the next when one of them ends.
     StartPlaying(StreamId),
     /// Stop playing a stream.
     StopPlaying(StreamId),
@@ -92,6 +107,9 @@ pub struct LoginRequest {
     pub token: String,
     /// Play every stream as it is announced.
     pub auto_play: bool,
+    /// What a picture is played in until [`RoomCommand::SetPlayQuality`] says otherwise; the best there is when `None`.
+    /// Told before the first packet comes, so that nothing is sent in full that nobody looks at.
+    pub first_quality: Option<PlayQuality>,
 }
 
 impl fmt::Debug for LoginRequest {
@@ -101,6 +119,7 @@ impl fmt::Debug for LoginRequest {
             .field("servers", &self.servers)
             .field("room", &self.room)
             .field("auto_play", &self.auto_play)
+            .field("first_quality", &self.first_quality)
             .finish_non_exhaustive()
     }
 }

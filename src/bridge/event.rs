@@ -34,6 +34,13 @@ pub enum RoomEvent {
         /// This client as the others see it, when connected.
         me: Option<UserInfo>,
     },
+    /// The room's metadata changed, or who may change it. Told after every login, then as it happens.
+    RoomChanged {
+        /// The room's metadata: whatever its hosts wrote there.
+        metadata: String,
+        /// Whether this client may change it: its token makes it a host.
+        may_change: bool,
+    },
     /// Someone else is in the room: told for everyone present after a login, then as they come.
     UserJoined(UserInfo),
     /// Someone's name, attributes or metadata changed.

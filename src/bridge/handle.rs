@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::command::RoomCommand;
 use super::event::{EventEnvelope, RoomEvent, SessionId};
+use super::poses::PoseBoard;
 use crate::media::audio::SoundSceneCell;
 use crate::model::quality::EngineSnapshot;
 use crate::model::sound::SoundScene;
@@ -58,6 +59,7 @@ pub struct EngineHandle {
     commands: Option<mpsc::Sender<RoomCommand>>,
     events: mpsc::Receiver<EventEnvelope>,
     snapshot: SnapshotCell,
+    poses: PoseBoard,
     sound: SoundSceneCell,
     thread: Option<JoinHandle<()>>,
 }
@@ -71,6 +73,8 @@ pub struct EnginePort {
     pub events: mpsc::Sender<EventEnvelope>,
     /// The newest figures.
     pub snapshot: SnapshotCell,
+    /// Where everyone is.
+    pub poses: PoseBoard,
     /// Where voices are to be heard from, and by whom.
     pub sound: SoundSceneCell,
 }
@@ -79,15 +83,16 @@ pub struct EnginePort {
 pub fn engine_channels() -> (EngineHandle, EnginePort) {
     let (command_tx, command_rx) = mpsc::channel(COMMAND_CAPACITY);
     let (event_tx, event_rx) = mpsc::channel(EVENT_CAPACITY);
-    let (snapshot, sound) = (SnapshotCell::default(), SoundSceneCell::default());
+    let (snapshot, poses, sound) = (SnapshotCell::default(), PoseBoard::default(), SoundSceneCell::default());
     let handle = EngineHandle {
         commands: Some(command_tx),
         events: event_rx,
         snapshot: snapshot.clone(),
+        poses: poses.clone(),
         sound: sound.clone(),
         thread: None,
     };
-    (handle, EnginePort { commands: command_rx, events: event_tx, snapshot, sound })
+    (handle, EnginePort { commands: command_rx, events: event_tx, snapshot, poses, sound })
 }
 
 impl EngineHandle {
@@ -122,6 +127,11 @@ impl EngineHandle {
     /// The newest figures.
     pub fn snapshot(&self) -> Arc<EngineSnapshot> {
         self.snapshot.load()
+    }
+
+    /// Where everyone is, this client included.
+    pub fn poses(&self) -> &PoseBoard {
+        &self.poses
     }
 
     /// Says where voices are to be heard from, and by whom, until the next scene; without one, all are heard alike in

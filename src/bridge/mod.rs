@@ -1,6 +1,6 @@
 //! The whole contract between the engine's tokio world and the ECS: commands one way, events the other, mailboxes for
-//! pictures, a snapshot for figures and, the other way, one for where sound comes from. Anything that speaks it can
-//! stand in for the engine: see [`EnginePort`].
+//! pictures, a snapshot for figures, a board for poses, and a scene of where sound comes from, the other way. Anything
+//! that speaks it can stand in for the engine: see [`EnginePort`].
 //!
 //! Invariant: nothing here blocks a caller on the ECS side.
 
@@ -8,6 +8,7 @@ mod command;
 mod event;
 mod handle;
 mod mailbox;
+mod poses;
 
 pub use command::{AudioOptions, DataMessage, LoginRequest, PlayQuality, PublishRequest, RoomCommand, VideoOptions};
 pub use event::{EventEnvelope, RoomEvent, SessionId};
@@ -15,3 +16,4 @@ pub use handle::{
     COMMAND_CAPACITY, CommandError, EVENT_CAPACITY, EngineHandle, EnginePort, SnapshotCell, engine_channels,
 };
 pub use mailbox::{Mailbox, MailboxCounts, VideoFeed};
+pub use poses::{PoseBoard, ToldPose};

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use rotunda::app::{RoomRun, View};
 use rotunda::bridge::{AudioOptions, LoginRequest, PublishRequest, VideoOptions};
 use rotunda::client::guest::{GuestConfig, Guests, camera_bitrate_bps};
@@ -15,9 +15,9 @@ use rotunda::media::{VideoFormat, VideoSource};
 use rotunda::model::{RoomId, StreamId, StreamKind, UserId};
 use rotunda::protocol::token::TokenRequest;
 use rotunda::server::{Server, ServerConfig, ServerError, ServerHandle};
-use rotunda::space::{QualityTier, SoundMode};
 
-use super::args::{Size, Span};
+use super::args::Span;
+use super::look::LookArgs;
 use super::{join, progress, say, sources, token};
 
 /// The room a demo opens.
@@ -30,62 +30,6 @@ const HEADLESS_LIMIT: Duration = Duration::from_secs(30);
 const DEFAULT_PORT: u16 = 7880;
 const GUEST_NAMES: [&str; 12] =
     ["Ada", "Noor", "Mateo", "Yuki", "Amara", "Liv", "Tariq", "Mei", "Jonas", "Priya", "Kofi", "Elena"];
-
-/// How the room is drawn and heard.
-#[derive(Debug, Args)]
-pub struct LookArgs {
-    /// How richly the room is drawn; auto looks at the graphics hardware.
-    #[arg(long, value_enum, default_value_t = QualityArg::Auto)]
-    pub quality: QualityArg,
-    /// Size of the window or picture, in pixels.
-    #[arg(long, default_value = "1280x720")]
-    pub size: Size,
-    /// How voices are heard: from where people are (best with headphones), or alike in both ears.
-    #[arg(long, value_enum, default_value_t = SoundArg::Spatial)]
-    pub sound: SoundArg,
-}
-
-/// How voices are heard.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum SoundArg {
-    /// From where people are.
-    Spatial,
-    /// Alike in both ears.
-    Mono,
-}
-
-impl From<SoundArg> for SoundMode {
-    fn from(arg: SoundArg) -> Self {
-        match arg {
-            SoundArg::Spatial => Self::Spatial,
-            SoundArg::Mono => Self::Mono,
-        }
-    }
-}
-
-/// How richly the room is drawn.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum QualityArg {
-    /// For software renderers.
-    Low,
-    /// For integrated graphics.
-    Medium,
-    /// For graphics cards.
-    High,
-    /// By what the hardware is.
-    Auto,
-}
-
-impl From<QualityArg> for QualityTier {
-    fn from(arg: QualityArg) -> Self {
-        match arg {
-            QualityArg::Low => Self::Low,
-            QualityArg::Medium => Self::Medium,
-            QualityArg::High => Self::High,
-            QualityArg::Auto => Self::Auto,
-        }
-    }
-}
 
 #[derive(Debug, Args)]
 pub struct DemoArgs {
@@ -109,6 +53,7 @@ pub struct DemoArgs {
 }
 
 pub fn run(args: DemoArgs) -> anyhow::Result<()> {
+    let look = args.look.read()?;
     let offscreen = args.headless || !View::has_display();
     // What cannot be seen is left behind as a picture.
     let out = args.out.clone().or_else(|| offscreen.then(|| PathBuf::from("out")));
@@ -127,9 +72,7 @@ pub fn run(args: DemoArgs) -> anyhow::Result<()> {
     let me = UserId::new("host")?;
     let run = RoomRun {
         view: if offscreen { View::Offscreen } else { View::Window },
-        size: (args.look.size.width, args.look.size.height),
-        quality: args.look.quality.into(),
-        sound: args.look.sound.into(),
+        look,
         engine: client::start(EngineConfig {
             audio_output: if offscreen { AudioOutput::Null } else { AudioOutput::Device },
             name: "you".into(),
@@ -197,7 +140,8 @@ fn request(identity: &str, name: &str) -> TokenRequest {
 
 fn login(url: &str, request: &TokenRequest) -> anyhow::Result<LoginRequest> {
     let room = RoomId::new(ROOM)?;
-    Ok(LoginRequest { servers: vec![url.to_owned()], room, token: token::issue(request)?, auto_play: true })
+    let (servers, token) = (vec![url.to_owned()], token::issue(request)?);
+    Ok(LoginRequest { servers, room, token, auto_play: true, first_quality: None })
 }
 
 fn guest_configs(args: &DemoArgs, url: &str) -> anyhow::Result<Vec<GuestConfig>> {

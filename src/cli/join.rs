@@ -76,7 +76,7 @@ pub struct JoinArgs {
     out: Option<PathBuf>,
     #[cfg(feature = "app")]
     #[command(flatten)]
-    look: super::demo::LookArgs,
+    look: super::look::LookArgs,
 }
 
 pub fn run(args: JoinArgs) -> anyhow::Result<()> {
@@ -93,7 +93,7 @@ pub fn run(args: JoinArgs) -> anyhow::Result<()> {
         create_out(out)?;
     }
     let servers = std::iter::once(&args.url).chain(&args.servers).map(|server| server.0.clone()).collect();
-    let login = LoginRequest { servers, room, token, auto_play: true };
+    let login = LoginRequest { servers, room, token, auto_play: true, first_quality: None };
     let report = call(&args, login, publications, renewal)?;
     finish(&report, args.out.as_deref())
 }
@@ -122,9 +122,7 @@ fn call(
     };
     let run = RoomRun {
         view,
-        size: (args.look.size.width, args.look.size.height),
-        quality: args.look.quality.into(),
-        sound: args.look.sound.into(),
+        look: args.look.read()?,
         engine: engine(args, AudioOutput::Device)?,
         login,
         renewal: renewal.map(fresh),
@@ -215,6 +213,10 @@ pub fn finish(report: &Report, out: Option<&Path>) -> anyhow::Result<()> {
             time.median, time.p95, time.p99, time.count
         ));
     }
+    if !report.fetched.is_empty() {
+        let sizes: Vec<String> = report.fetched.iter().map(|(size, count)| format!("{count} {size}")).collect();
+        say(format_args!("pictures fetched: {}", sizes.join(", ")));
+    }
     if report.ok {
         return Ok(());
     }
@@ -226,14 +228,15 @@ fn summary(stream: &rotunda::client::report::StreamReport) -> String {
     match stream.audio_level {
         Some(level) => format!("{common} {} packets, level {level:.3}", stream.packets),
         None => format!(
-            "{common} {}x{} {:.0} fps {:.0} kbit/s, {} decoded, {} shown, {} lost",
+            "{common} {}x{} {:.0} fps {:.0} kbit/s, {} decoded, {} shown, {} lost{}",
             stream.width,
             stream.height,
             stream.fps,
             stream.kbps,
             stream.frames_decoded,
             stream.frames_presented,
-            stream.lost
+            stream.lost,
+            stream.fetched.map_or_else(String::new, |fetched| format!(", {} ({})", fetched.size, fetched.why))
         ),
     }
 }

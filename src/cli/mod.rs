@@ -9,6 +9,8 @@ mod demo;
 mod devices;
 #[cfg(feature = "client")]
 mod join;
+#[cfg(feature = "app")]
+mod look;
 #[cfg(any(feature = "client", feature = "server"))]
 mod runtime;
 #[cfg(feature = "server")]

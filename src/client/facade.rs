@@ -1,13 +1,15 @@
 //! The call flow for developers: a thin, checked layer over [`EngineHandle`], in the words of the documented flow. Runs
 //! on the caller's thread and never waits; what comes of a wish is told by events.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::requirements::{Requirement, check_system_requirements};
 use super::stream::{PublishOptions, Stream};
 use super::{EngineConfig, login};
 use crate::bridge::{
-    DataMessage, EngineHandle, EventEnvelope, LoginRequest, PlayQuality, PublishRequest, RoomCommand, RoomEvent,
+    DataMessage, EngineHandle, EventEnvelope, LoginRequest, PlayQuality, PoseBoard, PublishRequest, RoomCommand,
+    RoomEvent,
 };
 use crate::media::audio::AudioOutput;
 use crate::media::{AudioSource, VideoSource};
@@ -137,6 +139,7 @@ impl Engine {
             room: room.clone(),
             token: token.to_owned(),
             auto_play: config.auto_play,
+            first_quality: None,
         };
         login::check(&request)?;
         self.ask(RoomCommand::Login(request))?;
@@ -195,6 +198,28 @@ impl Engine {
         super::call::check_extra_info(extra_info)?;
         let (stream, extra_info) = (StreamId::new(stream_id)?, extra_info.to_owned());
         self.ask(RoomCommand::SetExtraInfo { stream, extra_info })
+    }
+
+    /// Changes the room's metadata for everyone and for those who come later, at most 64 000 bytes; hosts may.
+    /// [`RoomEvent::RoomChanged`] tells the result.
+    ///
+    /// # Errors
+    /// [`CallError`] when the engine is too busy to take it.
+    pub fn set_room_metadata(&self, metadata: &str) -> Result<(), CallError> {
+        self.ask(RoomCommand::SetRoomMetadata(metadata.to_owned()))
+    }
+
+    /// Sets own participant attributes, for everyone and for those who come later; an empty value deletes one.
+    ///
+    /// # Errors
+    /// [`CallError`] when the engine is busy or gone; what is too long or not allowed is told by an event.
+    pub fn set_attributes(&self, changes: BTreeMap<String, String>) -> Result<(), CallError> {
+        self.ask(RoomCommand::SetAttributes(changes))
+    }
+
+    /// Where everyone is in the hall, this client included.
+    pub fn poses(&self) -> &PoseBoard {
+        self.handle.poses()
     }
 
     /// Lets another source feed the picture of an own stream.

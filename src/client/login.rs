@@ -111,6 +111,7 @@ mod tests {
             room: RoomId::new("hall").unwrap(),
             token,
             auto_play: true,
+            first_quality: None,
         }
     }
 

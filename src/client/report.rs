@@ -56,6 +56,10 @@ struct TrackRecord {
     /// Why its stream ended; a track may end alone.
     end: Option<EndReason>,
     was_muted: bool,
+    /// What the room fetched of it last, where one was drawn.
+    fetched: Option<FetchReport>,
+    /// The room did not want it for a while, and nothing can be said of what did not come.
+    was_paused: bool,
     stats: Option<TrackStats>,
 }
 
@@ -95,6 +99,9 @@ pub struct Report {
     pub quality: QualityReport,
     /// Time between frames of the room, in ms; absent without a renderer.
     pub frame_time_ms: Option<Spread>,
+    /// How many pictures the room fetched at the end in each size, or not at all, by the word for it; empty without a
+    /// room.
+    pub fetched: BTreeMap<&'static str, u32>,
     /// Chat messages received.
     pub chat_messages: u64,
     /// Data packets received.
@@ -137,6 +144,18 @@ impl QualityReport {
     }
 }
 
+/// How much of a picture the room fetched, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct FetchReport {
+    /// `full`, `medium`, `small` or `paused`.
+    pub size: &'static str,
+    /// Such as `in view` or `out of view`.
+    pub why: &'static str,
+    /// Whether it was fetched at all.
+    #[serde(skip)]
+    pub wanted: bool,
+}
+
 /// One remote track's figures.
 #[derive(Clone, Debug, Serialize)]
 pub struct StreamReport {
@@ -160,6 +179,8 @@ pub struct StreamReport {
     pub end_reason: Option<&'static str>,
     /// Muted at the end.
     pub muted: bool,
+    /// What was fetched of it at the end, and why; pictures in a room that is drawn only.
+    pub fetched: Option<FetchReport>,
     /// Size of the newest picture shown, or announced, in pixels; 0 for sound.
     pub width: u32,
     /// See `width`.
@@ -263,6 +284,7 @@ impl Recorder {
                 self.data_packets += 1;
             }
             RoomEvent::UserLeft { .. }
+            | RoomEvent::RoomChanged { .. }
             | RoomEvent::VideoFeedOpened { .. }
             | RoomEvent::TokenExpiring { .. }
             | RoomEvent::DeviceChanged { .. }
@@ -284,6 +306,16 @@ impl Recorder {
         presented.size = (frame.width(), frame.height());
         if let Some(stamp) = stamp::read(frame, now_unix_ms) {
             presented.delay_ms.push(now_unix_ms.saturating_sub(stamp.unix_ms) as f32);
+        }
+    }
+
+    /// Takes note of what the room fetches of a stream's picture.
+    pub fn on_fetch(&mut self, stream: &StreamId, fetched: FetchReport) {
+        let theirs = |track: &&mut TrackRecord| track.stream == *stream && !track.ended;
+        let pictures = self.tracks.values_mut().filter(|track| track.info.kind == MediaKind::Video);
+        for track in pictures.filter(theirs) {
+            track.fetched = Some(fetched);
+            track.was_paused |= !fetched.wanted;
         }
     }
 
@@ -320,6 +352,7 @@ impl Recorder {
             errors: self.errors.clone(),
             quality: self.quality.clone(),
             frame_time_ms: self.frame_ms.spread(),
+            fetched: self.fetched(),
             chat_messages: self.chat_messages,
             data_packets: self.data_packets,
             streams,
@@ -383,12 +416,23 @@ impl Recorder {
                 ended: false,
                 end: None,
                 was_muted: false,
+                fetched: None,
+                was_paused: false,
                 stats: None,
             });
             record.was_muted |= info.muted;
             record.info = info.clone();
             (record.ended, record.end) = (false, None);
         }
+    }
+
+    /// Pictures that are there now, by what is fetched of them.
+    fn fetched(&self) -> BTreeMap<&'static str, u32> {
+        let mut counts = BTreeMap::new();
+        for fetched in self.tracks.values().filter(|track| !track.ended).filter_map(|track| track.fetched) {
+            *counts.entry(fetched.size).or_default() += 1;
+        }
+        counts
     }
 
     fn track_report(&self, sid: &TrackSid, track: &TrackRecord) -> StreamReport {
@@ -405,6 +449,7 @@ impl Recorder {
             ended: track.ended,
             end_reason: track.end.map(words::end_reason),
             muted: track.info.muted,
+            fetched: track.fetched,
             width: shown_size.map_or(track.info.width, |size| size.0),
             height: shown_size.map_or(track.info.height, |size| size.1),
             packets: 0,
@@ -453,11 +498,13 @@ impl Recorder {
         problems.extend(self.end_problem());
         problems.extend(self.own_problems(expected.own_streams));
         let decoded = streams.iter().filter(|s| s.frames_decoded > 0).count();
-        if decoded < expected.remote_videos {
+        let left_out = streams.iter().zip(self.tracks.values());
+        let left_out = left_out.filter(|(stream, track)| stream.frames_decoded == 0 && track.was_paused).count();
+        if decoded + left_out < expected.remote_videos {
             problems.push(format!("only {decoded} of {} remote pictures were decoded", expected.remote_videos));
         }
         for (stream, track) in streams.iter().zip(self.tracks.values()) {
-            if track.was_muted || track.ended || track.announced.elapsed() < GRACE {
+            if track.was_muted || track.was_paused || track.ended || track.announced.elapsed() < GRACE {
                 continue;
             }
             let what = format!("{} of {} ({})", stream.stream_id, stream.name, stream.codec);

@@ -14,6 +14,8 @@ pub const EXTRA_INFO_MAX_BYTES: usize = 1023;
 pub const MAX_PUBLISHED_STREAMS: usize = 4;
 /// Streams one client may play at a time.
 pub const MAX_PLAYED_STREAMS: usize = 64;
+/// Longest metadata of a room that is asked for, in bytes: the official server takes no more.
+pub const ROOM_METADATA_MAX_BYTES: usize = 64_000;
 /// Longest chat message, in bytes.
 pub const CHAT_MAX_BYTES: usize = 1024;
 /// Largest data packet, in bytes: clients cap theirs at the same (LIVEKIT.md section 6).
@@ -26,3 +28,9 @@ pub const MAX_PICTURE_PIXELS: u32 = 4096 * 2304;
 pub const MAX_AUDIO_PAYLOAD_BYTES: usize = 1500;
 /// Largest encoded video frame that is put together, in bytes.
 pub const MAX_ENCODED_FRAME_BYTES: usize = 4 * 1024 * 1024;
+/// Own attributes one client sets beside its streams' notes.
+pub const MAX_OWN_ATTRIBUTES: usize = 32;
+/// Longest name of an own attribute, in bytes.
+pub const ATTRIBUTE_NAME_MAX_BYTES: usize = 128;
+/// Longest value of an own attribute, in bytes.
+pub const ATTRIBUTE_VALUE_MAX_BYTES: usize = 1024;

@@ -1,19 +1,23 @@
-//! Plain data the whole house agrees on: ids and their rules, users, streams, tracks, room states, quality figures,
+//! Plain data the whole house agrees on: ids and their rules, users, poses, streams, tracks, room states, quality figures,
 //! limits and error codes. No clock, no I/O, no runtime.
 
 pub mod error;
 pub mod ids;
 pub mod limits;
 pub mod media;
+pub mod pose;
 pub mod quality;
 pub mod room;
 pub mod sound;
 pub mod stream;
 pub mod user;
+pub mod wall;
 
 pub use error::{CallError, ErrorCode};
 pub use ids::{IdError, RoomId, StreamId, TrackSid, UserId};
 pub use media::{DeviceState, DeviceUse, NoiseSuppression, SoundProcessing, VideoCodec, VideoPreset};
+pub use pose::{Pose, PoseCounts, Stand};
 pub use room::{RoomState, RoomStateReason};
 pub use stream::{EndReason, MediaKind, PlayState, PublishState, StreamInfo, StreamKind, TrackInfo, TrackSource};
-pub use user::UserInfo;
+pub use user::{ATTRIBUTE_SEAT, ATTRIBUTE_SINCE, UserInfo};
+pub use wall::{WALL_SLOTS, WallChoices, WallPlan, WallShare};

@@ -212,6 +212,8 @@ pub struct EngineSnapshot {
     pub network: BTreeMap<UserId, Grade>,
     /// People in the room, this client included.
     pub online: u32,
+    /// Whether this client may change its own attributes here.
+    pub may_set_attributes: bool,
     /// Own streams over the last three seconds.
     pub publishing: BTreeMap<StreamId, PublishQuality>,
     /// Played streams over the last three seconds.

@@ -80,9 +80,16 @@ pub struct StreamInfo {
     pub audio_state: DeviceState,
     /// What its owner wrote beside it, at most [`crate::model::limits::EXTRA_INFO_MAX_BYTES`].
     pub extra_info: String,
+    /// The slot of the wall it claims, when it is a shared screen; see [`crate::model::wall`].
+    pub wall_slot: Option<u8>,
 }
 
 impl StreamInfo {
+    /// Whether it is a shared screen with a picture, which hangs on the wall.
+    pub fn is_picture_share(&self) -> bool {
+        self.kind == StreamKind::Screen && self.video.is_some()
+    }
+
     /// Both tracks, where present.
     pub fn tracks(&self) -> impl Iterator<Item = &TrackInfo> {
         self.video.iter().chain(self.audio.iter())

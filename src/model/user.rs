@@ -4,6 +4,11 @@ use std::collections::BTreeMap;
 
 use super::ids::UserId;
 
+/// The attribute that says which seat somebody wishes to keep: its number, in decimal.
+pub const ATTRIBUTE_SEAT: &str = "rotunda.seat";
+/// The attribute that says since when somebody has been here, where a fresh login hides it: Unix time in ms, in decimal.
+pub const ATTRIBUTE_SINCE: &str = "rotunda.since";
+
 /// A user as everyone in the room sees them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserInfo {

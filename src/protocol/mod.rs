@@ -1,6 +1,9 @@
 //! The LiveKit protocol without I/O or clocks.
 
 pub mod convert;
+pub mod pose;
+pub mod pose_book;
+pub mod pose_pace;
 pub mod rates;
 pub mod roster;
 pub mod sdp;

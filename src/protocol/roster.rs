@@ -320,6 +320,7 @@ fn place(streams: &mut BTreeMap<StreamId, StreamInfo>, owner: &UserId, id: Strea
         video_state: DeviceState::On,
         audio_state: DeviceState::On,
         extra_info: String::new(),
+        wall_slot: None,
     });
     match track.kind {
         MediaKind::Video => {

@@ -1,5 +1,5 @@
-//! What an owner says beside a stream and LiveKit has no field for: its extra info, and what ails the devices behind
-//! it. A note is one participant attribute per stream, so that plain LiveKit clients carry it on unread and late
+//! What an owner says beside a stream and LiveKit has no field for: its extra info, what ails the devices behind it,
+//! and where on the wall it wants to hang. A note is one participant attribute per stream, so that plain LiveKit clients carry it on unread and late
 //! joiners find it. Sans-IO; any thread.
 
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::limits::EXTRA_INFO_MAX_BYTES;
-use crate::model::{DeviceState, StreamId, StreamInfo, TrackInfo};
+use crate::model::{DeviceState, StreamId, StreamInfo, StreamKind, TrackInfo, WALL_SLOTS};
 
 /// Attributes with these names are notes; the stream id follows.
 pub const NOTE_PREFIX: &str = "rotunda.stream.";
@@ -23,6 +23,8 @@ pub struct StreamNote {
     pub video: Option<DeviceState>,
     /// The same for the sound.
     pub audio: Option<DeviceState>,
+    /// The slot of the wall that a shared screen claims.
+    pub wall_slot: Option<u8>,
 }
 
 /// How a note is written down.
@@ -35,6 +37,8 @@ struct Written {
     video: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     audio: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slot: Option<u8>,
 }
 
 impl StreamNote {
@@ -55,8 +59,10 @@ impl StreamNote {
             extra: self.extra_info.clone(),
             video: word(self.video).to_owned(),
             audio: word(self.audio).to_owned(),
+            slot: self.wall_slot,
         };
-        if written.extra.is_empty() && written.video.is_empty() && written.audio.is_empty() {
+        let silent = written.extra.is_empty() && written.video.is_empty() && written.audio.is_empty();
+        if silent && written.slot.is_none() {
             return String::new();
         }
         serde_json::to_string(&written).unwrap_or_default()
@@ -72,7 +78,12 @@ impl StreamNote {
             return None;
         }
         let state = |word: &str| DeviceState::of_word(word).filter(|state| is_trouble(*state));
-        Some(Self { extra_info: written.extra, video: state(&written.video), audio: state(&written.audio) })
+        Some(Self {
+            extra_info: written.extra,
+            video: state(&written.video),
+            audio: state(&written.audio),
+            wall_slot: written.slot.filter(|slot| usize::from(*slot) < WALL_SLOTS),
+        })
     }
 
     /// Puts what the note says, and what the tracks say themselves, into the stream.
@@ -80,6 +91,7 @@ impl StreamNote {
         stream.video_state = device_state(stream.video.as_ref(), self.video);
         stream.audio_state = device_state(stream.audio.as_ref(), self.audio);
         stream.extra_info = self.extra_info;
+        stream.wall_slot = self.wall_slot.filter(|_| stream.kind == StreamKind::Screen);
     }
 }
 
@@ -114,6 +126,7 @@ mod tests {
             extra_info: "{\"seat\":7}\n\u{1} grüße".into(),
             video: Some(DeviceState::InUse),
             audio: Some(DeviceState::Unplugged),
+            wall_slot: Some(4),
         };
         assert_eq!(StreamNote::read(&note.value()), Some(note));
         let longest = StreamNote { extra_info: "\u{1}".repeat(EXTRA_INFO_MAX_BYTES), ..StreamNote::default() };
@@ -134,7 +147,7 @@ mod tests {
         }
         assert_eq!(StreamNote::read(&format!("{{\"extra\":\"{}\"}}", "x".repeat(1024))), None, "too long");
         assert_eq!(StreamNote::read(&" ".repeat(1_000_000)), None);
-        let odd = StreamNote::read(r#"{"video":"on fire","audio":"off","more":[1,2]}"#).unwrap();
+        let odd = StreamNote::read(r#"{"video":"on fire","audio":"off","slot":5,"more":[1,2]}"#).unwrap();
         assert_eq!(odd, StreamNote::default(), "words that are none, and fields of a later version");
         let attributes = BTreeMap::from([
             ("rotunda.stream.a b".to_owned(), "{}".to_owned()),

@@ -1,6 +1,8 @@
 //! The measures of the hall, in metres, in one place: what is built, where one may walk and where pictures hang all
 //! follow from these. Y is up, the great wall is at -Z, the floor's centre is the origin.
 
+use std::f32::consts::TAU;
+
 use bevy::math::{Vec2, Vec3};
 
 /// Inner radius of the hall's wall.
@@ -23,8 +25,12 @@ pub const STEPS: [(f32, f32); 2] = [(6.5, 0.34), (8.15, 0.68)];
 
 /// How far from the centre one may walk.
 pub const WALK_RADIUS: f32 = 9.3;
+/// How near one comes to the middle of a column: its base and half a person.
+pub const COLUMN_CLEARANCE: f32 = 0.85;
 /// Height of the eyes above the floor.
 pub const EYE_HEIGHT: f32 = 1.72;
+/// The same, sitting.
+pub const SEATED_EYE_HEIGHT: f32 = 1.32;
 
 /// Where the local participant stands at first: at the back, on the upper step.
 pub const VIEWPOINT: Vec2 = Vec2::new(0.0, 8.7);
@@ -35,6 +41,20 @@ pub const FIRST_LOOK: Vec3 = Vec3::new(0.0, 3.95, -WALL_RADIUS);
 pub const GREAT_WALL_CENTRE: Vec3 = Vec3::new(0.0, 6.08, -9.35);
 /// Width of the great wall's picture; its height is 9/16 of that.
 pub const GREAT_WALL_WIDTH: f32 = 7.9;
+
+/// Bays on each side of the middle one that belong to the great wall: no columns stand before it.
+pub const GREAT_WALL_SIDE_BAYS: u32 = 1;
+
+/// Where columns stand, clockwise from the great wall (-Z), radians: between bays.
+pub fn column_angles() -> impl Iterator<Item = f32> {
+    let bay = TAU / BAYS as f32;
+    (GREAT_WALL_SIDE_BAYS..BAYS - GREAT_WALL_SIDE_BAYS).map(move |after| (after as f32 + 0.5) * bay)
+}
+
+/// The feet of the columns.
+pub fn columns() -> impl Iterator<Item = Vec2> {
+    column_angles().map(|angle| Vec2::new(angle.sin(), -angle.cos()) * COLUMN_RADIUS)
+}
 
 /// Height of the floor at a distance from the centre, walked: steps are ramped over a short run.
 pub fn floor_height(radius: f32) -> f32 {

@@ -4,20 +4,23 @@
 //! alone. The engine is behind [`EngineBridge`], so a scripted stand-in made from
 //! [`crate::bridge::engine_channels`] runs the whole room without network or devices.
 //!
-//! - foundations: [`schedule`], [`settings`], [`geometry`]
+//! - foundations: [`schedule`], [`settings`], [`geometry`], [`layout`]
 //! - what is in the room: [`participant`], [`stream`], and [`sync`], which keeps them in step with the engine
-//! - features: [`panel`], [`wall`], [`environment`], [`view`], [`spatial_audio`], [`picture`], [`pace`]
+//! - features: [`panel`], [`wall`], [`environment`], [`view`], [`pose`], [`fetch`], [`spatial_audio`], [`picture`], [`pace`]
 //! - and [`ui`], which may use all of them and which nothing uses
 //!
 //! Invariant: no system waits for the engine, the network or a file.
 
 pub mod environment;
+pub mod fetch;
 pub mod geometry;
 pub mod host;
+pub mod layout;
 pub mod pace;
 pub mod panel;
 pub mod participant;
 pub mod picture;
+pub mod pose;
 pub mod schedule;
 pub mod settings;
 pub mod spatial_audio;
@@ -29,8 +32,11 @@ pub mod wall;
 
 use bevy::app::{PluginGroup, PluginGroupBuilder};
 
+pub use fetch::{FetchFigures, FetchSettings, Fetched};
+pub use layout::{Mood, RoomLayout};
 pub use participant::{
-    CameraOff, Connection, HandRaised, LocalParticipant, Muted, Participant, Seat, Speaking, Standing, VoiceLevel,
+    CameraOff, Connection, HandRaised, LocalParticipant, Muted, Participant, Seat, SeatClaim, SeatPlan, Speaking,
+    Standing, VoiceLevel,
 };
 pub use picture::{PictureRequest, PictureTaken};
 pub use schedule::SpaceSystems;
@@ -38,7 +44,7 @@ pub use settings::{QualityTier, SpaceSettings, Tier, ViewTarget};
 pub use spatial_audio::{HearToAll, SoundMode, SpeaksToAll, Volume};
 pub use stream::{FramePresented, PublishedBy, Publishes, SoundPlace, VideoStream};
 pub use sync::{ChatReceived, EngineBridge, EngineEvent, Outbox, RoomFigures, RoomStatus, UserCame, UserWent};
-pub use view::ViewMode;
+pub use view::{TakeSeat, ViewMode};
 
 /// The whole room. Insert [`SpaceSettings`] before, [`EngineBridge`] before or later.
 pub struct RotundaPlugins;
@@ -55,6 +61,8 @@ impl PluginGroup for RotundaPlugins {
             .add(panel::PanelPlugin)
             .add(wall::WallPlugin)
             .add(view::ViewPlugin)
+            .add(fetch::FetchPlugin)
+            .add(pose::PosePlugin)
             .add(spatial_audio::SpatialAudioPlugin)
             .add(picture::PicturePlugin)
             .add(pace::PacePlugin)

@@ -4,6 +4,8 @@ use bevy::prelude::*;
 use bevy::render::renderer::RenderAdapterInfo;
 use wgpu::DeviceType;
 
+use super::layout::RoomLayout;
+
 /// How much the graphics may cost, as a user chooses it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum QualityTier {
@@ -52,6 +54,8 @@ pub struct SpaceSettings {
     pub quality: QualityTier,
     /// Where to.
     pub view: ViewTarget,
+    /// The room itself.
+    pub layout: RoomLayout,
     /// Whether the bar, the people list and notices are drawn over the room.
     pub overlay: bool,
     /// Engine events taken in one frame; the rest waits for the next.
@@ -60,7 +64,13 @@ pub struct SpaceSettings {
 
 impl Default for SpaceSettings {
     fn default() -> Self {
-        Self { quality: QualityTier::Auto, view: ViewTarget::Window, overlay: true, events_per_frame: 64 }
+        Self {
+            quality: QualityTier::Auto,
+            view: ViewTarget::Window,
+            layout: RoomLayout::built_in(),
+            overlay: true,
+            events_per_frame: 64,
+        }
     }
 }
 
@@ -80,12 +90,14 @@ impl QualityTier {
     }
 }
 
-/// Settles the [`Tier`] before anything is spawned.
+/// Settles the [`Tier`], the [`RoomLayout`] and the [`Mood`] before anything is spawned.
 pub struct SettingsPlugin;
 
 impl Plugin for SettingsPlugin {
     fn build(&self, app: &mut App) {
         app.init_resource::<SpaceSettings>().init_resource::<Tier>().add_systems(PreStartup, settle_tier);
+        let layout = app.world().resource::<SpaceSettings>().layout.clone();
+        app.insert_resource(layout.mood).insert_resource(layout);
     }
 }
 

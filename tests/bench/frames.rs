@@ -1,12 +1,13 @@
-//! Frame time of the room on this machine's renderer, with 0, 1, 9 and 25 live panels: off-screen, lowest tier, fed
-//! by a scripted engine so that only the room is measured.
+//! Frame time of the room on this machine's renderer, with 0, 1, 9, 25 and 49 live panels, in the hall and in the flat
+//! grid, and while ten people join at once: off-screen, lowest tier, fed by a scripted engine so that only the room is
+//! measured.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use rotunda::app::{RoomRun, View};
+use rotunda::app::{RoomLook, RoomRun, View};
 use rotunda::bridge::{EnginePort, Mailbox, RoomCommand, RoomEvent, SessionId, VideoFeed, engine_channels};
 use rotunda::media::capture::PortraitSource;
 use rotunda::media::{VideoFormat, VideoFrame, VideoSource as _};
@@ -14,19 +15,23 @@ use rotunda::model::{
     DeviceState, MediaKind, RoomState, RoomStateReason, StreamId, StreamInfo, StreamKind, TrackInfo, TrackSid,
     TrackSource, UserId, UserInfo,
 };
-use rotunda::space::{QualityTier, SoundMode};
+use rotunda::space::{QualityTier, RoomLayout, SoundMode, ViewMode};
 
 use crate::scene;
 use crate::table::{Row, Table};
 
-const PANELS: [usize; 4] = [0, 1, 9, 25];
+const PANELS: [usize; 5] = [0, 1, 9, 25, 49];
+/// Who joins at once, and how many are there already.
+const JOINING: (usize, usize) = (10, 9);
+/// When they join: in the middle of what is measured.
+const JOIN_AFTER: Duration = Duration::from_secs(5);
 const SIZE: (u32, u32) = (640, 360);
 const FORMAT: VideoFormat = VideoFormat { width: 320, height: 240, fps: 15.0 };
 
 pub fn measure(table: &mut Table) -> anyhow::Result<()> {
     let mut empty = None;
     for panels in PANELS {
-        let times = frame_times(panels)?;
+        let times = frame_times(panels, 0, ViewMode::Hall)?;
         let name = |tail: &str| format!("room: frame time, {panels} panels, {}x{}, low, {tail}", SIZE.0, SIZE.1);
         let beside = empty.map(|time: f64| ("no video".to_owned(), time));
         let goal = if panels == 9 { "<= 66 ms" } else { "linear in panels" };
@@ -34,20 +39,34 @@ pub fn measure(table: &mut Table) -> anyhow::Result<()> {
         table.add(Row { measure: name("p99"), value: times.1, unit: "ms", beside: None, goal: "<= 2x median" });
         empty = empty.or(Some(times.0));
     }
+    let grid = frame_times(25, 0, ViewMode::Grid)?;
+    let beside = Some(("p99".to_owned(), grid.1));
+    let measure = "room: frame time, 25 in the grid, median".to_owned();
+    table.add(Row { measure, value: grid.0, unit: "ms", beside, goal: "below the hall's" });
+    let (joining, there) = JOINING;
+    let times = frame_times(there, joining, ViewMode::Hall)?;
+    let measure = format!("room: frame time while {joining} join {there} others, p99");
+    let beside = Some(("median".to_owned(), times.0));
+    table.add(Row { measure, value: times.1, unit: "ms", beside, goal: "<= 2x median" });
     Ok(())
 }
 
-/// Median and p99, in ms.
-fn frame_times(panels: usize) -> anyhow::Result<(f64, f64)> {
+/// Median and p99, in ms, with so many panels from the start and so many more in the middle.
+fn frame_times(panels: usize, joining: usize, mode: ViewMode) -> anyhow::Result<(f64, f64)> {
     let (engine, port) = engine_channels();
     let end = Arc::new(AtomicBool::new(false));
     let ended = Arc::clone(&end);
-    let script = std::thread::Builder::new().name("script".into()).spawn(move || script(port, panels, &ended))?;
+    let script =
+        std::thread::Builder::new().name("script".into()).spawn(move || script(port, panels, joining, &ended))?;
     let run = RoomRun {
         view: View::Offscreen,
-        size: SIZE,
-        quality: QualityTier::Low,
-        sound: SoundMode::Mono,
+        look: RoomLook {
+            size: SIZE,
+            quality: QualityTier::Low,
+            layout: RoomLayout::built_in(),
+            mode,
+            sound: SoundMode::Mono,
+        },
         engine,
         login: scene::login("ws://127.0.0.1:1", "frames", "bench", true)?,
         publications: Vec::new(),
@@ -65,8 +84,8 @@ fn frame_times(panels: usize) -> anyhow::Result<(f64, f64)> {
     Ok((f64::from(times.median), f64::from(times.p99)))
 }
 
-/// Plays the engine: everyone comes, then pictures flow.
-fn script(mut port: EnginePort, panels: usize, ended: &AtomicBool) -> anyhow::Result<()> {
+/// Plays the engine: everyone comes, pictures flow, and some come later.
+fn script(mut port: EnginePort, panels: usize, joining: usize, ended: &AtomicBool) -> anyhow::Result<()> {
     let frames = (0..4).map(frame).collect::<anyhow::Result<Vec<_>>>()?;
     // The app has asked for the login before it runs.
     while !matches!(port.commands.try_recv(), Ok(RoomCommand::Login(_))) {
@@ -87,16 +106,24 @@ fn script(mut port: EnginePort, panels: usize, ended: &AtomicBool) -> anyhow::Re
     };
     tell(connected)?;
     let mut feeds: Vec<VideoFeed> = Vec::new();
-    for number in 1..=panels {
+    let join = |number| -> anyhow::Result<VideoFeed> {
         tell(RoomEvent::UserJoined(user(number)?))?;
         let stream = stream(number)?;
         let (id, feed) = (stream.id.clone(), Mailbox::default());
-        feeds.push(feed.clone());
         tell(RoomEvent::StreamAdded(stream))?;
-        tell(RoomEvent::VideoFeedOpened { stream: id, feed })?;
+        tell(RoomEvent::VideoFeedOpened { stream: id, feed: feed.clone() })?;
+        Ok(feed)
+    };
+    for number in 1..=panels {
+        feeds.push(join(number)?);
     }
-    let mut turn = 0;
+    let (mut turn, began) = (0, Instant::now());
     while !ended.load(Ordering::Relaxed) {
+        if began.elapsed() > JOIN_AFTER {
+            for number in feeds.len() + 1..=panels + joining {
+                feeds.push(join(number)?);
+            }
+        }
         for (number, feed) in feeds.iter().enumerate() {
             feed.put(Arc::clone(&frames[(number + turn) % frames.len()]));
         }
@@ -139,5 +166,6 @@ fn stream(number: usize) -> anyhow::Result<StreamInfo> {
         video_state: DeviceState::On,
         audio_state: DeviceState::Off,
         extra_info: String::new(),
+        wall_slot: None,
     })
 }

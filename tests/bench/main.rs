@@ -24,7 +24,6 @@ mod memory;
 mod pair;
 mod receive;
 mod recovery;
-#[cfg(feature = "app")]
 mod scene;
 mod send;
 mod table;

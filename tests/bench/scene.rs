@@ -102,7 +102,8 @@ pub fn token(room: &str, identity: &str) -> anyhow::Result<String> {
 
 /// A login to `room` on `url`.
 pub fn login(url: &str, room: &str, identity: &str, auto_play: bool) -> anyhow::Result<LoginRequest> {
-    Ok(LoginRequest { servers: vec![url.into()], room: RoomId::new(room)?, token: token(room, identity)?, auto_play })
+    let (room, token) = (RoomId::new(room)?, token(room, identity)?);
+    Ok(LoginRequest { servers: vec![url.into()], room, token, auto_play, first_quality: None })
 }
 
 /// A silent engine.

@@ -262,6 +262,12 @@ fn the_demo_ends_with_a_picture_and_a_report() {
         assert!(delay > 0.0 && delay < 5_000.0, "{video:#}");
     }
     assert!(streams.iter().any(|s| s["source"] == "screen_share"), "{report:#}");
+    // All hang before the viewer, small in a small picture.
+    for video in &videos {
+        assert_eq!(video["fetched"]["why"], "in view", "{video:#}");
+        assert_ne!(video["fetched"]["size"], "full", "{video:#}");
+    }
+    assert_says(&stdout, "pictures fetched: ");
     let voices: Vec<_> = streams.iter().filter(|s| s["kind"] == "audio").collect();
     assert_eq!(voices.len(), 3);
     for voice in voices {

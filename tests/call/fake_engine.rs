@@ -5,14 +5,16 @@
 #![allow(clippy::unwrap_used, reason = "a script that cannot be told is a mistake in the test")]
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use rotunda::bridge::{
-    EngineHandle, EnginePort, EventEnvelope, Mailbox, RoomEvent, SessionId, VideoFeed, engine_channels,
+    EngineHandle, EnginePort, EventEnvelope, Mailbox, RoomEvent, SessionId, ToldPose, VideoFeed, engine_channels,
 };
 use rotunda::media::{ColourSpace, VideoFrame};
+use rotunda::model::quality::EngineSnapshot;
 use rotunda::model::{
-    DeviceState, EndReason, MediaKind, RoomState, RoomStateReason, StreamId, StreamInfo, StreamKind, TrackInfo,
-    TrackSid, TrackSource, UserId, UserInfo,
+    DeviceState, EndReason, MediaKind, Pose, RoomState, RoomStateReason, Stand, StreamId, StreamInfo, StreamKind,
+    TrackInfo, TrackSid, TrackSource, UserId, UserInfo,
 };
 
 /// The engine's end of the bridge, played by hand.
@@ -60,6 +62,7 @@ pub fn stream(id: &str, owner: &str, kind: StreamKind, muted: bool) -> StreamInf
         video_state: DeviceState::On,
         audio_state: DeviceState::On,
         extra_info: String::new(),
+        wall_slot: None,
     }
 }
 
@@ -121,6 +124,42 @@ impl FakeEngine {
     /// Commands the room sent so far.
     pub fn commands(&mut self) -> Vec<rotunda::bridge::RoomCommand> {
         std::iter::from_fn(|| self.port.commands.try_recv().ok()).collect()
+    }
+
+    pub fn set_figures(&self, figures: rotunda::model::quality::EngineSnapshot) {
+        self.port.snapshot.store(figures);
+    }
+
+    /// Figures: so many kbit/s arrive of these pictures.
+    pub fn set_received<'a>(&self, streams: impl IntoIterator<Item = (&'a str, f32)>) {
+        let received = |(id, video_kbps)| {
+            let quality = rotunda::model::quality::PlayedQuality { video_kbps, ..Default::default() };
+            (StreamId::new(id).unwrap(), quality)
+        };
+        let playing = streams.into_iter().map(received).collect();
+        self.port.snapshot.store(rotunda::model::quality::EngineSnapshot { playing, ..Default::default() });
+    }
+
+    /// Somebody told where they stand, by a clock of theirs in ms.
+    pub fn stand(&self, id: &str, sent_ms: u32, stand: Stand) {
+        self.pose(id, sent_ms, Pose::Standing(stand));
+    }
+
+    /// Somebody told that they stand, or sit.
+    pub fn pose(&self, id: &str, sent_ms: u32, pose: Pose) {
+        let told = ToldPose { pose, sent_ms, heard: Instant::now() };
+        self.port.poses.put(UserId::new(id).unwrap(), told);
+    }
+
+    /// Where this client says it is.
+    pub fn own_pose(&self) -> Pose {
+        *self.port.poses.own().borrow()
+    }
+
+    /// Whether this client's attributes may be set.
+    pub fn allow_attributes(&self) {
+        let figures = EngineSnapshot { may_set_attributes: true, ..EngineSnapshot::default() };
+        self.port.snapshot.store(figures);
     }
 
     pub fn set_levels(&self, levels: impl IntoIterator<Item = (String, f32)>) {

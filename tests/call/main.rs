@@ -17,15 +17,21 @@ mod engine_cluster;
 #[allow(clippy::duplicate_mod, dead_code, reason = "the same tests against the official server")]
 mod engine_official;
 mod fake_engine;
+mod fetching;
 mod forwarding;
 mod forwarding_kinds;
 mod forwarding_loss;
 mod peer;
 mod relay;
 mod room;
+mod room_hostile;
+mod room_pictures;
+mod room_views;
 mod screen;
 mod server;
 mod soak;
 mod sound;
+mod walking;
+mod wall;
 
 use common::browser_driver;

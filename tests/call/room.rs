@@ -49,7 +49,7 @@ fn count<F: bevy::ecs::query::QueryFilter>(app: &mut App) -> usize {
     app.world_mut().query_filtered::<(), F>().iter(app.world()).count()
 }
 
-fn entity(app: &App, user: &str) -> Entity {
+pub fn entity(app: &App, user: &str) -> Entity {
     app.world().resource::<Roster>().user(&UserId::new(user).unwrap()).unwrap()
 }
 
@@ -130,7 +130,7 @@ fn an_event_about_nobody_is_dropped_and_counted() {
 // ---------------------------------------------------------------- drawn
 
 /// Drawing tests take turns: a software renderer uses every core.
-fn gpu() -> Option<MutexGuard<'static, ()>> {
+pub fn gpu() -> Option<MutexGuard<'static, ()>> {
     static TURN: Mutex<()> = Mutex::new(());
     match host::check_gpu() {
         Ok(_) => Some(TURN.lock().unwrap_or_else(PoisonError::into_inner)),
@@ -149,7 +149,7 @@ fn offscreen_app() -> App {
 }
 
 /// Runs frames until a picture comes; pipelines are compiled meanwhile.
-fn picture(app: &mut App) -> PictureTaken {
+pub fn picture(app: &mut App) -> PictureTaken {
     app.world_mut().write_message(PictureRequest { tag: 7 });
     for _ in 0..200 {
         app.update();
@@ -161,13 +161,13 @@ fn picture(app: &mut App) -> PictureTaken {
     panic!("no picture within 200 frames");
 }
 
-fn pixel(picture: &PictureTaken, x: u32, y: u32) -> [i32; 3] {
+pub fn pixel(picture: &PictureTaken, x: u32, y: u32) -> [i32; 3] {
     let at = ((y * picture.width + x) * 4) as usize;
     [0, 1, 2].map(|i| i32::from(picture.rgba[at + i]))
 }
 
 /// Keeps what was drawn when a comparison fails.
-fn save(picture: &PictureTaken, name: &str) {
+pub fn save(picture: &PictureTaken, name: &str) {
     let path = std::env::temp_dir().join(name);
     match picture
         .to_png()
@@ -180,7 +180,7 @@ fn save(picture: &PictureTaken, name: &str) {
 }
 
 /// ITU-R BT.601-7 and BT.709-6, in double precision from their luma weights.
-fn reference_rgb(yuv: [u8; 3], colour: ColourSpace) -> [i32; 3] {
+pub fn reference_rgb(yuv: [u8; 3], colour: ColourSpace) -> [i32; 3] {
     let (kr, kb) = match colour.matrix {
         ColourMatrix::Bt601 => (0.299, 0.114),
         ColourMatrix::Bt709 => (0.2126, 0.0722),
@@ -299,37 +299,39 @@ fn pictures_have_the_colours_of_the_reference() {
     assert_eq!(app.world().resource::<PlanePool>().created(), 1, "one set of textures served every picture");
 }
 
-fn flat(width: u32, height: u32, yuv: [u8; 3]) -> Arc<VideoFrame> {
+pub fn flat(width: u32, height: u32, yuv: [u8; 3]) -> Arc<VideoFrame> {
     let luma = (width * height) as usize;
     let chroma = (width.div_ceil(2) * height.div_ceil(2)) as usize;
     let data = [vec![yuv[0]; luma], vec![yuv[1]; chroma], vec![yuv[2]; chroma]].concat();
     Arc::new(VideoFrame::new(width, height, ColourSpace::default(), 0, data).unwrap())
 }
 
-fn whole_room(width: u32, height: u32) -> (App, FakeEngine) {
+pub fn whole_room(width: u32, height: u32) -> (App, FakeEngine) {
+    room_with((width, height), |_| ())
+}
+
+/// The whole room off-screen, on the lowest tier unless `choose` says otherwise.
+pub fn room_with((width, height): (u32, u32), choose: impl FnOnce(&mut SpaceSettings)) -> (App, FakeEngine) {
     let (handle, engine) = FakeEngine::new();
     let mut app = offscreen_app();
-    app.insert_resource(SpaceSettings {
-        quality: QualityTier::Low,
-        view: ViewTarget::Offscreen { width, height },
-        ..default()
-    })
-    .insert_resource(rotunda::space::EngineBridge(handle))
-    .add_plugins(RotundaPlugins);
+    let view = ViewTarget::Offscreen { width, height };
+    let mut settings = SpaceSettings { quality: QualityTier::Low, view, ..default() };
+    choose(&mut settings);
+    app.insert_resource(settings).insert_resource(rotunda::space::EngineBridge(handle)).add_plugins(RotundaPlugins);
     app.finish();
     app.cleanup();
     (app, engine)
 }
 
 /// Where a point of the hall is in the picture.
-fn on_screen(app: &mut App, at: Vec3) -> (u32, u32) {
+pub fn on_screen(app: &mut App, at: Vec3) -> (u32, u32) {
     let mut cameras = app.world_mut().query_filtered::<(&Camera, &GlobalTransform), With<RoomCamera>>();
     let (camera, transform) = cameras.single(app.world()).unwrap();
     let at = camera.world_to_viewport(transform, at).unwrap();
     (at.x as u32, at.y as u32)
 }
 
-fn assert_near(picture: &PictureTaken, (x, y): (u32, u32), want: [i32; 3], what: &str) {
+pub fn assert_near(picture: &PictureTaken, (x, y): (u32, u32), want: [i32; 3], what: &str) {
     let got = pixel(picture, x, y);
     let off = (0..3).map(|i| (got[i] - want[i]).abs()).max().unwrap_or(0);
     if off > 6 {

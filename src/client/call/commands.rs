@@ -33,6 +33,11 @@ impl Call<'_> {
                 self.set_extra_info(&stream, extra_info).await;
                 self.sync_notes(link).await;
             }
+            RoomCommand::SetRoomMetadata(metadata) => self.set_room_metadata(link, metadata).await,
+            RoomCommand::SetAttributes(changes) => {
+                self.set_attributes(changes).await;
+                self.sync_attributes(link).await;
+            }
             RoomCommand::RenewToken(token) => self.renew_token(token).await,
         }
         Ok(())

@@ -15,8 +15,8 @@ use crate::model::{CallError, ErrorCode, UserId};
 use crate::protocol::rates::MessageRates;
 use crate::protocol::text_stream::{Text, TextStreams};
 use crate::protocol::topics::{
-    self, Chat, TOPIC_BARRAGE, TOPIC_CHAT_LEGACY, TOPIC_CHAT_STREAM, TOPIC_CUSTOM, TOPIC_MAX_BYTES, chat_from_legacy,
-    chat_from_message,
+    self, Chat, TOPIC_BARRAGE, TOPIC_CHAT_LEGACY, TOPIC_CHAT_STREAM, TOPIC_CUSTOM, TOPIC_MAX_BYTES, TOPIC_POSE,
+    chat_from_legacy, chat_from_message,
 };
 
 /// What a packet of a chat message needs beside its text, in bytes.
@@ -153,9 +153,12 @@ impl Call<'_> {
             return Ok(());
         }
         let Inbound { packet, reliable } = inbound;
-        let sender = packet.participant_identity;
+        let (sender, session) = (packet.participant_identity, packet.participant_sid);
         let from = UserId::new(sender.as_str()).ok();
         match packet.value {
+            Some(Value::User(user)) if user.topic.as_deref() == Some(TOPIC_POSE) => {
+                self.poses.heard(from.as_ref(), &session, &user.payload);
+            }
             Some(Value::User(user)) => self.user_packet(from, user, reliable).await,
             Some(Value::ChatMessage(message)) => self.chat(from, chat_from_message(&message)).await,
             Some(Value::StreamHeader(header)) if header.topic == TOPIC_CHAT_STREAM => {

@@ -4,17 +4,21 @@
 //! Invariants: what is published or played outlives a link and is taken up again on the next; every stream told added
 //! is told removed; the end is told once.
 
+mod attributes;
 mod commands;
 mod messages;
 mod notes;
 mod own_track;
 mod playing;
+mod poses;
 mod publishing;
 mod quality;
 mod rates;
 mod reconnect;
 mod recovery;
+mod room_notes;
 mod signals;
+mod sizes;
 mod snapshot;
 mod sound_rates;
 mod speaker;
@@ -30,12 +34,15 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 use webrtc::peer_connection::RTCPeerConnectionState;
 
+use self::attributes::Attributes;
 use self::messages::Messages;
 use self::notes::Notes;
 use self::playing::{Played, Remote, Wishes};
+use self::poses::Poses;
 use self::publishing::Publication;
 use self::reconnect::{RollCall, Trouble};
 use self::recovery::Recovery;
+use self::room_notes::RoomNotes;
 use self::snapshot::Levels;
 use self::token::CallToken;
 use super::MediaHub;
@@ -87,12 +94,17 @@ pub(super) struct Call<'a> {
     played: BTreeMap<StreamId, Played>,
     /// Streams that are not played for want of room, in order.
     waiting: VecDeque<StreamId>,
+    /// Streams that ended a moment ago.
+    ended: VecDeque<StreamId>,
     /// What was played on the link before.
     wishes: Option<Wishes>,
     /// Remote tracks of the present link, by the server's id.
     remotes: HashMap<String, Remote>,
     messages: Messages,
     notes: Notes,
+    room_notes: RoomNotes,
+    attributes: Attributes,
+    poses: Poses,
     token: CallToken,
     levels: Levels,
     /// The loudspeaker as it was last told.
@@ -118,6 +130,7 @@ enum Step {
     Peer(Option<PeerEvent>),
     Data(Option<Box<Inbound>>),
     Source(SourceNews),
+    Pose,
     Returned(Result<livekit_protocol::ReconnectResponse, ReturnError>),
     Tick,
 }
@@ -126,6 +139,7 @@ impl<'a> Call<'a> {
     /// A call that has a link but has not begun.
     pub(super) fn new(port: &'a mut EnginePort, hub: Arc<MediaHub>, session: SessionId, request: LoginRequest) -> Self {
         let (source_teller, source_news) = mpsc::channel(SOURCE_NEWS_CAPACITY);
+        let poses = Poses::new(port.poses.clone());
         Self {
             port,
             hub,
@@ -136,10 +150,14 @@ impl<'a> Call<'a> {
             own: BTreeMap::new(),
             played: BTreeMap::new(),
             waiting: VecDeque::new(),
+            ended: VecDeque::new(),
             wishes: None,
             remotes: HashMap::new(),
             messages: Messages::default(),
             notes: Notes::default(),
+            room_notes: RoomNotes::default(),
+            attributes: Attributes::default(),
+            poses,
             token: CallToken::default(),
             levels: Levels::default(),
             speaker: DeviceUse::default(),
@@ -215,7 +233,12 @@ impl<'a> Call<'a> {
         self.levels.new_link();
         self.notes.forget();
         self.notes.allow(participant.permission.as_ref(), &token);
+        self.attributes.new_session(me.joined_at_ms);
+        self.poses.new_link();
         self.tell(RoomEvent::StateChanged { state: RoomState::Connected, reason, error: None, me: Some(me) }).await;
+        self.room_is(&join.room.unwrap_or_default(), &token).await;
+        // First of all: by it everyone knows our seat.
+        self.sync_attributes(link).await;
         self.remember_wishes();
         let changes = self.roster.joined(&participant.identity, &join.other_participants);
         self.roster_changed(link, changes).await?;
@@ -240,6 +263,7 @@ impl<'a> Call<'a> {
                 data = link.inbound.recv() => Step::Data(data.map(Box::new)),
                 Some(news) = self.source_news.recv() => Step::Source(news),
                 result = link.returning.next() => Step::Returned(result),
+                () = self.poses.due() => Step::Pose,
                 _ = ticks.tick() => Step::Tick,
             };
             let flow = match step {
@@ -251,6 +275,10 @@ impl<'a> Call<'a> {
                 Step::Data(None) => Err(LinkEnd::Lost("the data channels closed".to_owned())),
                 Step::Source(news) => self.source_spoke(link, news).await,
                 Step::Returned(result) => self.returned(link, result).await,
+                Step::Pose => {
+                    self.tell_pose(link).await;
+                    Ok(())
+                }
                 Step::Tick => self.tick(link, &mut network).await,
             };
             if let Err(end) = flow {
@@ -295,6 +323,8 @@ impl<'a> Call<'a> {
         self.watch_token().await;
         self.watch_speaker().await;
         self.sync_notes(link).await;
+        self.sync_attributes(link).await;
+        self.poses.expire(self.online());
         if self.recovery.is_none() {
             self.expire_requests(link).await?;
         }

@@ -41,6 +41,11 @@ impl Notes {
         };
     }
 
+    /// Whether own attributes may be changed at all.
+    pub(super) const fn are_allowed(&self) -> bool {
+        self.allowed
+    }
+
     /// Checks what a user wants to stand beside a stream.
     pub(super) fn check(&self, extra_info: &str) -> Result<(), CallError> {
         check_extra_info(extra_info)?;

@@ -1,4 +1,4 @@
-//! Streams of the others: subscribing, playing, stopping, and wishes about size.
+//! Streams of the others: subscribing, playing, stopping. Wishes about their size are in [`super::sizes`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -43,7 +43,7 @@ struct Wish {
 pub(super) struct Played {
     pub(super) tracks: Vec<PlayedTrack>,
     state: PlayState,
-    quality: Option<PlayQuality>,
+    pub(super) quality: Option<PlayQuality>,
     /// The picture that the server does not send, for want of bandwidth.
     stopped: Option<TrackSid>,
     /// Tracks that are left out, as nothing here decodes them.
@@ -74,11 +74,11 @@ impl Played {
     }
 
     /// Whether its picture is missed: wanted, and not sent for want of bandwidth.
-    fn waits(&self) -> bool {
+    pub(super) fn waits(&self) -> bool {
         self.wants_picture() && self.stopped.as_ref().is_some_and(|sid| self.track(sid.as_str()).is_some())
     }
 
-    fn video(&self) -> Option<&VideoTrack> {
+    pub(super) fn video(&self) -> Option<&VideoTrack> {
         self.tracks.iter().find_map(|track| match track {
             PlayedTrack::Video(video) => Some(video.as_ref()),
             PlayedTrack::Audio(_) => None,
@@ -116,6 +116,7 @@ impl Call<'_> {
     pub(super) async fn stream_added(&mut self, link: &Link, info: &StreamInfo) {
         let auto = self.request.auto_play;
         let wish = self.wish_for(&info.id).unwrap_or(Wish { play: auto, quality: None });
+        self.ended.retain(|ended| *ended != info.id);
         if !wish.play {
             if auto {
                 subscribe(link, info.tracks().map(|track| &track.sid), false).await;
@@ -134,7 +135,7 @@ impl Call<'_> {
             subscribe(link, info.tracks().map(|track| &track.sid), true).await;
         }
         self.play(info).await;
-        if let Some(quality) = wish.quality {
+        if let Some(quality) = wish.quality.or(self.request.first_quality) {
             self.set_play_quality(link, &info.id, quality).await;
         }
     }
@@ -182,6 +183,7 @@ impl Call<'_> {
         }
         if is_played {
             self.sync_tracks(info).await;
+            self.ask_size_again(link, &info.id, &fresh).await;
         }
         self.remotes_forget_absent(info);
     }
@@ -191,6 +193,7 @@ impl Call<'_> {
         for track in info.tracks() {
             self.remotes.remove(track.sid.as_str());
         }
+        self.note_ended(&info.id);
         if let Some(played) = self.played.remove(&info.id) {
             played.stop();
             self.play_state(info.id.clone(), PlayState::NoPlay, None).await;
@@ -209,11 +212,18 @@ impl Call<'_> {
             return;
         };
         if self.played.len() >= MAX_PLAYED_STREAMS {
+            // Asked for by name, it is the next that is played.
+            self.waiting.retain(|waiting| *waiting != stream);
+            self.waiting.push_front(stream.clone());
+            self.waiting.truncate(MAX_WAITING);
             self.play_state(stream, PlayState::NoPlay, Some(too_many())).await;
             return;
         }
         subscribe(link, info.tracks().map(|track| &track.sid), true).await;
         self.play(&info).await;
+        if let Some(quality) = self.request.first_quality {
+            self.set_play_quality(link, &stream, quality).await;
+        }
     }
 
     /// Stops playing a stream.
@@ -241,29 +251,6 @@ impl Call<'_> {
         }
         self.play_state(stream.clone(), PlayState::NoPlay, None).await;
         true
-    }
-
-    /// Says which size of a played picture is wanted.
-    pub(super) async fn set_play_quality(&mut self, link: &Link, stream: &StreamId, quality: PlayQuality) {
-        let Some(played) = self.played.get_mut(stream) else {
-            let error = CallError::new(ErrorCode::StreamNotFound, format!("{stream} is not being played"));
-            self.refuse(error).await;
-            return;
-        };
-        let before = played.waits();
-        if played.quality.replace(quality) == Some(quality) {
-            return;
-        }
-        send_quality(link, played).await;
-        self.sync_pause(stream);
-        self.tell_waiting(stream, before).await;
-    }
-
-    /// Says again which sizes are wanted.
-    pub(super) async fn ask_sizes(&self, link: &Link) {
-        for played in self.played.values() {
-            send_quality(link, played).await;
-        }
     }
 
     /// Takes played streams up on a fresh link.
@@ -322,7 +309,7 @@ impl Call<'_> {
     }
 
     /// Tells when a picture begins to be missed, or no longer is.
-    async fn tell_waiting(&self, stream: &StreamId, before: bool) {
+    pub(super) async fn tell_waiting(&self, stream: &StreamId, before: bool) {
         let Some(played) = self.played.get(stream).filter(|played| played.waits() != before) else { return };
         let state = if before { played.state } else { PlayState::Requesting };
         let error = (!before).then(|| {
@@ -385,7 +372,7 @@ impl Call<'_> {
     }
 
     /// A picture that its publisher muted, or that is not wanted now, does not freeze.
-    fn sync_pause(&self, stream: &StreamId) {
+    pub(super) fn sync_pause(&self, stream: &StreamId) {
         let Some(played) = self.played.get(stream) else { return };
         let muted = self.roster.stream(stream).and_then(|info| info.video.as_ref()).is_some_and(|video| video.muted);
         if let Some(video) = played.video() {
@@ -474,19 +461,4 @@ async fn subscribe(link: &Link, tracks: impl IntoIterator<Item = &TrackSid>, sub
         let update = proto::UpdateSubscription { track_sids, subscribe, ..Default::default() };
         link.request(Request::Subscription(update)).await;
     }
-}
-
-async fn send_quality(link: &Link, played: &Played) {
-    let Some(quality) = played.quality else { return };
-    let Some(video) = played.video() else { return };
-    let update = proto::UpdateTrackSettings {
-        track_sids: vec![video.sid().to_string()],
-        disabled: !quality.enabled,
-        // A size overrides the quality; without one the best is meant.
-        quality: proto::VideoQuality::High.into(),
-        width: quality.width,
-        height: quality.height,
-        ..Default::default()
-    };
-    link.request(Request::TrackSetting(update)).await;
 }

@@ -16,6 +16,7 @@ use crate::media::{AudioSource, VideoSource};
 use crate::model::limits::MAX_PUBLISHED_STREAMS;
 use crate::model::{
     CallError, DeviceState, EndReason, ErrorCode, MediaKind, PublishState, StreamId, StreamInfo, StreamKind, UserId,
+    WallShare, wall,
 };
 use crate::protocol::convert;
 use crate::protocol::stream_note::StreamNote;
@@ -29,6 +30,8 @@ pub(super) struct Publication {
     serial: u64,
     kind: StreamKind,
     pub(super) extra_info: String,
+    /// Where on the wall it wants to hang, for as long as it is published.
+    wall_slot: Option<u8>,
     pub(super) tracks: Vec<OwnTrack>,
     preview: Option<VideoFeed>,
     preview_told: bool,
@@ -58,6 +61,7 @@ impl Publication {
             video_state: self.device_state(MediaKind::Video),
             audio_state: self.device_state(MediaKind::Audio),
             extra_info: self.extra_info.clone(),
+            wall_slot: self.wall_slot,
         }
     }
 
@@ -68,6 +72,7 @@ impl Publication {
             extra_info: self.extra_info.clone(),
             video: device(MediaKind::Video),
             audio: device(MediaKind::Audio),
+            wall_slot: self.wall_slot,
         }
     }
 
@@ -83,6 +88,10 @@ impl Publication {
     /// What it shows.
     pub(super) fn kind(&self) -> StreamKind {
         self.kind
+    }
+
+    fn has(&self, media: MediaKind) -> bool {
+        self.tracks.iter().any(|track| track.media == media)
     }
 
     fn track(&mut self, media: MediaKind) -> Option<&mut OwnTrack> {
@@ -146,6 +155,18 @@ impl Call<'_> {
         Ok(())
     }
 
+    /// The first slot of the wall that no share has, as far as is known here. Nothing is claimed that nobody can be told.
+    fn free_wall_slot(&self) -> Option<u8> {
+        if !self.notes.are_allowed() {
+            return None;
+        }
+        let theirs = self.roster.streams().filter(|stream| stream.is_picture_share());
+        let theirs = theirs.map(|stream| WallShare { stream: stream.id.clone(), claim: stream.wall_slot });
+        let own = self.own.iter().filter(|(_, own)| own.kind == StreamKind::Screen && own.has(MediaKind::Video));
+        let own = own.map(|(id, own)| WallShare { stream: id.clone(), claim: own.wall_slot });
+        wall::claim(&theirs.chain(own).collect::<Vec<_>>())
+    }
+
     fn start_sources(&mut self, request: PublishRequest) -> Result<Publication, CallError> {
         let serial = self.next_serial;
         self.next_serial += 1;
@@ -158,6 +179,9 @@ impl Call<'_> {
             serial,
             kind: request.kind,
             extra_info: request.extra_info.clone(),
+            wall_slot: (request.kind == StreamKind::Screen && request.video.is_some())
+                .then(|| self.free_wall_slot())
+                .flatten(),
             tracks: Vec::with_capacity(2),
             preview: None,
             preview_told: false,

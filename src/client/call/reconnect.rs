@@ -165,6 +165,7 @@ impl Call<'_> {
     pub(super) async fn compare_with(&mut self, link: &Link, mine: &proto::ParticipantInfo) {
         let Some(broke) = self.roll_call.as_ref().map(|call| call.broke) else { return };
         self.notes_are(&mine.attributes);
+        self.attributes.told_are(&mine.attributes);
         let (mut missed, mut done_by_host) = (Vec::new(), Vec::new());
         for track in self.own.values().flat_map(|publication| &publication.tracks) {
             let known = |info: &&proto::TrackInfo| track.sid().is_some_and(|sid| sid.as_str() == info.sid);
@@ -324,6 +325,7 @@ impl Call<'_> {
             Some(RoomCommand::SetExtraInfo { stream, extra_info }) if self.own.contains_key(&stream) => {
                 self.set_extra_info(&stream, extra_info).await;
             }
+            Some(RoomCommand::SetAttributes(changes)) => self.set_attributes(changes).await,
             Some(RoomCommand::RenewToken(token)) => self.renew_token(token).await,
             Some(RoomCommand::SwitchSpeaker(output)) => self.switch_speaker(output).await,
             Some(RoomCommand::SendBarrage(_)) => {

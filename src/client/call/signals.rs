@@ -33,6 +33,11 @@ impl Call<'_> {
                 let changes = self.roster.update(&update.participants);
                 self.roster_changed(link, changes).await?;
             }
+            Response::RoomUpdate(update) => {
+                if let Some(room) = update.room {
+                    self.room_is(&room, &link.token()).await;
+                }
+            }
             Response::TrackPublished(published) => {
                 let info = published.track.unwrap_or_default();
                 self.track_published(link, &published.cid, &info).await?;
@@ -44,7 +49,10 @@ impl Call<'_> {
             Response::StreamStateUpdate(update) => self.pictures_wait(&update.stream_states).await,
             Response::SpeakersChanged(speakers) => self.speakers_changed(&speakers.speakers),
             Response::ConnectionQuality(update) => self.network_changed(&update.updates),
-            Response::RefreshToken(token) => self.token_refreshed(&token),
+            Response::RefreshToken(token) => {
+                self.token_refreshed(&token);
+                self.room_rights(&token).await;
+            }
             Response::SubscriptionResponse(response) => {
                 let (code, why) = match response.err() {
                     proto::SubscriptionError::SeCodecUnsupported => {
@@ -87,9 +95,13 @@ impl Call<'_> {
                 RosterChange::UserLeft { user, .. } => {
                     self.levels.forget(user);
                     self.messages.forget(user);
+                    self.poses.forget(user);
                     self.tell(event_of(change)).await;
                 }
-                RosterChange::UserJoined(_) | RosterChange::UserUpdated(_) => self.tell(event_of(change)).await,
+                RosterChange::UserJoined(user) | RosterChange::UserUpdated(user) => {
+                    self.poses.came(user);
+                    self.tell(event_of(change)).await;
+                }
             }
         }
         Ok(())

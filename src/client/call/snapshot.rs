@@ -99,7 +99,8 @@ impl Call<'_> {
             send_bandwidth_kbps: link.bandwidth.bps().map(|bps| (bps / 1000.0) as f32),
             sent_kbps: self.sent_kbps(),
             network: self.levels.network.clone(),
-            online: u32::try_from(self.roster.len() + 1).unwrap_or(u32::MAX),
+            online: self.online(),
+            may_set_attributes: self.notes.are_allowed(),
             publishing: self.levels.qualities.publishing.clone(),
             playing: self.levels.qualities.playing.clone(),
             ..Default::default()
@@ -136,10 +137,14 @@ impl Call<'_> {
 
     /// The figures while there is no link: nothing is heard, sent or shown.
     pub(super) fn snapshot_away(&self) -> EngineSnapshot {
-        let online = u32::try_from(self.roster.len() + 1).unwrap_or(u32::MAX);
-        let mut snapshot = EngineSnapshot { online, ..Default::default() };
+        let mut snapshot = EngineSnapshot { online: self.online(), ..Default::default() };
         self.mark_lost(&mut snapshot);
         snapshot
+    }
+
+    /// People in the room, this client included.
+    pub(super) fn online(&self) -> u32 {
+        u32::try_from(self.roster.len() + 1).unwrap_or(u32::MAX)
     }
 
     /// No server can judge a connection that is broken.

@@ -32,6 +32,10 @@ impl Watch {
                 let fields = [Some(words::room_reason(*reason).to_owned()), who, fault(error.as_ref())];
                 line("state", words::room_state(*state), fields.into_iter().flatten())
             }
+            RoomEvent::RoomChanged { metadata, may_change } => {
+                let rights = if *may_change { "host" } else { "guest" };
+                line("room", "changed", [format!("as={rights}"), format!("metadata={metadata:?}")])
+            }
             RoomEvent::UserJoined(info) => user("joined", info),
             RoomEvent::UserUpdated(info) => user("updated", info),
             RoomEvent::UserLeft { user, reason } => {

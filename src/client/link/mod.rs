@@ -193,6 +193,11 @@ impl Link {
         dial::is_loopback(&self.signal.url())
     }
 
+    /// Where the server is, as it was dialed.
+    pub(super) fn url(&self) -> String {
+        self.signal.url()
+    }
+
     /// The newest token: servers refresh it.
     pub(super) fn token(&self) -> String {
         self.signal.token()

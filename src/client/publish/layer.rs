@@ -72,6 +72,12 @@ impl Layer {
         }
     }
 
+    /// Another encoder takes over, beginning with a keyframe.
+    pub(super) fn reopen(&mut self) {
+        self.encoder = None;
+        self.running = false;
+    }
+
     /// How coarse the newest frame is, 0 (finest) to 63, where that is known.
     pub(super) fn quantizer(&mut self) -> Option<u32> {
         self.encoder.as_mut().and_then(VideoEncoder::last_quantizer)

@@ -11,6 +11,7 @@ mod rates;
 mod sound_clock;
 mod sound_gate;
 mod sound_plan;
+mod stall;
 mod timeline;
 mod video;
 

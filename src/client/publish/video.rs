@@ -10,6 +10,7 @@ use super::gate::{Gate, PictureSink, SEND_QUEUE, Sink};
 use super::governor::{FrameLimit, Governor, Plan, Situation};
 use super::layer::{Layer, Order, unusable};
 use super::layers::MAX_LAYERS;
+use super::stall::{Skip, Stall};
 use super::timeline::Timeline;
 use super::{SourceReport, SourceSlot, SourceWord};
 use crate::bridge::{VideoFeed, VideoOptions};
@@ -108,6 +109,7 @@ struct Sending {
     began: Instant,
     source_fps: f32,
     still: Still,
+    stall: Stall,
 }
 
 /// How one frame is sent.
@@ -186,6 +188,7 @@ impl Sending {
             began: Instant::now(),
             source_fps: USUAL_FPS,
             still: Still::default(),
+            stall: Stall::default(),
         }
     }
 
@@ -223,14 +226,17 @@ impl Sending {
         let due = (0..=top).any(|layer| rates[layer] > 0 && self.layers[layer].keyframe_due(layer, &self.gate));
         let taken = self.limit.takes(at_us, plan.fps, self.source_fps);
         if !taken && (!due || !self.screen) {
+            self.skip(Skip::Limit);
             return Ok(());
         }
         let top = if plan.spare_top && top > 0 { top - 1 } else { top };
         let rates = &rates[..=top];
         if !has_room(&sink, rates.iter().filter(|bps| **bps > 0).count()) {
+            self.skip(Skip::Full);
             return Ok(());
         }
         if self.screen && self.is_settled(frame, due) {
+            self.stall.clear();
             return Ok(());
         }
         for layer in top + 1..MAX_LAYERS {
@@ -332,6 +338,9 @@ impl Sending {
         if !shot.top_rests && ready.iter().any(Option::is_some) {
             self.gate.pictures.encoded();
         }
+        if !shot.top_rests && ready.iter().all(Option::is_none) {
+            self.skip(Skip::Encoder);
+        }
         let mut sent = 0;
         let mut largest = None;
         for Ready { packets, size, quantizer } in ready.into_iter().flatten() {
@@ -347,13 +356,22 @@ impl Sending {
             }
         }
         if let Some(((width, height), quantizer)) = largest.filter(|_| !shot.top_rests) {
+            self.stall.clear();
             self.still.sent_once(quantizer);
             self.gate.pictures.sent(width, height, sent);
         }
     }
 
+    /// A frame that is wanted was not sent.
+    fn skip(&mut self, why: Skip) {
+        if self.stall.skipped(why, Instant::now()) {
+            self.layers.iter_mut().for_each(Layer::reopen);
+        }
+    }
+
     /// Nobody watches, or nothing may be sent.
     fn pause(&mut self) {
+        self.stall.clear();
         for (index, layer) in self.layers.iter_mut().enumerate() {
             layer.pause(index, &self.gate);
         }

@@ -33,6 +33,7 @@ fn camera(owner: &str) -> StreamInfo {
         video_state: DeviceState::On,
         audio_state: DeviceState::Off,
         extra_info: String::new(),
+        wall_slot: None,
     }
 }
 
@@ -208,4 +209,26 @@ fn a_stream_that_ended_says_why() {
     recorder.on_event(&RoomEvent::StreamRemoved { stream: id, owner, reason: EndReason::TimedOut });
     let report = recorder.report(Expectations::default());
     assert_eq!((report.streams[0].ended, report.streams[0].end_reason), (true, Some("timed_out")));
+}
+
+#[test]
+fn what_the_room_did_not_look_at_is_told_and_is_no_problem() {
+    let mut recorder = Recorder::new("r");
+    connected(&mut recorder);
+    for name in ["ann", "bob"] {
+        recorder.on_event(&RoomEvent::UserJoined(user(name)));
+        recorder.on_event(&RoomEvent::StreamAdded(camera(name)));
+    }
+    let expected = Expectations { remote_videos: 2, ..Expectations::default() };
+    let id = |name: &str| StreamId::new(format!("{name}-camera")).unwrap();
+    recorder.on_fetch(&id("ann"), FetchReport { size: "paused", why: "out of view", wanted: false });
+    recorder.on_fetch(&id("bob"), FetchReport { size: "full", why: "in view", wanted: true });
+    assert!(!recorder.report(expected).ok, "bob was looked at");
+    recorder.on_fetch(&id("bob"), FetchReport { size: "paused", why: "out of view", wanted: false });
+    recorder.on_fetch(&id("bob"), FetchReport { size: "full", why: "in view", wanted: true });
+    let report = recorder.report(expected);
+    assert!(report.ok, "{:?}", report.problems);
+    assert_eq!(report.fetched, BTreeMap::from([("full", 1), ("paused", 1)]));
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json["streams"][0]["fetched"]["why"], "out of view");
 }

@@ -5,8 +5,8 @@ use bevy::math::Vec3;
 use super::builder::{Builder, Lathe, SHINES};
 use super::light::{SCONCE_HEIGHT, SCONCE_RADIUS};
 use super::palette::{BRASS, LAMP_GLASS, MARBLE};
-use super::plan::{column_angles, on_wall};
-use crate::space::geometry::{COLUMN_RADIUS, CORNICE_HEIGHT, STEPS};
+use super::plan::on_wall;
+use crate::space::geometry::{COLUMN_RADIUS, CORNICE_HEIGHT, STEPS, column_angles};
 
 const FOOT: f32 = STEPS[1].1;
 const FLUTES: f32 = 12.0;

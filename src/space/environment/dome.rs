@@ -5,7 +5,8 @@ use std::f32::consts::{FRAC_PI_2, TAU};
 use bevy::math::{Vec2, Vec3};
 
 use super::builder::{Builder, Lathe, SHINES};
-use super::palette::{BRASS, COFFER, PLASTER, SKY_DISC};
+use super::light::MoodLight;
+use super::palette::{BRASS, COFFER, PLASTER};
 use super::plan::on_wall;
 use crate::space::geometry::{DOME_BASE_HEIGHT, DOME_RISE, OCULUS_RADIUS, WALL_RADIUS};
 
@@ -28,7 +29,7 @@ fn oculus_angle() -> f32 {
 }
 
 /// The whole dome.
-pub(super) fn dome(builder: &mut Builder) {
+pub(super) fn dome(builder: &mut Builder, mood: &MoodLight) {
     let centre = Vec3::Y * DOME_BASE_HEIGHT;
     let mut from = 0.05;
     for row in 0..ROWS {
@@ -55,7 +56,7 @@ pub(super) fn dome(builder: &mut Builder) {
             }
         });
     }
-    rim(builder);
+    rim(builder, mood);
 }
 
 fn coffer(builder: &mut Builder, column: usize, low: f32, high: f32, centre: Vec3) {
@@ -88,7 +89,7 @@ fn coffer(builder: &mut Builder, column: usize, low: f32, high: f32, centre: Vec
 }
 
 /// The oculus: a gilded rim, its inner wall, and the sky above.
-fn rim(builder: &mut Builder) {
+fn rim(builder: &mut Builder, mood: &MoodLight) {
     let top = DOME_BASE_HEIGHT + DOME_RISE;
     let r = OCULUS_RADIUS;
     let mut around = |profile: &[(f32, f32)], tint: Vec3, open: f32| {
@@ -96,7 +97,7 @@ fn rim(builder: &mut Builder) {
         builder.lathe(&Lathe { profile, axis, segments: 64, tint, open, ..Lathe::default() }, |_| 1.0);
     };
     around(&[(r + 0.30, 0.0), (r + 0.26, -0.10), (r + 0.06, -0.10), (r, -0.02)], BRASS, 1.0);
-    around(&[(r, -0.02), (r, 0.75)], PLASTER * Vec3::new(1.6, 1.75, 1.9), SHINES);
-    around(&[(r, 0.75), (0.0, 0.75)], SKY_DISC, SHINES);
+    around(&[(r, -0.02), (r, 0.75)], PLASTER * mood.sky_rim, SHINES);
+    around(&[(r, 0.75), (0.0, 0.75)], mood.sky_disc, SHINES);
     debug_assert!(COFFERED_TO < oculus_angle() && oculus_angle() < FRAC_PI_2);
 }

@@ -1,25 +1,32 @@
-//! A chair for everyone, the slim stand its panel rests on, and the soft shadow below. One mesh each, drawn many
-//! times; so they are lit by what light there is on average, not by where they stand. Follows seats in
-//! [`crate::space::SpaceSystems::Sync`].
+//! A chair at every seat with the soft shadow below it, for everyone who sits the slim stand their panel rests on, and
+//! the ring of light around the chair that a click would take. One mesh each, drawn many times; so they are lit by what
+//! light there is on average, not by where they stand. Follows seats in [`crate::space::SpaceSystems::Sync`].
 
 use bevy::math::Vec3;
 use bevy::prelude::*;
 
-use super::builder::{Builder, Lathe};
+use super::builder::{Builder, Lathe, SHINES};
+use super::hall::Part;
+use super::light::MoodLight;
 use super::material::{HallAssets, HallMaterial};
-use super::palette::{BRASS, BRONZE, TEAL_LEATHER};
+use super::palette::{BRASS, BRONZE, LAMP_GLASS, TEAL_LEATHER};
 use crate::space::geometry::VIEWPOINT;
-use crate::space::participant::{LocalParticipant, Seat};
+use crate::space::participant::{LocalParticipant, Presenting, Seat, SeatPlan, Standing};
+use crate::space::view::AimedSeat;
 
-/// What stands at a participant's seat.
+/// The stand at a participant's seat.
 #[derive(Component, Debug)]
-#[relationship(relationship_target = Furniture)]
-pub(super) struct StandsFor(pub Entity);
+#[relationship(relationship_target = HasStand)]
+pub(super) struct StandOf(pub Entity);
 
-/// The chair, stand and shadow of a participant; they go with them.
+/// The stand of a participant; it goes with them.
 #[derive(Component, Debug)]
-#[relationship_target(relationship = StandsFor, linked_spawn)]
-pub(super) struct Furniture(Vec<Entity>);
+#[relationship_target(relationship = StandOf, linked_spawn)]
+pub(super) struct HasStand(Vec<Entity>);
+
+/// What stands at a seat, by the seat's number.
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct StandsAt(usize);
 
 /// Which piece.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +36,12 @@ pub(super) enum Piece {
     Shadow,
 }
 
+/// The ring around the chair that is aimed at.
+#[derive(Component, Clone, Copy, Debug)]
+pub(super) struct AimRing;
+
 /// A round club chair, its front towards +Z.
-pub(super) fn chair_mesh() -> Mesh {
+pub(super) fn chair_mesh(mood: &MoodLight) -> Mesh {
     let mut builder = Builder::default();
     // Angles run clockwise from -Z, the back: the shell goes around it and ends in two arms.
     let shell = |profile, open, inside| Lathe {
@@ -69,18 +80,18 @@ pub(super) fn chair_mesh() -> Mesh {
     // A dark swivel base with a brass rim.
     builder.lathe(&round(&[(0.34, 0.24), (0.30, 0.14), (0.26, 0.06)], BRONZE * 0.5, 0.35), |_| 1.0);
     builder.lathe(&round(&[(0.30, 0.012), (0.30, 0.035), (0.0, 0.06)], BRASS * 0.7, 0.6), |_| 1.0);
-    builder.finish_with(|corner| furniture_light(corner.normal), |corner| 0.03 * (-corner.normal.z).max(0.0))
+    builder.finish_with(|corner| furniture_light(corner.normal, mood), |corner| 0.03 * (-corner.normal.z).max(0.0))
 }
 
 /// A brass rod, one metre high, to be stretched.
-pub(super) fn stand_mesh() -> Mesh {
+pub(super) fn stand_mesh(mood: &MoodLight) -> Mesh {
     let mut builder = Builder::default();
     let rod = [(0.016, 0.0), (0.016, 1.0)];
     builder.lathe(
         &Lathe { profile: &rod, segments: 8, inside: false, tint: BRASS.lerp(BRONZE, 0.4), ..Lathe::default() },
         |_| 1.0,
     );
-    builder.finish_with(|corner| furniture_light(corner.normal), |_| 0.0)
+    builder.finish_with(|corner| furniture_light(corner.normal, mood), |_| 0.0)
 }
 
 /// A disc on the floor; its texture coordinates run from the centre (0) to the edge (1).
@@ -99,52 +110,116 @@ pub(super) fn shadow_mesh() -> Mesh {
     builder.finish_with(|_| Vec3::ONE, |_| 0.0)
 }
 
+/// A flat ring that shines, to lie around a chair.
+pub(super) fn ring_mesh() -> Mesh {
+    let mut builder = Builder::default();
+    builder.lathe(
+        &Lathe {
+            profile: &[(0.62, 0.0), (0.70, 0.0)],
+            segments: 48,
+            tint: LAMP_GLASS.lerp(BRASS, 0.35),
+            open: SHINES,
+            ..Lathe::default()
+        },
+        |_| 1.0,
+    );
+    builder.finish_with(|_| Vec3::ONE, |_| 0.0)
+}
+
 /// The hall's mean light: from the oculus above, warm from the columns around.
-fn furniture_light(normal: Vec3) -> Vec3 {
+fn furniture_light(normal: Vec3, mood: &MoodLight) -> Vec3 {
     let sky = Vec3::new(0.62, 0.66, 0.70) * normal.y.max(0.0);
     let around = Vec3::new(0.34, 0.22, 0.13) * (0.35 + 0.65 * normal.xz().length());
     let below = Vec3::new(0.09, 0.065, 0.045);
-    sky + around + below
+    sky * mood.furniture[0] + (around + below) * mood.furniture[1]
 }
 
-/// Furnishes new seats.
-pub(super) fn furnish(
+/// Sets out a chair and its shadow at every seat, and takes away what is too many.
+pub(super) fn set_out_chairs(
     mut commands: Commands,
-    seats: Query<(Entity, &Seat, Has<LocalParticipant>), Without<Furniture>>,
+    plan: Res<SeatPlan>,
     assets: Res<HallAssets>,
+    mut pieces: Query<(Entity, &StandsAt, &Piece, &mut Transform)>,
 ) {
-    for (entity, seat, local) in &seats {
-        let pieces: [(Piece, &Handle<Mesh>, &Handle<HallMaterial>); 3] = [
-            (Piece::Chair, &assets.chair, &assets.plain),
-            (Piece::Stand, &assets.stand, &assets.plain),
+    if !plan.is_changed() {
+        return;
+    }
+    let mut furnished = 0;
+    for (entity, at, piece, mut transform) in &mut pieces {
+        furnished = furnished.max(at.0 + 1);
+        match plan.seats.get(at.0) {
+            Some(seat) => {
+                transform.set_if_neq(place(*piece, seat));
+            }
+            None => commands.entity(entity).despawn(),
+        }
+    }
+    for seat in plan.seats.iter().skip(furnished) {
+        let pieces: [(Piece, &Handle<Mesh>, &Handle<HallMaterial>); 2] = [
+            (Piece::Chair, assets.mesh(Part::Chair), &assets.plain),
             (Piece::Shadow, &assets.shadow_disc, &assets.shadow),
         ];
         for (piece, mesh, material) in pieces {
-            // One's own chair stays empty: no panel rests above it.
-            if local && piece == Piece::Stand {
-                continue;
-            }
-            commands.spawn((
-                StandsFor(entity),
-                piece,
-                Mesh3d(mesh.clone()),
-                MeshMaterial3d(material.clone()),
-                place(piece, seat),
-            ));
+            let look = (Mesh3d(mesh.clone()), MeshMaterial3d(material.clone()));
+            commands.spawn((StandsAt(seat.index), piece, look, place(piece, seat)));
         }
     }
 }
 
-/// Moves furniture with its seat.
-pub(super) fn move_furniture(
-    seats: Query<(&Seat, &Furniture), Changed<Seat>>,
-    mut pieces: Query<(&Piece, &mut Transform)>,
+type Unsupported = (Without<HasStand>, Without<LocalParticipant>);
+
+/// A stand for everyone whose panel hangs above their seat. One's own chair has none.
+pub(super) fn raise_stands(
+    mut commands: Commands,
+    people: Query<(Entity, &Seat), Unsupported>,
+    local: Query<&HasStand, With<LocalParticipant>>,
+    assets: Res<HallAssets>,
 ) {
-    for (seat, furniture) in &seats {
-        for piece in &furniture.0 {
-            if let Ok((piece, mut transform)) = pieces.get_mut(*piece) {
-                *transform = place(*piece, seat);
-            }
+    // One was raised when the login had not yet told who "me" is.
+    for stand in local.iter().flat_map(|stands| &stands.0) {
+        commands.entity(*stand).despawn();
+    }
+    for (entity, seat) in &people {
+        let look = (Mesh3d(assets.mesh(Part::Stand).clone()), MeshMaterial3d(assets.plain.clone()));
+        commands.spawn((StandOf(entity), Piece::Stand, look, place(Piece::Stand, seat)));
+    }
+}
+
+/// Moves stands with their seats; nothing rests on that of one who walks or presents.
+pub(super) fn move_stands(
+    people: Query<(Ref<Seat>, Has<Standing>, Has<Presenting>)>,
+    mut stands: Query<(&StandOf, &mut Transform, &mut Visibility)>,
+) {
+    for (of, mut transform, mut visibility) in &mut stands {
+        let Ok((seat, walks, presents)) = people.get(of.0) else { continue };
+        if seat.is_changed() {
+            *transform = place(Piece::Stand, &seat);
+        }
+        visibility.set_if_neq(if walks || presents { Visibility::Hidden } else { Visibility::Inherited });
+    }
+}
+
+/// Lays the ring around the chair that a click would take.
+pub(super) fn mark_aimed_chair(
+    mut commands: Commands,
+    aimed: Res<AimedSeat>,
+    plan: Res<SeatPlan>,
+    assets: Res<HallAssets>,
+    mut rings: Query<(&mut Transform, &mut Visibility), With<AimRing>>,
+) {
+    let seat = aimed.0.and_then(|index| plan.seats.get(index));
+    let Some((mut transform, mut visibility)) = rings.iter_mut().next() else {
+        let look = (Mesh3d(assets.ring.clone()), MeshMaterial3d(assets.plain.clone()));
+        commands.spawn((Name::new("aimed chair"), AimRing, look, Transform::default(), Visibility::Hidden));
+        return;
+    };
+    match seat {
+        Some(seat) => {
+            transform.set_if_neq(Transform::from_translation(seat.place + Vec3::Y * 0.02));
+            visibility.set_if_neq(Visibility::Inherited);
+        }
+        None => {
+            visibility.set_if_neq(Visibility::Hidden);
         }
     }
 }

@@ -8,6 +8,8 @@ use bevy::prelude::*;
 use bevy::render::render_resource::{AsBindGroup, RenderPipelineDescriptor, ShaderType, SpecializedMeshPipelineError};
 use bevy::shader::ShaderRef;
 
+use super::hall::Part;
+
 const HALL_SHADER: Handle<Shader> = uuid_handle!("0b8a6f04-93c5-4d0e-8a55-7d2b6c1e4f90");
 
 /// What is drawn.
@@ -30,6 +32,8 @@ pub(super) enum HallKind {
 pub(super) struct HallUniform {
     /// Light of the great wall's picture, linear.
     pub glow: Vec4,
+    /// What the shaft of light adds to what is behind it, linear.
+    pub beam: Vec4,
     /// The great wall's picture: height of its centre, its distance along Z, half its width and height, in metres.
     pub picture: Vec4,
 }
@@ -114,9 +118,16 @@ pub(super) struct HallAssets {
     pub wood: Handle<HallMaterial>,
     pub shadow: Handle<HallMaterial>,
     pub beam: Handle<HallMaterial>,
-    pub chair: Handle<Mesh>,
-    pub stand: Handle<Mesh>,
+    /// In the order of [`Part::ALL`].
+    pub parts: Vec<Handle<Mesh>>,
     pub shadow_disc: Handle<Mesh>,
+    pub ring: Handle<Mesh>,
+}
+
+impl HallAssets {
+    pub(super) fn mesh(&self, part: Part) -> &Handle<Mesh> {
+        &self.parts[part as usize]
+    }
 }
 
 /// Registers the material and its shader, which is part of the binary.

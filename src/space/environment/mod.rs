@@ -1,14 +1,16 @@
 //! The hall: a rotunda with a coffered dome and an oculus, columns and niches, a floor of wood and stone, and a great
-//! wall. Built at start from the measures in [`crate::space::geometry`], lit once on the CPU, drawn in a handful of
-//! calls. Nothing is loaded from files.
+//! wall. Built at start from the measures in [`crate::space::geometry`], lit on the CPU for the [`Mood`] and the
+//! layout's lamps, drawn in a handful of calls.
 
 mod builder;
 mod columns;
 mod dome;
 mod floor;
 mod furniture;
+mod hall;
 mod light;
 mod material;
+mod mood;
 mod palette;
 mod plan;
 mod textures;
@@ -16,16 +18,19 @@ mod walls;
 
 use bevy::prelude::*;
 
-use builder::{Builder, Corner};
-use light::Light;
+use hall::Part;
+use light::MoodLight;
 use material::{HallAssets, HallKind, HallMaterial, HallMaterialPlugin, HallUniform};
 
 use textures::Filter;
 
-use super::geometry::{GREAT_WALL_CENTRE, GREAT_WALL_WIDTH, OCULUS_RADIUS};
+use super::geometry::{GREAT_WALL_CENTRE, GREAT_WALL_WIDTH};
+use super::layout::{Mood, RoomLayout};
+use super::participant::SeatPlan;
 use super::schedule::SpaceSystems;
 use super::settings::Tier;
 use super::stream::VideoStream;
+use super::view::AimedSeat;
 use crate::model::StreamKind;
 
 /// Light a shared picture throws into the hall, linear, and the little the wall gives without one.
@@ -38,16 +43,31 @@ pub struct EnvironmentPlugin;
 
 impl Plugin for EnvironmentPlugin {
     fn build(&self, app: &mut App) {
-        app.add_plugins(HallMaterialPlugin).add_systems(Startup, build_hall).add_systems(
-            Update,
-            (furniture::furnish, furniture::move_furniture, glow_with_the_wall).in_set(SpaceSystems::Sync),
-        );
+        app.init_resource::<SeatPlan>()
+            .init_resource::<AimedSeat>()
+            .add_plugins(HallMaterialPlugin)
+            .add_systems(Startup, build_hall)
+            .add_systems(
+                Update,
+                (
+                    furniture::set_out_chairs,
+                    furniture::raise_stands,
+                    furniture::move_stands,
+                    furniture::mark_aimed_chair,
+                    glow_with_the_wall,
+                    (mood::begin_relighting, mood::finish_relighting).chain(),
+                )
+                    .in_set(SpaceSystems::Sync),
+            );
     }
 }
 
+#[expect(clippy::too_many_arguments, reason = "a system names all it touches")]
 fn build_hall(
     mut commands: Commands,
     tier: Res<Tier>,
+    mood: Res<Mood>,
+    layout: Res<RoomLayout>,
     mut meshes: ResMut<Assets<Mesh>>,
     mut materials: ResMut<Assets<HallMaterial>>,
     mut images: ResMut<Assets<Image>>,
@@ -62,7 +82,8 @@ fn build_hall(
     let white = images.add(Image::default());
     let half = Vec2::new(GREAT_WALL_WIDTH, GREAT_WALL_WIDTH * 9.0 / 16.0) * 0.5;
     let picture = Vec4::new(GREAT_WALL_CENTRE.y, GREAT_WALL_CENTRE.z, half.x, half.y);
-    let uniform = HallUniform { glow: IDLE_GLOW.extend(1.0), picture };
+    let beam = MoodLight::of(*mood).beam.extend(0.0);
+    let uniform = HallUniform { glow: IDLE_GLOW.extend(1.0), beam, picture };
     let mut material =
         |texture: &Handle<Image>, kind| materials.add(HallMaterial { uniform, texture: texture.clone(), kind });
     let assets = HallAssets {
@@ -72,46 +93,24 @@ fn build_hall(
         wood: material(&wood, HallKind::Polished),
         shadow: material(&white, HallKind::Shadow),
         beam: material(&white, HallKind::Beam),
-        chair: meshes.add(furniture::chair_mesh()),
-        stand: meshes.add(furniture::stand_mesh()),
+        parts: hall::meshes(*mood, &layout.lamps).into_iter().map(|mesh| meshes.add(mesh)).collect(),
         shadow_disc: meshes.add(furniture::shadow_mesh()),
+        ring: meshes.add(furniture::ring_mesh()),
     };
-
-    let light = Light::new();
-    let mut part = |name: &'static str, material: &Handle<HallMaterial>, build: &dyn Fn(&mut Builder)| {
-        let mut builder = Builder::default();
-        build(&mut builder);
-        let mesh = meshes.add(builder.finish(&light));
-        commands.spawn((Name::new(name), Mesh3d(mesh), MeshMaterial3d(material.clone()), Transform::default()));
-    };
-    part("parquet", &assets.wood, &floor::wood);
-    part("inlays and steps", &assets.floor, &floor::stone);
-    part("walls", &assets.stone, &walls::stone);
-    part("velvet and frame", &assets.plain, &|builder| {
-        walls::plain(builder);
-        columns::columns(builder);
-    });
-    part("dome", &assets.plain, &dome::dome);
-    if *tier >= Tier::Medium {
-        part("shaft of light", &assets.beam, &beam);
+    for part in Part::ALL {
+        let material = match part {
+            Part::Parquet => &assets.wood,
+            Part::Inlays => &assets.floor,
+            Part::Walls => &assets.stone,
+            Part::Velvet | Part::Dome => &assets.plain,
+            Part::Beam if *tier >= Tier::Medium => &assets.beam,
+            // Too dear for the lowest tier; chairs and stands come with the people.
+            Part::Beam | Part::Chair | Part::Stand => continue,
+        };
+        let mesh = assets.mesh(part).clone();
+        commands.spawn((Name::new(part.name()), Mesh3d(mesh), MeshMaterial3d(material.clone()), Transform::default()));
     }
     commands.insert_resource(assets);
-}
-
-/// A slanted tube from the oculus to the pool of sunlight. Texture coordinates: around, and 0 at the top to 1 below.
-fn beam(builder: &mut Builder) {
-    let (pool, top) = light::sun_beam();
-    builder.grid(48, 6, |u, v| {
-        let angle = light::turn(1, 1) * u;
-        let out = Vec3::new(angle.sin(), 0.0, -angle.cos());
-        Corner {
-            at: top.lerp(pool, v) + out * (OCULUS_RADIUS * 0.93),
-            normal: out,
-            uv: Vec2::new(u, v),
-            tint: Vec3::ONE,
-            open: builder::SHINES,
-        }
-    });
 }
 
 /// A share on the wall lights the hall; without one it rests in its own light.

@@ -18,4 +18,3 @@ pub(super) const TEAL_LEATHER: Vec3 = Vec3::new(0.055, 0.165, 0.170);
 pub(super) const TERRACOTTA: Vec3 = Vec3::new(0.46, 0.19, 0.105);
 /// Shining things.
 pub(super) const LAMP_GLASS: Vec3 = Vec3::new(4.6, 2.7, 1.15);
-pub(super) const SKY_DISC: Vec3 = Vec3::new(3.0, 3.5, 4.0);

@@ -5,13 +5,10 @@ use std::f32::consts::TAU;
 
 use bevy::math::Vec3;
 
-use crate::space::geometry::BAYS;
+use crate::space::geometry::{BAYS, GREAT_WALL_SIDE_BAYS};
 
 /// Angle between two bays.
 pub(super) const BAY: f32 = TAU / BAYS as f32;
-/// Bays on each side of the middle one that belong to the great wall.
-const GREAT_WALL_SIDE_BAYS: i32 = 1;
-
 /// A point at this angle, distance from the centre and height.
 pub(super) fn on_wall(angle: f32, radius: f32, height: f32) -> Vec3 {
     Vec3::new(angle.sin() * radius, height, -angle.cos() * radius)
@@ -25,20 +22,13 @@ pub(super) fn great_wall_half_angle() -> f32 {
 /// The middle of each bay with a niche.
 pub(super) fn niche_angles() -> impl Iterator<Item = f32> {
     let half = BAYS as i32 / 2;
-    (1 - half..=half).filter(|bay| bay.abs() > GREAT_WALL_SIDE_BAYS).map(|bay| bay as f32 * BAY)
-}
-
-/// Where columns stand: between bays, not before the great wall.
-pub(super) fn column_angles() -> impl Iterator<Item = f32> {
-    (0..BAYS as i32).map(|bay| (bay as f32 + 0.5) * BAY).filter(|angle| {
-        let from_wall = angle.min(TAU - angle);
-        from_wall > great_wall_half_angle() - 0.01
-    })
+    (1 - half..=half).filter(|bay| bay.unsigned_abs() > GREAT_WALL_SIDE_BAYS).map(|bay| bay as f32 * BAY)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::space::geometry::column_angles;
 
     #[test]
     fn bays_and_columns_add_up() {

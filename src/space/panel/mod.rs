@@ -1,18 +1,30 @@
 //! Panels: one face above the seat of everyone else, with their name, ring and states; and the own picture, mirrored,
-//! small in the corner of the view. Main thread, [`SpaceSystems::Sync`].
+//! small in the corner of the view. In the flat views the same panels form a grid, or surround the speaker. Main
+//! thread, [`SpaceSystems::Sync`].
 
+mod arrange;
+mod flat;
 mod place;
 mod self_view;
 mod sound;
+mod spotlight;
 mod warm;
 
 use bevy::prelude::*;
 
-use super::participant::{CameraOff, LocalParticipant, Muted, Participant, Seat, Speaking, VoiceLevel};
+pub use arrange::GridPage;
+
+use super::participant::{
+    CameraOff, Connection, HandRaised, LocalParticipant, Muted, Participant, Seat, Speaking, VoiceLevel,
+};
 use super::schedule::SpaceSystems;
 use super::stream::{FaceAssets, LABEL_WIDTH_PX};
-use super::stream::{FaceLook, FaceStyle, Label, Publishes, VideoFace, VideoMaterial, VideoStream};
+use super::stream::{
+    FaceLook, FaceStyle, Label, LinkLook, PictureWaits, Publishes, VideoFace, VideoMaterial, VideoStream,
+};
+use super::view::in_every_view;
 use crate::model::StreamKind;
+use crate::model::quality::Grade;
 
 /// The face of a participant.
 #[derive(Component, Debug)]
@@ -33,16 +45,26 @@ struct PanelText {
 
 /// Margin around a face for its glow, as a share of the width of its picture.
 const MARGIN_SHARE: f32 = 0.07;
+/// Height of the name plate, as a share of the width of the picture.
+const PLATE_SHARE: f32 = 0.148;
 
 /// Panels above seats.
 pub struct PanelPlugin;
 
 impl Plugin for PanelPlugin {
     fn build(&self, app: &mut App) {
-        app.add_systems(Startup, warm::warm_up_faces).add_systems(
+        app.init_resource::<GridPage>().add_systems(Startup, warm::warm_up_faces).add_systems(
             Update,
             (
-                (hang_panels, letter_panels, choose_streams, show_states, place::place_panels).chain(),
+                (hang_panels, letter_panels, choose_streams, show_states).chain(),
+                (
+                    (arrange::turn_pages, arrange::note_speakers),
+                    arrange::arrange_panels,
+                    arrange::show_share,
+                    place::place_panels,
+                )
+                    .chain()
+                    .after(choose_streams),
                 (self_view::hang_self_view, self_view::follow_self_view).chain(),
                 warm::end_warm_up,
             )
@@ -56,9 +78,14 @@ impl Plugin for PanelPlugin {
 fn style(accent: LinearRgba, width: f32, label: &Label) -> FaceStyle {
     FaceStyle {
         accent: accent.to_vec4(),
-        frame: Vec4::new(width * MARGIN_SHARE, width * 0.148, width * 0.030, width * 0.011),
+        frame: Vec4::new(width * MARGIN_SHARE, width * PLATE_SHARE, width * 0.030, width * 0.011),
         text: Vec4::new(label.name_px / LABEL_WIDTH_PX as f32, label.initials_px / LABEL_WIDTH_PX as f32, 0.0, 0.0),
     }
+}
+
+/// A shared screen in the flat views: no name plate, a narrow frame.
+fn share_style() -> FaceStyle {
+    FaceStyle { accent: Vec4::splat(0.05), frame: Vec4::new(0.05, 0.0, 0.02, 0.012), text: Vec4::ZERO }
 }
 
 type Unpanelled = (Without<HasPanel>, Without<LocalParticipant>);
@@ -92,11 +119,12 @@ fn hang_panels(
         commands.spawn((
             Name::new(format!("panel of {}", participant.name)),
             PanelOf(entity),
+            in_every_view(),
             text,
             VideoFace::default(),
             Mesh3d(assets.quad.clone()),
             MeshMaterial3d(material),
-            place::resting(seat, None, &style),
+            place::resting(seat, None, None, &style),
         ));
     }
 }
@@ -148,16 +176,27 @@ fn choose_streams(
     }
 }
 
-type State = (&'static VoiceLevel, Has<Speaking>, Has<Muted>, Has<CameraOff>);
+type State =
+    (&'static VoiceLevel, Has<Speaking>, Has<Muted>, Has<CameraOff>, Has<HandRaised>, Option<&'static Connection>);
 
-/// Ring, muted sign and card follow the participant's markers.
-fn show_states(people: Query<State, With<Participant>>, mut panels: Query<(&PanelOf, &mut FaceLook)>) {
-    for (of, mut look) in &mut panels {
-        let Ok((level, speaking, muted, camera_off)) = people.get(of.0) else { continue };
+/// Ring, signs and card follow the participant's markers.
+fn show_states(
+    people: Query<State, With<Participant>>,
+    waiting: Query<(), With<PictureWaits>>,
+    mut panels: Query<(&PanelOf, &VideoFace, &mut FaceLook)>,
+) {
+    for (of, face, mut look) in &mut panels {
+        let Ok((level, speaking, muted, camera_off, hand, connection)) = people.get(of.0) else { continue };
+        let link = match connection.map(|connection| connection.0) {
+            Some(Grade::Lost) => LinkLook::Lost,
+            _ if face.stream.is_some_and(|stream| waiting.contains(stream)) => LinkLook::Waiting,
+            Some(Grade::Poor) => LinkLook::Poor,
+            _ => LinkLook::Fine,
+        };
         let ring = if speaking { (0.25 + (level.0 * 5.0).sqrt()).min(1.0) } else { 0.0 };
         let eased = look.ring + (ring - look.ring) * 0.3;
         let ring = if (eased - ring).abs() < 0.01 { ring } else { eased };
-        let next = FaceLook { ring, muted, covered: camera_off, ..*look };
+        let next = FaceLook { ring, muted, hand, link, covered: camera_off, ..*look };
         if *look != next {
             *look = next;
         }

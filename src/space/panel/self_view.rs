@@ -6,7 +6,7 @@ use super::{MARGIN_SHARE, style};
 use crate::model::StreamKind;
 use crate::space::participant::{CameraOff, LocalParticipant, Muted, Participant};
 use crate::space::stream::{FaceAssets, FaceLook, Label, Publishes, StreamFeed, VideoFace, VideoMaterial, VideoStream};
-use crate::space::view::RoomCamera;
+use crate::space::view::{RoomCamera, in_every_view};
 
 /// Distance from the eye, in metres: nearer than anything else may come.
 const DISTANCE: f32 = 0.5;
@@ -67,6 +67,7 @@ pub(super) fn hang_self_view(
             commands.spawn((
                 Name::new("own picture"),
                 SelfView,
+                in_every_view(),
                 ChildOf(camera),
                 VideoFace { stream: Some(stream) },
                 FaceLook { mirrored: true, ..default() },

@@ -1,11 +1,15 @@
 //! People as entities: who they are, the markers that describe their state, and where everyone sits. Plain components
 //! and plain geometry; [`crate::space::sync`] writes them.
 
+mod claim;
+mod rule;
 mod seat;
 
 use bevy::prelude::*;
 
-pub use seat::{Seat, SeatPlan, assign_seats, seat_plan};
+pub(in crate::space) use claim::wish_for;
+pub use rule::{SeatClaim, assign_seats, settle};
+pub use seat::{Seat, SeatPlan, seat_plan};
 
 use super::schedule::SpaceSystems;
 use crate::model::quality::Grade;
@@ -13,13 +17,13 @@ use crate::model::{UserId, UserInfo};
 
 /// Someone in the room.
 #[derive(Component, Clone, Debug, PartialEq, Eq)]
-#[require(VoiceLevel)]
+#[require(VoiceLevel, SeatClaim)]
 pub struct Participant {
     /// The participant identity.
     pub user: UserId,
     /// The name to show.
     pub name: String,
-    /// Unix time of joining, in ms; orders seats.
+    /// Unix time of joining, in ms; orders seats, see [`SeatClaim`].
     pub joined_at_ms: i64,
 }
 
@@ -37,7 +41,9 @@ impl Participant {
         let first = words.next();
         let last = words.next_back();
         let letters: String = first.into_iter().chain(last).flat_map(char::to_uppercase).collect();
-        if letters.is_empty() { "?".to_owned() } else { letters }
+        // A name of signs alone has a first sign.
+        let sign = || self.name.chars().find(|c| !c.is_whitespace() && !c.is_control());
+        if letters.is_empty() { sign().unwrap_or('?').to_string() } else { letters }
     }
 
     /// The person's colour: the same on every client, from the identity alone.
@@ -65,7 +71,8 @@ pub struct Muted;
 #[derive(Component, Clone, Copy, Debug, Default)]
 pub struct CameraOff;
 
-/// Stands somewhere else than at their seat, as they told.
+/// Stands somewhere else than at their seat: where they are shown, which is where they told, moved a little where two
+/// would hang in one place or one before the viewer's eyes.
 #[derive(Component, Clone, Copy, Debug, Default, PartialEq)]
 pub struct Standing {
     /// On the floor, X and Z, metres.
@@ -73,6 +80,11 @@ pub struct Standing {
     /// Direction of view to the left of -Z, radians.
     pub yaw: f32,
 }
+
+/// Shares something on the wall, and stands beside it meanwhile: the first left of it, the second right, and so on
+/// outwards. Counts from 0, in the order of the wall's slots.
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Presenting(pub usize);
 
 /// Asks to speak.
 #[derive(Component, Clone, Copy, Debug, Default)]
@@ -91,7 +103,8 @@ pub struct ParticipantPlugin;
 
 impl Plugin for ParticipantPlugin {
     fn build(&self, app: &mut App) {
-        app.add_systems(Update, assign_seats.in_set(SpaceSystems::Sync));
+        app.init_resource::<SeatPlan>()
+            .add_systems(Update, (assign_seats, claim::claim_own_seat).chain().in_set(SpaceSystems::Sync));
     }
 }
 
@@ -109,6 +122,8 @@ mod tests {
         assert_eq!(named("ada of the house").initials(), "AH");
         assert_eq!(named("  ").initials(), "?");
         assert_eq!(named("émile zoé").initials(), "ÉZ");
+        assert_eq!(named("王小明").initials(), "王");
+        assert_eq!(named("🦊").initials(), "🦊");
     }
 
     #[test]

@@ -1,15 +1,14 @@
-//! Where everyone sits: the same on every client, from the order of joining alone. Pure geometry.
+//! The seats of the hall: as many as a meeting of this size needs and a few more, the same on every client, from the
+//! number of people alone. Pure geometry; who takes which is in [`super::rule`].
 //!
+//! A meeting that grows or shrinks keeps its seats until they no longer suffice, so nobody moves because somebody came.
 //! Seats form rows, arcs around the hall's centre between the viewpoint at the back and the great wall. They are laid
 //! out as seen from the viewpoint: everyone is equally large, spread evenly, each row above the one before it, so that
 //! from there nobody hides anybody, and nobody hides the wall. A large meeting also takes boxes on both sides of it.
 
-use std::cmp::Ordering;
-
 use bevy::math::{Vec2, Vec3};
 use bevy::prelude::*;
 
-use super::Participant;
 use crate::space::geometry::{EYE_HEIGHT, GREAT_WALL_CENTRE, GREAT_WALL_WIDTH, VIEWPOINT, floor_height};
 
 /// Largest and smallest width of a panel as seen from the viewpoint: metres per metre of distance.
@@ -27,6 +26,8 @@ const PLATE: f32 = 0.27;
 const ASPECT: f32 = 9.0 / 16.0;
 /// Height above the floor that chairs take.
 const CHAIR_M: f32 = 0.92;
+/// Seats that are free in the fullest room of its plan, at least: somebody may want another one.
+const SPARE: usize = 1;
 /// Rows of boxes beside the wall.
 const BOX_ROWS: usize = 2;
 /// Half the angle that the great wall's frame takes, and a little air.
@@ -38,7 +39,7 @@ const BACK_RADIUS: f32 = 8.8;
 /// A participant's place.
 #[derive(Component, Clone, Copy, Debug, PartialEq)]
 pub struct Seat {
-    /// Rank in the order of joining, from 0.
+    /// Its number in the plan, from 0.
     pub index: usize,
     /// Where the chair stands.
     pub place: Vec3,
@@ -48,11 +49,20 @@ pub struct Seat {
     pub size: Vec2,
 }
 
-/// All places for a number of people, in the order in which they are taken.
-#[derive(Clone, Debug, PartialEq)]
+/// All seats there are now, in the order in which those take them who do not choose.
+#[derive(Resource, Clone, Debug, Default, PartialEq)]
 pub struct SeatPlan {
-    /// One for each person.
+    /// At least one for each person.
     pub seats: Vec<Seat>,
+    /// Which of them are taken, by their numbers.
+    pub taken: Vec<bool>,
+}
+
+impl SeatPlan {
+    /// A seat that nobody has.
+    pub fn free(&self, index: usize) -> Option<&Seat> {
+        self.seats.get(index).filter(|_| !self.taken.get(index).copied().unwrap_or(false))
+    }
 }
 
 /// How many rows of how many seats, at a width.
@@ -95,36 +105,43 @@ impl Layout {
     }
 }
 
-/// The places for `count` people; beyond a few hundred the last ones share the last place.
+/// The seats for `count` people; beyond a few hundred the last ones share the last place.
 pub fn seat_plan(count: usize) -> SeatPlan {
-    let layout = Layout::choose(count);
-    let in_rows = count.min(layout.rows * layout.in_row);
-    // No more rows than are needed, evenly filled, the further ones first.
-    let rows = in_rows.div_ceil(layout.in_row.max(1)).max(1);
-    let mut seats = Vec::with_capacity(count);
-    for row in 0..rows {
-        let here = in_rows / rows + usize::from(rows - 1 - row < in_rows % rows);
-        for column in 0..here {
-            let step = (layout.width * (1.0 + GAP) * 1.12).min(ROW_SPAN / here as f32);
-            let azimuth = (column as f32 - (here - 1) as f32 * 0.5) * step;
-            seats.push(seat(seats.len(), azimuth, row, row, layout.width));
+    let layout = Layout::choose(count + SPARE);
+    let step = (layout.width * (1.0 + GAP) * 1.12).min(ROW_SPAN / layout.in_row.max(1) as f32);
+    let mut seats = Vec::with_capacity(layout.capacity().max(count));
+    for row in 0..layout.rows {
+        for beside in middle_out(layout.in_row) {
+            seats.push(seat(seats.len(), beside * step, row, row, layout.width));
         }
     }
     for box_row in 0..BOX_ROWS {
+        let level = layout.rows + box_row;
         for column in 0..layout.in_box {
             for side in [-1.0, 1.0] {
-                if seats.len() < count {
-                    let step = layout.width * (1.0 + GAP);
-                    let azimuth = side * (WALL_HALF_ANGLE + (column as f32 + 0.5) * step);
-                    seats.push(seat(seats.len(), azimuth, rows + box_row, layout.rows + box_row, layout.width));
-                }
+                let step = layout.width * (1.0 + GAP);
+                let azimuth = side * (WALL_HALF_ANGLE + (column as f32 + 0.5) * step);
+                seats.push(seat(seats.len(), azimuth, level, level, layout.width));
             }
         }
     }
     while let Some(last) = seats.last().copied().filter(|_| seats.len() < count) {
         seats.push(Seat { index: seats.len(), ..last });
     }
-    SeatPlan { seats }
+    let taken = vec![false; seats.len()];
+    SeatPlan { seats, taken }
+}
+
+/// How many seats to the right of the middle each seat of a row is, the middle first.
+fn middle_out(in_row: usize) -> impl Iterator<Item = f32> {
+    let middle = in_row.saturating_sub(1) as f32 * 0.5;
+    let first = middle.floor() as usize;
+    // From the left one of the middle: right, left, right, each a seat further.
+    (0..in_row).map(move |n| {
+        let away = n.div_ceil(2);
+        let column = if n % 2 == 1 { first + away } else { first - away };
+        column as f32 - middle
+    })
 }
 
 /// The place at an angle to the right of the middle: `level` counts rows upwards, `depth` counts them backwards.
@@ -167,31 +184,6 @@ fn on_circle(azimuth: f32, radius: f32) -> (Vec2, f32) {
     (VIEWPOINT + Vec2::new(sin, -cos) * along, along)
 }
 
-/// Who sits before whom.
-fn before(a: &Participant, b: &Participant) -> Ordering {
-    a.joined_at_ms.cmp(&b.joined_at_ms).then_with(|| a.user.cmp(&b.user))
-}
-
-/// Gives everyone the seat of their rank whenever someone came, changed or went.
-pub fn assign_seats(
-    mut commands: Commands,
-    people: Query<(Entity, &Participant, Option<&Seat>)>,
-    changed: Query<(), Changed<Participant>>,
-    mut gone: RemovedComponents<Participant>,
-) {
-    if changed.is_empty() && gone.read().count() == 0 {
-        return;
-    }
-    let mut order: Vec<_> = people.iter().collect();
-    order.sort_by(|a, b| before(a.1, b.1));
-    let plan = seat_plan(order.len());
-    for ((entity, _, old), seat) in order.into_iter().zip(plan.seats) {
-        if old != Some(&seat) {
-            commands.entity(entity).insert(seat);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,7 +201,7 @@ mod tests {
     fn nobody_hides_anybody_from_the_viewpoint() {
         for count in 1..=40 {
             let plan = seat_plan(count);
-            assert_eq!(plan.seats.len(), count);
+            assert!(plan.seats.len() >= count);
             for (i, a) in plan.seats.iter().enumerate() {
                 for b in &plan.seats[i + 1..] {
                     let (a, b) = (seen(a), seen(b));
@@ -243,13 +235,16 @@ mod tests {
     }
 
     #[test]
-    fn the_order_is_by_time_and_then_identity() {
-        let person = |id: &str, at| Participant {
-            user: crate::model::UserId::new(id).unwrap(),
-            name: id.into(),
-            joined_at_ms: at,
-        };
-        assert_eq!(before(&person("b", 1), &person("a", 2)), Ordering::Less);
-        assert_eq!(before(&person("b", 1), &person("a", 1)), Ordering::Greater);
+    fn a_row_fills_from_its_middle_and_a_meeting_keeps_its_seats_while_they_suffice() {
+        assert_eq!(middle_out(5).collect::<Vec<_>>(), [0.0, 1.0, -1.0, 2.0, -2.0]);
+        assert_eq!(middle_out(4).collect::<Vec<_>>(), [-0.5, 0.5, -1.5, 1.5]);
+        assert_eq!(middle_out(0).count(), 0);
+        let small = seat_plan(1);
+        assert_eq!(small.seats[0].place.x, 0.0, "one person sits in the middle");
+        assert_eq!(small, seat_plan(small.seats.len() - 1));
+        let larger = seat_plan(small.seats.len());
+        assert!(larger.seats.len() > small.seats.len(), "with a seat to spare again");
+        assert!(larger.seats.iter().enumerate().all(|(n, seat)| seat.index == n));
+        assert!(larger.free(0).is_some() && larger.free(larger.seats.len()).is_none());
     }
 }

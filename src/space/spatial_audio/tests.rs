@@ -51,6 +51,7 @@ impl Room {
             video_state: DeviceState::On,
             audio_state: DeviceState::On,
             extra_info: String::new(),
+            wall_slot: None,
         };
         let stream = self.app.world_mut().spawn((VideoStream { info }, PublishedBy(by))).id();
         if let Some(place) = place {

@@ -9,11 +9,12 @@ use bevy::prelude::*;
 use bevy::render::renderer::RenderDevice;
 
 use super::material::VideoMaterial;
-use super::planes::{PlanePool, PlaneSet};
+use super::planes::{self, PlanePool, PlaneSet};
 use super::upload::{PendingUploads, Upload};
 use super::{StreamFeed, VideoStream};
 use crate::media::{ColourMatrix, ColourRange, ColourSpace, VideoFrame};
 use crate::model::StreamId;
+use crate::space::settings::Tier;
 
 /// How fast a face appears and how fast card and picture change over, per second.
 const APPEAR_PER_SEC: f32 = 3.2;
@@ -38,6 +39,20 @@ pub struct VideoFace {
     pub stream: Option<Entity>,
 }
 
+/// What a face says about the way to whom it shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LinkLook {
+    /// Nothing: all is well, or nothing is known.
+    #[default]
+    Fine,
+    /// The connection is poor.
+    Poor,
+    /// The picture waits for a better connection: what is seen is old.
+    Waiting,
+    /// Nothing gets through; they may be coming back.
+    Lost,
+}
+
 /// How a face looks right now.
 #[derive(Component, Clone, Copy, Debug, Default, PartialEq)]
 pub struct FaceLook {
@@ -47,6 +62,10 @@ pub struct FaceLook {
     pub muted: bool,
     /// Mirrored, as one's own picture is.
     pub mirrored: bool,
+    /// Shows the raised hand.
+    pub hand: bool,
+    /// Shows how the connection is.
+    pub link: LinkLook,
     /// The picture is switched off by its owner: the card is shown.
     pub covered: bool,
     /// How far the face has appeared, 0..=1.
@@ -59,7 +78,14 @@ pub struct FaceLook {
     pub age_secs: f32,
     /// The stream whose picture lies in the planes: another one's is never shown in its place.
     pub shown: Option<Entity>,
+    /// Size of the newest picture, in pixels; zero before the first.
+    pub size: UVec2,
 }
+
+/// Marks a face that is looked at from afar and close up alike: its picture comes with mipmaps, so that it neither
+/// shimmers small nor blurs large.
+#[derive(Component, Clone, Copy, Debug, Default)]
+pub struct Mipmapped;
 
 type FaceData = (
     Entity,
@@ -68,6 +94,7 @@ type FaceData = (
     &'static MeshMaterial3d<VideoMaterial>,
     &'static mut FaceLook,
     Option<&'static PlaneSet>,
+    Has<Mipmapped>,
 );
 
 /// Takes the newest picture of each visible face: at most one upload a stream and frame; what is out of view is not
@@ -83,9 +110,11 @@ pub(super) fn take_frames(
     mut pending: ResMut<PendingUploads>,
     mut presented: MessageWriter<FramePresented>,
     device: Option<Res<RenderDevice>>,
+    tier: Option<Res<Tier>>,
 ) {
+    let anisotropy = planes::anisotropy(tier.map_or(Tier::Low, |tier| *tier));
     let largest = device.map_or(u32::MAX, |device| device.limits().max_texture_dimension_2d);
-    for (entity, face, visibility, material, mut look, planes) in &mut faces {
+    for (entity, face, visibility, material, mut look, planes, mipmapped) in &mut faces {
         if !visibility.get() {
             continue;
         }
@@ -96,12 +125,12 @@ pub(super) fn take_frames(
             continue;
         }
         let set = match planes {
-            Some(set) if set.fits(&frame) => set.clone(),
+            Some(set) if set.fits(&frame, mipmapped) => set.clone(),
             old => {
                 if let Some(old) = old {
                     pool.put(old.clone());
                 }
-                let set = pool.get(&mut images, &frame);
+                let set = pool.get(&mut images, &frame, mipmapped.then_some(anisotropy));
                 if let Some(mut material) = materials.get_mut(material.id()) {
                     material.luma = set.luma.clone();
                     material.cb = set.cb.clone();
@@ -115,7 +144,9 @@ pub(super) fn take_frames(
         look.colour = frame.colour();
         look.age_secs = 0.0;
         look.shown = face.stream;
-        pending.0.push(Upload { planes: [set.luma.id(), set.cb.id(), set.cr.id()], frame: Arc::clone(&frame) });
+        look.size = UVec2::new(frame.width(), frame.height());
+        let planes = [set.luma.id(), set.cb.id(), set.cr.id()];
+        pending.0.push(Upload { planes, levels: set.levels, frame: Arc::clone(&frame) });
         presented.write(FramePresented { stream: stream.info.id.clone(), frame });
     }
 }
@@ -167,6 +198,8 @@ fn pack(look: &FaceLook) -> u32 {
         | (range << 23)
         | (u32::from(look.muted) << 24)
         | (u32::from(look.mirrored) << 25)
+        | (u32::from(look.hand) << 26)
+        | ((look.link as u32) << 27)
 }
 
 #[cfg(test)]
@@ -179,7 +212,7 @@ mod tests {
         app.init_resource::<Time>().add_systems(Update, fade_faces);
         let streams = [app.world_mut().spawn_empty().id(), app.world_mut().spawn_empty().id()];
         let image = Handle::<Image>::default();
-        let planes = PlaneSet { luma: image.clone(), cb: image.clone(), cr: image, width: 1, height: 1 };
+        let planes = PlaneSet { luma: image.clone(), cb: image.clone(), cr: image, width: 1, height: 1, levels: 1 };
         let look = FaceLook { shown: Some(streams[0]), picture: 1.0, ..default() };
         let face = app.world_mut().spawn((VideoFace { stream: Some(streams[0]) }, look, planes)).id();
         let step = |app: &mut App| {
@@ -202,12 +235,14 @@ mod tests {
             ring: 1.0,
             muted: true,
             mirrored: true,
+            hand: true,
+            link: LinkLook::Lost,
             appeared: 1.0,
             picture: 1.0,
             colour: ColourSpace { matrix: ColourMatrix::Bt709, range: ColourRange::Full },
             ..FaceLook::default()
         };
-        assert_eq!(pack(&full), 0x03ff_ffff);
+        assert_eq!(pack(&full), 0x1fff_ffff);
         assert_eq!(pack(&FaceLook { ring: f32::NAN, ..default() }), 0, "a bad level darkens the ring, nothing else");
     }
 }

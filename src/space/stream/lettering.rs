@@ -1,9 +1,16 @@
-//! Names and initials as small coverage textures, drawn once when a face is made. CPU, main thread, well below a
-//! millisecond: only glyph boxes are touched.
+//! Names and initials as small coverage textures, drawn once when a face is made. Shaping, direction and the choice of
+//! fonts are `cosmic-text`'s; the fonts are the two that are part of the binary and whatever the system has. CPU, main
+//! thread, about a millisecond for a new name.
 
-use ab_glyph::{Font, FontRef, PxScale, ScaleFont, point};
+use std::sync::{LazyLock, Mutex, PoisonError};
+
 use bevy::asset::RenderAssetUsages;
 use bevy::prelude::*;
+use bevy::tasks::AsyncComputeTaskPool;
+use cosmic_text::{
+    Attrs, Buffer, Color, Ellipsize, EllipsizeHeightLimit, Family, FontSystem, Metrics, Shaping, SwashCache, Weight,
+    Wrap,
+};
 use wgpu::{Extent3d, TextureDimension, TextureFormat};
 
 use super::material::plane_sampler;
@@ -12,10 +19,14 @@ use super::material::plane_sampler;
 pub const LABEL_WIDTH_PX: u32 = 512;
 /// Height of a label texture: the name above (64), the initials below (128).
 pub const LABEL_HEIGHT_PX: u32 = 192;
-const NAME_HEIGHT_PX: f32 = 64.0;
-const INITIALS_PX: f32 = 128.0;
-/// Characters of a name that are drawn; longer ones end in an ellipsis.
-const NAME_MAX_CHARS: usize = 28;
+const NAME: Line = Line { top: 0, height: 64, size: 46.0, left: 8 };
+const INITIALS: Line = Line { top: 64, height: 128, size: 96.0, left: 4 };
+/// Characters of a name that are shaped at all; what is too wide ends in an ellipsis.
+const NAME_MAX_CHARS: usize = 64;
+/// Marks in a row that may stand on one letter: more are a prank.
+const MAX_MARKS: usize = 3;
+/// Glyph pictures are dropped when so many different characters were drawn.
+const CACHED_GLYPHS: usize = 4096;
 
 /// A drawn label.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,21 +39,42 @@ pub struct Label {
     pub initials_px: f32,
 }
 
+/// Rows of the label that a line of text has for itself, its font size and where it begins; in pixels.
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    top: u32,
+    height: u32,
+    size: f32,
+    left: u32,
+}
+
+/// The fonts and their glyphs: one for the whole program, as fonts are found once.
+struct Fonts {
+    system: FontSystem,
+    glyphs: SwashCache,
+}
+
+static FONTS: LazyLock<Mutex<Fonts>> = LazyLock::new(|| {
+    let mut system = FontSystem::new();
+    // The system may have no fonts at all.
+    system.db_mut().load_font_data(epaint_default_fonts::UBUNTU_LIGHT.to_vec());
+    system.db_mut().load_font_data(epaint_default_fonts::NOTO_EMOJI_REGULAR.to_vec());
+    Mutex::new(Fonts { system, glyphs: SwashCache::new() })
+});
+
+/// Finds the system's fonts, beside the first frames.
+pub(super) fn find_fonts() {
+    AsyncComputeTaskPool::get().spawn(async { LazyLock::force(&FONTS) }).detach();
+}
+
 impl Label {
     /// Draws a name and its initials.
     pub fn draw(name: &str, initials: &str) -> Self {
         let mut label =
             Self { pixels: vec![0; (LABEL_WIDTH_PX * LABEL_HEIGHT_PX) as usize], name_px: 0.0, initials_px: 0.0 };
-        // The font is part of the binary; should it ever not parse, faces go without text rather than the call
-        // without faces.
-        let Ok(font) = FontRef::try_from_slice(epaint_default_fonts::UBUNTU_LIGHT) else {
-            error_once!("the built-in font cannot be read: faces show no names");
-            return label;
-        };
-        let name = shorten(name);
-        label.name_px = label.line(&font, &name, 46.0, 8.0, 0.0, NAME_HEIGHT_PX, LABEL_WIDTH_PX as f32 - 16.0);
-        label.initials_px =
-            label.line(&font, initials, 96.0, 4.0, NAME_HEIGHT_PX, INITIALS_PX, LABEL_WIDTH_PX as f32 - 8.0);
+        let mut fonts = FONTS.lock().unwrap_or_else(PoisonError::into_inner);
+        label.name_px = label.line(&mut fonts, &presentable(name), NAME);
+        label.initials_px = label.line(&mut fonts, &presentable(initials), INITIALS);
         label
     }
 
@@ -60,51 +92,77 @@ impl Label {
         image
     }
 
-    /// Draws one line from `left`, vertically centred between `top` and `top + height`; returns its width. A line
-    /// wider than `room` is drawn smaller.
-    #[expect(clippy::too_many_arguments, reason = "a line of text has this many parts")]
-    fn line(&mut self, font: &FontRef<'_>, text: &str, size: f32, left: f32, top: f32, height: f32, room: f32) -> f32 {
-        let natural = width_of(font, text, size);
-        let size = if natural > room { size * room / natural } else { size };
-        let scaled = font.as_scaled(PxScale::from(size));
-        let baseline = top + (height + scaled.ascent() + scaled.descent()) * 0.5;
-        let mut x = left;
-        let mut last = None;
-        for character in text.chars() {
-            let id = scaled.glyph_id(character);
-            if let Some(last) = last {
-                x += scaled.kern(last, id);
-            }
-            let glyph = id.with_scale_and_position(PxScale::from(size), point(x, baseline));
-            x += scaled.h_advance(id);
-            last = Some(id);
-            let Some(outline) = font.outline_glyph(glyph) else { continue };
-            let bounds = outline.px_bounds();
-            outline.draw(|dx, dy, coverage| {
-                let (px, py) = (bounds.min.x as i32 + dx as i32, bounds.min.y as i32 + dy as i32);
-                let inside =
-                    (0..LABEL_WIDTH_PX as i32).contains(&px) && (top as i32..(top + height) as i32).contains(&py);
-                if inside {
-                    let pixel = &mut self.pixels[(py as u32 * LABEL_WIDTH_PX + px as u32) as usize];
-                    *pixel = (*pixel).max((coverage.clamp(0.0, 1.0) * 255.0) as u8);
-                }
-            });
+    /// Draws one line, centred upright in its rows; returns its width.
+    fn line(&mut self, fonts: &mut Fonts, text: &str, line: Line) -> f32 {
+        if text.is_empty() {
+            return 0.0;
         }
-        x - left
+        let Fonts { system, glyphs } = fonts;
+        if glyphs.image_cache.len() > CACHED_GLYPHS {
+            *glyphs = SwashCache::new();
+        }
+        let room = LABEL_WIDTH_PX - 2 * line.left;
+        let mut buffer = Buffer::new(system, Metrics::new(line.size, line.height as f32));
+        buffer.set_wrap(Wrap::None);
+        buffer.set_ellipsize(Ellipsize::End(EllipsizeHeightLimit::Lines(1)));
+        buffer.set_size(Some(room as f32), Some(line.height as f32));
+        let attributes = Attrs::new().family(Family::Name("Ubuntu")).weight(Weight::LIGHT);
+        buffer.set_text(text, &attributes, Shaping::Advanced, None);
+        buffer.shape_until_scroll(system, false);
+        let mut width = 0.0_f32;
+        for run in buffer.layout_runs().take(1) {
+            // Text from right to left ends at the right edge of its room: it is drawn from the left like any other.
+            let begin = run.glyphs.iter().map(|glyph| glyph.x).fold(f32::INFINITY, f32::min);
+            let end = run.glyphs.iter().map(|glyph| glyph.x + glyph.w).fold(f32::NEG_INFINITY, f32::max);
+            if !(begin.is_finite() && end.is_finite()) {
+                continue;
+            }
+            width = (end - begin).clamp(0.0, room as f32);
+            for glyph in run.glyphs {
+                let origin = (line.left as f32 - begin, line.top as f32 + run.line_y);
+                let physical = glyph.physical(origin, 1.0);
+                glyphs.with_pixels(system, physical.cache_key, Color::rgb(255, 255, 255), |x, y, colour| {
+                    self.ink(line, physical.x + x, physical.y + y, coverage(colour));
+                });
+            }
+        }
+        width
+    }
+
+    /// Darkens one pixel, if it belongs to the line's rows.
+    fn ink(&mut self, line: Line, x: i32, y: i32, coverage: u8) {
+        let (Ok(x), Ok(y)) = (u32::try_from(x), u32::try_from(y)) else { return };
+        if x < LABEL_WIDTH_PX && (line.top..line.top + line.height).contains(&y) {
+            let pixel = &mut self.pixels[(y * LABEL_WIDTH_PX + x) as usize];
+            *pixel = (*pixel).max(coverage);
+        }
     }
 }
 
-fn width_of(font: &FontRef<'_>, text: &str, size: f32) -> f32 {
-    let scaled = font.as_scaled(PxScale::from(size));
-    text.chars().map(|character| scaled.h_advance(scaled.glyph_id(character))).sum()
+/// A label has one colour: coloured glyphs, as some emoji are, show their brightness.
+fn coverage(colour: Color) -> u8 {
+    let [r, g, b, a] = colour.as_rgba().map(u32::from);
+    let bright = (54 * r + 183 * g + 19 * b) / 256;
+    (a * (96 + bright * 159 / 255) / 255).min(255) as u8
 }
 
-fn shorten(name: &str) -> String {
-    let clean: String = name.chars().filter(|c| !c.is_control()).collect();
-    if clean.chars().count() <= NAME_MAX_CHARS {
-        return clean;
-    }
-    clean.chars().take(NAME_MAX_CHARS - 1).chain(['…']).collect()
+/// What of a name is drawn: nothing that changes the direction of what stands beside it, no towers of marks, no end
+/// without end.
+fn presentable(name: &str) -> String {
+    let mut marks = 0;
+    let shown = |character: &char| {
+        let directs = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        marks = if is_mark(*character) { marks + 1 } else { 0 };
+        !character.is_control() && !directs && marks <= MAX_MARKS
+    };
+    let shown: String = name.chars().filter(shown).take(NAME_MAX_CHARS).collect();
+    shown.trim().to_owned()
+}
+
+/// The blocks of combining marks (Unicode 16, "Combining Diacritical Marks" and its four extensions).
+fn is_mark(character: char) -> bool {
+    matches!(character, '\u{300}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}'
+        | '\u{20d0}'..='\u{20ff}' | '\u{fe20}'..='\u{fe2f}')
 }
 
 #[cfg(test)]
@@ -117,20 +175,73 @@ mod tests {
         label.pixels[from..to].iter().filter(|p| **p > 128).count()
     }
 
+    /// The columns of the name that have ink, from the first to the last.
+    fn columns(label: &Label) -> std::ops::Range<u32> {
+        let inked = |x: &u32| (0..64).any(|y| label.pixels[(y * LABEL_WIDTH_PX + x) as usize] > 128);
+        let first = (0..LABEL_WIDTH_PX).find(inked).unwrap();
+        first..(0..LABEL_WIDTH_PX).rfind(inked).unwrap() + 1
+    }
+
     #[test]
     fn name_and_initials_are_drawn_in_their_own_rows() {
         let label = Label::draw("Ada", "A");
         assert!(ink(&label, 0..64) > 100, "the name is there");
         assert!(ink(&label, 64..192) > 200, "the initial is there");
-        assert!(ink(&Label::draw("", "A"), 0..64) == 0, "and nothing without a name");
+        assert_eq!(ink(&Label::draw("", "A"), 0..64), 0, "and nothing without a name");
         assert!(Label::draw("Adalbert", "A").name_px > label.name_px);
+        let drawn = columns(&label);
+        assert!(
+            drawn.start >= 6 && (drawn.len() as f32 - label.name_px).abs() < 8.0,
+            "{drawn:?} for {}",
+            label.name_px
+        );
     }
 
     #[test]
-    fn very_long_names_stay_inside() {
-        let label = Label::draw(&"W".repeat(200), "WW");
-        assert!(label.name_px <= LABEL_WIDTH_PX as f32);
-        assert_eq!(shorten(&"x".repeat(99)).chars().count(), NAME_MAX_CHARS);
-        assert_eq!(shorten("a\u{7}b"), "ab");
+    fn very_long_names_end_in_an_ellipsis_inside() {
+        let long = Label::draw(&"W".repeat(255), "WW");
+        assert!(long.name_px <= LABEL_WIDTH_PX as f32 - 16.0 && long.name_px > 400.0, "{}", long.name_px);
+        assert!(columns(&long).end <= LABEL_WIDTH_PX - 4);
+        let row = |label: &Label| label.pixels[..(40 * LABEL_WIDTH_PX) as usize].to_vec();
+        assert_ne!(row(&long), row(&Label::draw(&"W".repeat(9), "WW")), "it is not merely cut");
+    }
+
+    #[test]
+    fn every_script_has_letters_of_its_own() {
+        // A font without a letter draws the same box for each.
+        let scripts = [
+            ("Ελένη", "Άννα Β"),
+            ("Łukasz", "Jürgen"),
+            ("Дарья", "Олег И"),
+            ("שרה", "דוד"),
+            ("محمد", "فاطمة"),
+            ("王小明", "李大龙"),
+        ];
+        for (one, other) in scripts {
+            let (one_drawn, other_drawn) = (Label::draw(one, "X"), Label::draw(other, "X"));
+            assert!(ink(&one_drawn, 0..64) > 60, "{one} leaves no ink");
+            assert_ne!(one_drawn.pixels, other_drawn.pixels, "{one} and {other} look alike");
+        }
+        let (a, b) = (Label::draw("王王", "X"), Label::draw("李李", "X"));
+        assert_ne!(a.pixels, b.pixels, "no font with Chinese letters: see .ci/deps");
+        let joined = Label::draw("محمد", "X").name_px;
+        let apart: f32 = ["م", "ح", "م", "د"].iter().map(|letter| Label::draw(letter, "X").name_px).sum();
+        assert!(joined < apart - 1.0, "Arabic letters join: {joined} px instead of {apart}");
+        assert!(ink(&Label::draw("🦊", "🦊"), 0..64) > 60, "emoji are drawn");
+    }
+
+    #[test]
+    fn text_from_right_to_left_begins_at_the_same_edge() {
+        let drawn = columns(&Label::draw("שלום", "X"));
+        assert!((6..24).contains(&drawn.start), "{drawn:?}");
+    }
+
+    #[test]
+    fn pranks_are_taken_out() {
+        assert_eq!(presentable("a\u{7}b\n"), "ab");
+        assert_eq!(presentable("\u{202e}ab\u{2066}"), "ab", "no turning around of what follows");
+        assert_eq!(presentable(&format!("z{}", "\u{311}".repeat(200))).chars().count(), 1 + MAX_MARKS);
+        assert_eq!(presentable("e\u{301}"), "e\u{301}", "an accent is no prank");
+        assert_eq!(presentable(&"x".repeat(255)).chars().count(), NAME_MAX_CHARS);
     }
 }

@@ -16,9 +16,22 @@ pub struct FaceStyle {
     /// Margin for the glow, height of the name plate (0 for none), corner radius, width of the bezel.
     pub frame: Vec4,
     /// Width of the name in the label, width of the initials (both as shares of the label's), strength of the glow
-    /// around the face when it shows a picture, and unused.
+    /// around the face when it shows a picture, and which kind of face it is: one of the constants here.
     pub text: Vec4,
 }
+
+impl FaceStyle {
+    /// A person's face: without a picture it shows a card with initials.
+    pub const PERSON: f32 = 0.0;
+    /// A place on the wall: without a picture it shows the hall's emblem.
+    pub const WALL: f32 = 1.0;
+    /// A dot of light in the accent's colour, and nothing else: it marks a place on the face behind it.
+    pub const DOT: f32 = 2.0;
+}
+
+/// How much nearer than it is a dot is taken to be when faces are drawn in their order, in metres: the face it marks is
+/// larger than it and may have its middle nearer.
+const DOT_NEARER_M: f32 = 4.0;
 
 /// A video face. What changes from frame to frame travels in the mesh tag, so that no material is prepared anew.
 #[derive(Asset, TypePath, AsBindGroup, Clone, Debug)]
@@ -54,6 +67,10 @@ impl Material for VideoMaterial {
         AlphaMode::Premultiplied
     }
 
+    fn depth_bias(&self) -> f32 {
+        if self.style.text.w == FaceStyle::DOT { DOT_NEARER_M } else { 0.0 }
+    }
+
     fn enable_prepass() -> bool {
         false
     }
@@ -75,6 +92,13 @@ pub struct FaceAssets {
 /// The sampler of planes and labels: bilinear, clamped.
 pub(super) fn plane_sampler() -> ImageSampler {
     ImageSampler::Descriptor(ImageSamplerDescriptor::linear())
+}
+
+/// The sampler of planes with mipmaps: trilinear, clamped, with up to so many samples along a slanted pixel.
+pub(super) fn mipmap_sampler(anisotropy: u16) -> ImageSampler {
+    let mut sampler = ImageSamplerDescriptor::linear();
+    sampler.set_anisotropic_filter(anisotropy);
+    ImageSampler::Descriptor(sampler)
 }
 
 impl FromWorld for FaceAssets {

@@ -5,12 +5,13 @@
 mod face;
 mod lettering;
 mod material;
+mod mipmaps;
 mod planes;
 mod upload;
 
 use bevy::prelude::*;
 
-pub use face::{FaceLook, FramePresented, VideoFace};
+pub use face::{FaceLook, FramePresented, LinkLook, Mipmapped, VideoFace};
 pub use lettering::{LABEL_HEIGHT_PX, LABEL_WIDTH_PX, Label};
 pub use material::{FaceAssets, FaceStyle, VideoMaterial};
 pub use planes::PlanePool;
@@ -30,6 +31,10 @@ pub struct VideoStream {
 /// Where the pictures of a stream wait.
 #[derive(Component, Clone, Debug)]
 pub struct StreamFeed(pub VideoFeed);
+
+/// The picture of this stream is wanted and not sent, for want of bandwidth: what is seen is old.
+#[derive(Component, Clone, Copy, Debug, Default)]
+pub struct PictureWaits;
 
 /// Where the sound of a stream comes from: whoever hangs a stream's picture somewhere writes it. A stream without one is
 /// heard from nowhere in particular.
@@ -62,6 +67,7 @@ impl Plugin for StreamPlugin {
             .init_resource::<PlanePool>()
             .add_message::<FramePresented>()
             .add_observer(planes::return_planes)
+            .add_systems(Startup, lettering::find_fonts)
             .add_systems(
                 PostUpdate,
                 (face::take_frames, face::fade_faces, face::pack_tags).chain().in_set(SpaceSystems::Present),

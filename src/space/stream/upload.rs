@@ -13,8 +13,9 @@ use bevy::render::render_asset::RenderAssets;
 use bevy::render::renderer::RenderQueue;
 use bevy::render::texture::GpuImage;
 use bevy::render::{ExtractSchedule, MainWorld, Render, RenderApp, RenderSystems};
-use wgpu::{Extent3d, TexelCopyBufferLayout};
+use wgpu::{Extent3d, TexelCopyBufferLayout, TexelCopyTextureInfo};
 
+use super::mipmaps::Halver;
 use crate::media::VideoFrame;
 
 /// Frames a picture may wait for its textures to be created before it is let go.
@@ -25,6 +26,8 @@ const PATIENCE_FRAMES: u8 = 8;
 pub(super) struct Upload {
     /// Luma, Cb, Cr.
     pub planes: [AssetId<Image>; 3],
+    /// Mip levels of each.
+    pub levels: u32,
     pub frame: Arc<VideoFrame>,
 }
 
@@ -93,6 +96,7 @@ fn upload_video_frames(
     images: Res<RenderAssets<GpuImage>>,
     render_queue: Res<RenderQueue>,
     stats: Res<UploadStats>,
+    mut halver: Local<Halver>,
 ) {
     queue.0.retain(|_, (upload, waited)| {
         let [Some(luma), Some(cb), Some(cr)] = upload.planes.map(|plane| images.get(plane)) else {
@@ -104,19 +108,23 @@ fn upload_video_frames(
             return keep;
         };
         let frame = &upload.frame;
-        let size = (frame.width(), frame.height());
-        write(&render_queue, luma, frame.y(), size);
-        write(&render_queue, cb, frame.u(), frame.chroma_size());
-        write(&render_queue, cr, frame.v(), frame.chroma_size());
+        let (size, chroma) = ((frame.width(), frame.height()), frame.chroma_size());
+        let mut bytes = 0;
+        for (image, plane, size) in [(luma, frame.y(), size), (cb, frame.u(), chroma), (cr, frame.v(), chroma)] {
+            halver.each_level(plane, size, upload.levels, |level, plane, size| {
+                write(&render_queue, image, level, plane, size);
+                bytes += plane.len() as u64;
+            });
+        }
         stats.0.frames.fetch_add(1, Ordering::Relaxed);
-        stats.0.bytes.fetch_add(VideoFrame::byte_len(size.0, size.1) as u64, Ordering::Relaxed);
+        stats.0.bytes.fetch_add(bytes, Ordering::Relaxed);
         false
     });
 }
 
-fn write(queue: &RenderQueue, image: &GpuImage, plane: &[u8], (width, height): (u32, u32)) {
+fn write(queue: &RenderQueue, image: &GpuImage, level: u32, plane: &[u8], (width, height): (u32, u32)) {
     queue.write_texture(
-        image.texture.as_image_copy(),
+        TexelCopyTextureInfo { mip_level: level, ..image.texture.as_image_copy() },
         plane,
         TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(width), rows_per_image: Some(height) },
         Extent3d { width, height, depth_or_array_layers: 1 },

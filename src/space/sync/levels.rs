@@ -1,11 +1,11 @@
 //! From the engine's latest-value figures and the streams' tracks to markers on participants: who speaks, who is
-//! muted, whose camera is off. Runs after the events of the frame were applied.
+//! muted, whose camera is off, whose connection is poor. Runs after the events of the frame were applied.
 
 use bevy::prelude::*;
 
 use super::{EngineBridge, RoomFigures};
 use crate::model::{StreamKind, TrackInfo};
-use crate::space::participant::{CameraOff, Muted, Participant, Speaking, VoiceLevel};
+use crate::space::participant::{CameraOff, Connection, Muted, Participant, Speaking, VoiceLevel};
 use crate::space::stream::{Publishes, VideoStream};
 
 /// Level (root mean square, 0..=1) above which someone counts as speaking.
@@ -44,6 +44,26 @@ pub(super) fn mark_speaking(
             commands.entity(entity).insert(Speaking);
         } else if speaking && level.0 < SILENT_BELOW {
             commands.entity(entity).remove::<Speaking>();
+        }
+    }
+}
+
+/// Sets [`Connection`] from what the server says of everyone.
+pub(super) fn mark_connections(
+    mut commands: Commands,
+    figures: Res<RoomFigures>,
+    people: Query<(Entity, &Participant, Option<&Connection>)>,
+) {
+    for (entity, participant, old) in &people {
+        let told = figures.0.network.get(&participant.user).copied().map(Connection);
+        match (told, old) {
+            (Some(told), old) if old != Some(&told) => {
+                commands.entity(entity).insert(told);
+            }
+            (None, Some(_)) => {
+                commands.entity(entity).remove::<Connection>();
+            }
+            _ => {}
         }
     }
 }

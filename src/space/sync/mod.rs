@@ -45,6 +45,10 @@ pub struct RoomStatus {
     pub error: Option<CallError>,
     /// This client as the others see it, once connected.
     pub me: Option<UserInfo>,
+    /// The room's metadata: what its hosts chose for everyone.
+    pub metadata: String,
+    /// Whether this client may change it.
+    pub host: bool,
 }
 
 /// The engine's newest figures, refreshed each frame.
@@ -77,7 +81,11 @@ impl Plugin for SyncPlugin {
             .add_message::<CallTrouble>()
             .add_systems(
                 PreUpdate,
-                (receive::apply_room_events, levels::read_figures, levels::mark_speaking, levels::mark_states)
+                (
+                    receive::apply_room_events,
+                    levels::read_figures,
+                    (levels::mark_speaking, levels::mark_states, levels::mark_connections),
+                )
                     .chain()
                     .in_set(SpaceSystems::Receive)
                     .run_if(resource_exists::<EngineBridge>),

@@ -12,9 +12,9 @@ use super::roster::{MAX_PARTICIPANTS, MAX_STREAMS, Roster};
 use super::{EngineBridge, RoomStatus};
 use crate::bridge::{RoomEvent, SessionId, VideoFeed};
 use crate::model::{CallError, EndReason, ErrorCode, RoomState, StreamId, StreamInfo, UserId, UserInfo};
-use crate::space::participant::{LocalParticipant, Participant};
+use crate::space::participant::{HandRaised, LocalParticipant, Participant, SeatClaim};
 use crate::space::settings::SpaceSettings;
-use crate::space::stream::{PublishedBy, StreamFeed, VideoStream};
+use crate::space::stream::{PictureWaits, PublishedBy, StreamFeed, VideoStream};
 
 /// What became of the engine's events.
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +25,13 @@ pub struct ReceiveCounts {
     pub stale: u64,
     /// Users or streams over the room's limits, or events about unknown ones, dropped.
     pub refused: u64,
+}
+
+/// The participant attribute of a raised hand: present and not empty while it is up.
+const HAND_ATTRIBUTE: &str = "rotunda.hand";
+
+fn hand_raised(user: &UserInfo) -> bool {
+    user.attributes.get(HAND_ATTRIBUTE).is_some_and(|value| !value.is_empty())
 }
 
 #[derive(SystemParam)]
@@ -111,6 +118,10 @@ impl Room<'_, '_> {
                 }
                 self.told.state.write(RoomStateChanged { state, reason, error });
             }
+            RoomEvent::RoomChanged { metadata, may_change } => {
+                self.status.metadata = metadata;
+                self.status.host = may_change;
+            }
             RoomEvent::UserJoined(user) | RoomEvent::UserUpdated(user) => {
                 self.put_user(&user);
             }
@@ -121,6 +132,7 @@ impl Room<'_, '_> {
                 self.told.publish.write(PublishStateChanged { stream, state, error });
             }
             RoomEvent::PlayStateChanged { stream, state, error } => {
+                self.mark_waiting(&stream, error.as_ref());
                 self.told.play.write(PlayStateChanged { stream, state, error });
             }
             RoomEvent::VideoFeedOpened { stream, feed } => self.open_feed(&stream, feed),
@@ -164,9 +176,14 @@ impl Room<'_, '_> {
         let local = self.roster.local.as_ref() == Some(&user.id);
         if let Some(entity) = self.roster.user(&user.id) {
             let mut entity_commands = self.commands.entity(entity);
-            entity_commands.insert(Participant::from(user));
+            entity_commands.insert((Participant::from(user), SeatClaim::from(user)));
             if local {
                 entity_commands.insert(LocalParticipant);
+            }
+            if hand_raised(user) {
+                entity_commands.insert(HandRaised);
+            } else {
+                entity_commands.remove::<HandRaised>();
             }
             self.told.user_changed.write(UserChanged { entity, user: user.clone() });
             return Some(entity);
@@ -175,9 +192,12 @@ impl Room<'_, '_> {
             self.counts.refused += 1;
             return None;
         }
-        let mut entity_commands = self.commands.spawn(Participant::from(user));
+        let mut entity_commands = self.commands.spawn((Participant::from(user), SeatClaim::from(user)));
         if local {
             entity_commands.insert(LocalParticipant);
+        }
+        if hand_raised(user) {
+            entity_commands.insert(HandRaised);
         }
         let entity = entity_commands.id();
         self.roster.users.insert(user.id.clone(), entity);
@@ -238,6 +258,17 @@ impl Room<'_, '_> {
         };
         self.commands.entity(entity).try_despawn();
         self.told.stream_went.write(StreamWent { stream: stream.clone(), owner, reason });
+    }
+
+    /// A picture waits from when that is told until the stream's next change.
+    fn mark_waiting(&mut self, stream: &StreamId, error: Option<&CallError>) {
+        let Some(entity) = self.roster.stream(stream) else { return };
+        let waits = error.is_some_and(|error| error.code == ErrorCode::PlayInterrupted);
+        if waits {
+            self.commands.entity(entity).insert(PictureWaits);
+        } else {
+            self.commands.entity(entity).remove::<PictureWaits>();
+        }
     }
 
     fn open_feed(&mut self, stream: &StreamId, feed: VideoFeed) {

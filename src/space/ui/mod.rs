@@ -7,6 +7,7 @@ mod own_media;
 mod people;
 mod signs;
 mod theme;
+mod wall;
 
 use bevy::prelude::*;
 use bevy_egui::{EguiContexts, EguiGlobalSettings, EguiPlugin, EguiPrimaryContextPass, egui};
@@ -53,7 +54,7 @@ impl Plugin for UiPlugin {
                     .chain()
                     .in_set(SpaceSystems::Sync),
             )
-            .add_systems(EguiPrimaryContextPass, draw_overlay);
+            .add_systems(EguiPrimaryContextPass, (draw_overlay, wall::draw).chain());
     }
 }
 

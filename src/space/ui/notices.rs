@@ -6,7 +6,7 @@ use bevy::prelude::*;
 use bevy_egui::egui::{self, Align2, Color32};
 
 use super::theme;
-use crate::model::{RoomState, RoomStateReason};
+use crate::model::{ErrorCode, RoomState, RoomStateReason};
 use crate::space::participant::LocalParticipant;
 use crate::space::sync::{
     CallTrouble, PlayStateChanged, PublishStateChanged, RoomStateChanged, RoomStatus, UserCame, UserWent,
@@ -78,7 +78,9 @@ pub(super) fn collect(
         notices.tell(format!("{} left", user.name), false);
     }
     let own = trouble.read().map(|t| &t.0).chain(publish.read().filter_map(|p| p.error.as_ref()));
-    for error in own.chain(play.read().filter_map(|p| p.error.as_ref())) {
+    // Who is played when there are too many is chosen by what is seen and heard: nobody has to do anything.
+    let playing = play.read().filter_map(|p| p.error.as_ref()).filter(|error| error.code != ErrorCode::TooManyPlays);
+    for error in own.chain(playing) {
         notices.tell(error.to_string(), true);
     }
     if !notices.lines.is_empty() {

@@ -1,7 +1,10 @@
 //! The viewer: one camera, where it starts, how it is steered. Main thread.
 
+mod collide;
+mod flight;
 mod mode;
 mod steer;
+mod take_seat;
 
 use bevy::camera::{Hdr, RenderTarget};
 use bevy::core_pipeline::tonemapping::{DebandDither, Tonemapping};
@@ -10,16 +13,27 @@ use bevy::prelude::*;
 use bevy_egui::PrimaryEguiContext;
 use wgpu::TextureFormat;
 
-pub use mode::ViewMode;
-pub use steer::Walker;
+pub use flight::Station;
+pub use mode::{ViewMode, in_every_view, in_flat_views};
+pub use steer::{Posture, Walker};
+pub use take_seat::{AimedSeat, TakeSeat};
 
 use super::geometry::{EYE_HEIGHT, FIRST_LOOK, VIEWPOINT, floor_height};
+use super::participant::SeatPlan;
 use super::schedule::SpaceSystems;
 use super::settings::{SpaceSettings, Tier, ViewTarget};
+use super::sync::{Outbox, RoomFigures};
 
 /// The camera the room is seen through.
 #[derive(Component, Clone, Copy, Debug, Default)]
 pub struct RoomCamera;
+
+/// What moves the camera. Features that show something from elsewhere come after it.
+#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ViewSystems {
+    /// Walking and looking around, while the view is that of the hall.
+    Steer,
+}
 
 /// The image the room is drawn into when there is no window.
 #[derive(Resource, Clone, Debug)]
@@ -31,8 +45,25 @@ pub struct ViewPlugin;
 impl Plugin for ViewPlugin {
     fn build(&self, app: &mut App) {
         app.init_resource::<ViewMode>()
+            .init_resource::<SeatPlan>()
+            .init_resource::<AimedSeat>()
+            .init_resource::<RoomFigures>()
+            .init_resource::<Outbox>()
+            .add_message::<TakeSeat>()
             .add_systems(Startup, spawn_camera)
-            .add_systems(Update, (steer::read_input, steer::walk).chain().in_set(SpaceSystems::Sync));
+            .configure_sets(Update, ViewSystems::Steer.in_set(SpaceSystems::Sync).run_if(mode::in_hall))
+            .add_systems(Update, (mode::read_mode_keys, mode::show_layers).chain().in_set(SpaceSystems::Sync))
+            .add_systems(
+                Update,
+                (steer::read_input, steer::walk).chain().after(mode::show_layers).in_set(ViewSystems::Steer),
+            )
+            .add_systems(
+                Update,
+                (take_seat::aim_at_chair, take_seat::read_clicks, take_seat::take_seat, take_seat::stay_in_seat)
+                    .chain()
+                    .before(steer::walk)
+                    .in_set(SpaceSystems::Sync),
+            );
     }
 }
 
@@ -48,8 +79,7 @@ fn spawn_camera(
         RoomCamera,
         Walker::looking_at(eye, FIRST_LOOK),
         Camera3d::default(),
-        // Where two surfaces meet, single pixels may show what is behind: stone, not black.
-        Camera { clear_color: ClearColorConfig::Custom(Color::srgb(0.40, 0.35, 0.29)), ..default() },
+        Camera { clear_color: ClearColorConfig::Custom(mode::BEHIND_HALL), ..default() },
         Projection::Perspective(PerspectiveProjection { fov: steer::DEFAULT_FOV, near: 0.1, far: 80.0, ..default() }),
         Transform::from_translation(eye).looking_at(FIRST_LOOK, Vec3::Y),
         // The hall's shader maps its own tones, and pictures of people are shown as they are.

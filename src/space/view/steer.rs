@@ -1,5 +1,14 @@
-//! Walking, looking and zooming. Input is read into wishes, which a second system turns into movement, so that tests
-//! and later remote control can steer without a keyboard.
+//! Walking, looking, circling and zooming. Input is read into wishes, which a second system turns into movement, so that
+//! tests and later remote control can steer without a keyboard.
+//!
+//! | input | what happens |
+//! |---|---|
+//! | `W A S D`, up and down | walk; with shift, run |
+//! | left and right | turn |
+//! | left button | look around |
+//! | right button | walk around what is in the middle of the view |
+//! | wheel | zoom |
+//! | `Home`, `H` | back to the first view |
 
 use std::f32::consts::{FRAC_PI_2, PI};
 
@@ -8,8 +17,10 @@ use bevy::prelude::*;
 use bevy_egui::input::EguiWantsInput;
 
 use super::RoomCamera;
-use crate::space::geometry::{BAYS, COLUMN_RADIUS, EYE_HEIGHT, WALK_RADIUS, floor_height};
-use crate::space::participant::Seat;
+use super::collide::slide;
+use super::flight::{Flight, Station};
+use crate::space::geometry::{EYE_HEIGHT, floor_height};
+use crate::space::participant::SeatPlan;
 
 /// Vertical field of view at the start, in radians.
 pub(super) const DEFAULT_FOV: f32 = 0.83;
@@ -19,9 +30,20 @@ const WALK_M_PER_SEC: f32 = 3.0;
 const TURN_RAD_PER_SEC: f32 = 1.6;
 const LOOK_RAD_PER_PX: f32 = 0.0032;
 const ACCELERATION_PER_SEC: f32 = 9.0;
-/// Nobody walks through a chair or a column.
-const CHAIR_CLEARANCE: f32 = 0.75;
-const COLUMN_CLEARANCE: f32 = 0.85;
+/// The longest frame that is walked through whole; longer ones slow down.
+const LONGEST_FRAME_SECS: f32 = 0.25;
+/// How near and how far what one walks around may be, in metres.
+const AROUND_M: (f32, f32) = (1.5, 9.0);
+
+/// Whether one counts as sitting at one's seat or stands where the view is from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Posture {
+    /// At the seat that everyone sees, looking from wherever the view was put: where everyone begins.
+    #[default]
+    Seated,
+    /// On one's own feet, where everyone sees it.
+    Standing,
+}
 
 /// Position, direction and what is wished for.
 #[derive(Component, Clone, Debug)]
@@ -38,8 +60,20 @@ pub struct Walker {
     pub stride: Vec2,
     /// Running.
     pub run: bool,
+    /// Wished turn around [`Walker::around`] in this frame, to the left, radians.
+    pub circle: f32,
+    /// What one walks around, on the floor, while one does.
+    pub around: Option<Vec2>,
+    /// Sitting or standing.
+    pub posture: Posture,
+    /// Looks from the own seat.
+    pub(super) in_seat: bool,
+    flight: Option<Flight>,
     velocity: Vec2,
+    /// Height of the floor below, eased over steps.
     height: f32,
+    /// Height of the eyes above it.
+    eye_m: f32,
 }
 
 impl Walker {
@@ -53,9 +87,52 @@ impl Walker {
             fov: DEFAULT_FOV,
             stride: Vec2::ZERO,
             run: false,
+            circle: 0.0,
+            around: None,
+            posture: Posture::Seated,
+            in_seat: false,
+            flight: None,
             velocity: Vec2::ZERO,
             height: eye.y - EYE_HEIGHT,
+            eye_m: EYE_HEIGHT,
         }
+    }
+
+    /// Where the eyes are and whereto they look.
+    pub fn pose(&self) -> Transform {
+        Transform::from_xyz(self.ground.x, self.height + self.eye_m, self.ground.y).with_rotation(Quat::from_euler(
+            EulerRot::YXZ,
+            self.yaw,
+            self.pitch,
+            0.0,
+        ))
+    }
+
+    /// Goes somewhere without walking.
+    pub(super) fn fly_to(&mut self, to: Station, posture: Posture, in_seat: bool) {
+        let from = Station { ground: self.ground, eye_m: self.eye_m, yaw: self.yaw, pitch: self.pitch };
+        self.flight = Some(Flight::new(from, to));
+        (self.posture, self.in_seat) = (posture, in_seat);
+        (self.velocity, self.around) = (Vec2::ZERO, None);
+    }
+
+    fn stand_up(&mut self) {
+        (self.posture, self.in_seat, self.flight) = (Posture::Standing, false, None);
+    }
+
+    /// The direction of view on the floor.
+    fn forward(&self) -> Vec2 {
+        let right = Vec2::from_angle(-self.yaw);
+        Vec2::new(right.y, -right.x)
+    }
+
+    /// The point on the floor in the middle of the view: where the gaze meets it, or where it passes the hall's centre.
+    fn looked_at(&self) -> Vec2 {
+        let (near, far) = AROUND_M;
+        let forward = self.forward();
+        let down = if self.pitch < -0.05 { self.eye_m / -self.pitch.tan() } else { f32::MAX };
+        let passing = -self.ground.dot(forward);
+        self.ground + forward * down.min(passing).clamp(near, far)
     }
 }
 
@@ -78,13 +155,27 @@ pub(super) fn read_input(
         let right = held(&[KeyCode::KeyD]) - held(&[KeyCode::KeyA]);
         let turn = held(&[KeyCode::ArrowLeft]) - held(&[KeyCode::ArrowRight]);
         let mut next = walker.clone();
+        if !typing && keys.any_just_pressed([KeyCode::Home, KeyCode::KeyH]) {
+            next.fly_to(Station::first(), Posture::Seated, false);
+        }
         next.stride = Vec2::new(right, forward).clamp_length_max(1.0);
         next.run = held(&[KeyCode::ShiftLeft, KeyCode::ShiftRight]) > 0.0;
         next.yaw += turn * TURN_RAD_PER_SEC * time.delta_secs();
-        if !pointing && (buttons.pressed(MouseButton::Left) || buttons.pressed(MouseButton::Right)) {
-            let finer = next.fov / DEFAULT_FOV;
-            next.yaw += motion.delta.x * LOOK_RAD_PER_PX * finer;
-            next.pitch += motion.delta.y * LOOK_RAD_PER_PX * finer;
+        let finer = next.fov / DEFAULT_FOV;
+        let drag = motion.delta * LOOK_RAD_PER_PX * finer;
+        next.circle = 0.0;
+        if !pointing && buttons.pressed(MouseButton::Right) {
+            if next.around.is_none() {
+                next.around = Some(next.looked_at());
+            }
+            next.circle = drag.x;
+            next.pitch += drag.y;
+        } else {
+            next.around = None;
+            if !pointing && buttons.pressed(MouseButton::Left) {
+                next.yaw += drag.x;
+                next.pitch += drag.y;
+            }
         }
         if !pointing && scroll.delta.y != 0.0 {
             let lines = if scroll.unit == MouseScrollUnit::Pixel { scroll.delta.y / 40.0 } else { scroll.delta.y };
@@ -100,26 +191,14 @@ pub(super) fn read_input(
 /// Moves the camera: inside the walls, around columns and chairs, up and down the steps.
 pub(super) fn walk(
     time: Res<Time>,
-    seats: Query<&Seat>,
+    plan: Res<SeatPlan>,
     mut cameras: Query<(&mut Walker, &mut Transform, &mut Projection), With<RoomCamera>>,
 ) {
-    let dt = time.delta_secs().min(0.1);
+    let dt = time.delta_secs().min(LONGEST_FRAME_SECS);
+    let chairs: Vec<Vec2> = plan.seats.iter().map(|seat| seat.place.xz()).collect();
     for (mut walker, mut transform, mut projection) in &mut cameras {
-        let facing = Vec2::from_angle(-walker.yaw);
-        let (right, forward) = (facing, Vec2::new(facing.y, -facing.x));
-        let pace = if walker.run { WALK_M_PER_SEC * 1.9 } else { WALK_M_PER_SEC };
-        let wished = (right * walker.stride.x + forward * walker.stride.y) * pace;
-        let blend = 1.0 - (-ACCELERATION_PER_SEC * dt).exp();
-        let velocity = walker.velocity.lerp(wished, blend);
-        walker.velocity = if velocity.length_squared() < 1e-5 { Vec2::ZERO } else { velocity };
-        if walker.velocity != Vec2::ZERO {
-            let ground = walker.ground + walker.velocity * dt;
-            walker.ground = keep_clear(ground, seats.iter().map(|seat| seat.place.xz()));
-        }
-        let floor = floor_height(walker.ground.length());
-        walker.height += (floor - walker.height) * (1.0 - (-10.0 * dt).exp());
-        let goal = Transform::from_xyz(walker.ground.x, walker.height + EYE_HEIGHT, walker.ground.y)
-            .with_rotation(Quat::from_euler(EulerRot::YXZ, walker.yaw, walker.pitch, 0.0));
+        advance(&mut walker, &chairs, dt);
+        let goal = walker.pose();
         if *transform != goal {
             *transform = goal;
         }
@@ -134,37 +213,50 @@ pub(super) fn walk(
     }
 }
 
-/// Pushes a point out of what stands around.
-fn keep_clear(point: Vec2, chairs: impl Iterator<Item = Vec2>) -> Vec2 {
-    let mut at = point;
-    for chair in chairs {
-        at = push_out(at, chair, CHAIR_CLEARANCE);
+/// One frame of movement.
+fn advance(walker: &mut Walker, chairs: &[Vec2], dt: f32) {
+    if walker.stride != Vec2::ZERO || walker.circle != 0.0 {
+        walker.stand_up();
     }
-    for bay in 0..BAYS {
-        let angle = (bay as f32 + 0.5) / BAYS as f32 * 2.0 * PI;
-        at = push_out(at, Vec2::new(angle.sin(), -angle.cos()) * COLUMN_RADIUS, COLUMN_CLEARANCE);
+    if let Some(flight) = walker.flight {
+        let (at, rest) = flight.go_on(dt);
+        (walker.ground, walker.eye_m, walker.yaw, walker.pitch) = (at.ground, at.eye_m, at.yaw, at.pitch);
+        walker.flight = rest;
     }
-    at.clamp_length_max(WALK_RADIUS)
-}
-
-fn push_out(at: Vec2, obstacle: Vec2, clearance: f32) -> Vec2 {
-    let away = at - obstacle;
-    if away.length_squared() >= clearance * clearance {
-        return at;
+    let (forward, right) = (walker.forward(), Vec2::from_angle(-walker.yaw));
+    let pace = if walker.run { WALK_M_PER_SEC * 1.9 } else { WALK_M_PER_SEC };
+    let wished = (right * walker.stride.x + forward * walker.stride.y) * pace;
+    let blend = 1.0 - (-ACCELERATION_PER_SEC * dt).exp();
+    let velocity = walker.velocity.lerp(wished, blend);
+    walker.velocity = if velocity.length_squared() < 1e-5 { Vec2::ZERO } else { velocity };
+    if walker.velocity != Vec2::ZERO {
+        walker.ground = slide(walker.ground, walker.velocity * dt, chairs);
     }
-    obstacle + away.try_normalize().unwrap_or(Vec2::Y) * clearance
+    if let Some(around) = walker.around.filter(|_| walker.circle != 0.0) {
+        let from = walker.ground - around;
+        let wished = around + Vec2::from_angle(walker.circle).rotate(from);
+        walker.ground = slide(walker.ground, wished - walker.ground, chairs);
+        // Angles on the floor grow from X towards Z, the direction of view the other way.
+        walker.yaw -= from.angle_to(walker.ground - around);
+    }
+    if walker.posture == Posture::Standing && walker.flight.is_none() {
+        walker.eye_m += (EYE_HEIGHT - walker.eye_m) * (1.0 - (-7.0 * dt).exp());
+    }
+    let floor = floor_height(walker.ground.length());
+    walker.height += (floor - walker.height) * (1.0 - (-10.0 * dt).exp());
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::space::geometry::{FIRST_LOOK, VIEWPOINT, WALK_RADIUS};
+    use crate::space::participant::seat_plan;
 
-    #[test]
-    fn nobody_leaves_the_hall_or_stands_in_a_chair() {
-        assert!(keep_clear(Vec2::new(50.0, 0.0), std::iter::empty()).length() <= WALK_RADIUS + 1e-4);
-        let chair = Vec2::new(1.0, 1.0);
-        let at = keep_clear(Vec2::new(1.1, 1.0), std::iter::once(chair));
-        assert!(at.distance(chair) >= CHAIR_CLEARANCE - 1e-4);
+    fn walker() -> Walker {
+        Walker::looking_at(
+            Vec3::new(VIEWPOINT.x, floor_height(VIEWPOINT.length()) + EYE_HEIGHT, VIEWPOINT.y),
+            FIRST_LOOK,
+        )
     }
 
     #[test]
@@ -174,5 +266,50 @@ mod tests {
         let east = Walker::looking_at(Vec3::ZERO, Vec3::X);
         let facing = Quat::from_rotation_y(east.yaw) * Vec3::NEG_Z;
         assert!(facing.distance(Vec3::X) < 1e-5);
+        assert!(east.forward().distance(Vec2::X) < 1e-5);
+    }
+
+    #[test]
+    fn the_way_is_the_same_at_every_frame_rate_and_a_step_stands_up() {
+        let walked = |fps: u32| {
+            let mut walker = walker();
+            assert_eq!(walker.posture, Posture::Seated, "everyone begins at their seat");
+            walker.stride = Vec2::Y;
+            (0..fps * 2).for_each(|_| advance(&mut walker, &[], 1.0 / fps as f32));
+            assert_eq!(walker.posture, Posture::Standing);
+            VIEWPOINT.y - walker.ground.y
+        };
+        let (slow, fast) = (walked(5), walked(60));
+        assert!((5.0..6.0).contains(&fast) && (slow - fast).abs() < 0.5, "{slow} and {fast} m in two seconds");
+    }
+
+    #[test]
+    fn a_flight_ends_in_the_seat_and_a_step_gets_up_from_it() {
+        let plan = seat_plan(5);
+        let chairs: Vec<Vec2> = plan.seats.iter().map(|seat| seat.place.xz()).collect();
+        let mut walker = walker();
+        walker.fly_to(Station::in_seat(&plan.seats[2]), Posture::Seated, true);
+        (0..120).for_each(|_| advance(&mut walker, &chairs, 1.0 / 60.0));
+        assert!(walker.ground.distance(chairs[2]) < 1e-3 && walker.eye_m < 1.5 && walker.in_seat);
+        walker.stride = -Vec2::Y;
+        (0..60).for_each(|_| advance(&mut walker, &chairs, 1.0 / 60.0));
+        assert!(walker.ground.distance(chairs[2]) > 0.6 && walker.eye_m > 1.7 && !walker.in_seat);
+    }
+
+    #[test]
+    fn walking_around_something_keeps_it_in_the_middle() {
+        let mut walker = walker();
+        walker.pitch = -0.3;
+        let around = walker.looked_at();
+        walker.around = Some(around);
+        let far = walker.ground.distance(around);
+        for _ in 0..30 {
+            walker.circle = 0.05;
+            advance(&mut walker, &[], 1.0 / 60.0);
+            assert!((walker.ground.distance(around) - far).abs() < 0.8 && walker.ground.length() <= WALK_RADIUS + 1e-3);
+            let to = (around - walker.ground).normalize();
+            assert!(to.dot(walker.forward()) > 0.999, "{to} is ahead of {}", walker.forward());
+        }
+        assert!(walker.ground.distance(VIEWPOINT) > 1.5);
     }
 }

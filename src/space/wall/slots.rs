@@ -1,106 +1,108 @@
-//! Who hangs where on the wall. Plain data and geometry.
+//! Where the slots of the wall are, and which entities hang there. Plain data and geometry; the rule of who hangs where
+//! is [`crate::model::wall`].
 
 use bevy::prelude::*;
 
-use crate::model::StreamId;
+use super::surface::Surface;
+use crate::model::{StreamId, WALL_SLOTS, WallPlan};
 use crate::space::geometry::{GREAT_WALL_CENTRE, GREAT_WALL_WIDTH, VIEWPOINT};
 
-/// Places on the wall.
-pub const SLOT_COUNT: usize = 5;
+/// Width of a picture beside the centre, and while the centre is enlarged.
+const SIDE_WIDTH: f32 = 3.5;
+const SMALL_WIDTH: f32 = 2.5;
+/// Height of the middle of those: what stands beside the wall finds room below.
+const SIDE_HEIGHT: f32 = 6.95;
+const SIDE_RADIUS: f32 = 9.2;
 
-/// Which share hangs in which slot. A stream keeps its slot by its id, so that one that comes back after a reconnect
-/// before the slot was given away finds its place again.
+/// Which share hangs in which slot.
 #[derive(Resource, Clone, Debug, Default, PartialEq, Eq)]
 pub struct WallSlots {
-    held: [Option<(StreamId, Option<Entity>)>; SLOT_COUNT],
+    pub(super) plan: WallPlan,
+    pub(super) entities: [Option<Entity>; WALL_SLOTS],
 }
 
 impl WallSlots {
     /// The stream entity in a slot.
     pub fn entity(&self, slot: usize) -> Option<Entity> {
-        self.held.get(slot)?.as_ref()?.1
+        *self.entities.get(slot)?
+    }
+
+    /// The stream in a slot.
+    pub fn stream(&self, slot: usize) -> Option<&StreamId> {
+        self.plan.slots.get(slot)?.as_ref()
     }
 
     /// The slot of a stream.
     pub fn slot_of(&self, stream: &StreamId) -> Option<usize> {
-        self.held.iter().position(|held| held.as_ref().is_some_and(|(id, entity)| id == stream && entity.is_some()))
+        self.plan.slot_of(stream)
     }
 
-    pub(super) fn would_change(&self, shares: &[(StreamId, Entity)]) -> bool {
-        let mut next = self.clone();
-        next.update(shares);
-        next != *self
+    /// Who hangs where.
+    pub fn plan(&self) -> &WallPlan {
+        &self.plan
     }
 
-    /// Frees slots whose share ended (their id stays as a memory), then places the new ones: in their remembered slot,
-    /// else in one nobody remembers, else in any free one, the centre first.
-    pub(super) fn update(&mut self, shares: &[(StreamId, Entity)]) {
-        for held in self.held.iter_mut().flatten() {
-            held.1 = shares.iter().find(|(id, _)| *id == held.0).map(|(_, entity)| *entity);
-        }
-        let mut waiting: Vec<_> = shares.iter().filter(|(id, _)| self.slot_of(id).is_none()).collect();
-        waiting.sort_by(|a, b| a.0.cmp(&b.0));
-        for (id, entity) in waiting {
-            let centre_free = self.held[0].as_ref().is_none_or(|held| held.1.is_none());
-            let never_held = self.held.iter().position(Option::is_none);
-            let free = self.held.iter().position(|held| held.as_ref().is_none_or(|held| held.1.is_none()));
-            let slot = if centre_free { Some(0) } else { never_held.or(free) };
-            let Some(slot) = slot else { return };
-            self.held[slot] = Some((id.clone(), Some(*entity)));
-        }
+    /// The slot so many places to the right of another, or to the left when negative.
+    pub fn beside(slot: usize, steps: isize) -> Option<usize> {
+        let here = FROM_LEFT.iter().position(|candidate| *candidate == slot)?;
+        FROM_LEFT.get(here.checked_add_signed(steps)?).copied()
+    }
+
+    /// The slots that hold something, from left to right.
+    pub fn taken(&self) -> impl Iterator<Item = usize> {
+        FROM_LEFT.into_iter().filter(|slot| self.entity(*slot).is_some())
     }
 }
 
-/// Width of the picture in a slot and where it hangs, facing the hall.
-pub(super) fn slot_place(slot: usize) -> (f32, Transform) {
+const FROM_LEFT: [usize; WALL_SLOTS] = [3, 1, 0, 2, 4];
+
+/// The picture's place in a slot, facing the hall, 16:9.
+pub(super) fn slot_place(slot: usize, enlarged: bool) -> Surface {
     let (width, centre) = match slot {
         0 => (GREAT_WALL_WIDTH, GREAT_WALL_CENTRE),
         _ => {
             let side = if slot % 2 == 1 { -1.0 } else { 1.0 };
             let angle = if slot < 3 { 45.0_f32 } else { 67.5 }.to_radians();
-            let radius = 9.2;
-            (3.5, Vec3::new(side * radius * angle.sin(), 4.9, -radius * angle.cos()))
+            let at = Vec3::new(side * SIDE_RADIUS * angle.sin(), SIDE_HEIGHT, -SIDE_RADIUS * angle.cos());
+            (if enlarged { SMALL_WIDTH } else { SIDE_WIDTH }, at)
         }
     };
     let to = if slot == 0 { Vec3::Z } else { Vec3::new(VIEWPOINT.x - centre.x, 0.0, VIEWPOINT.y - centre.z) };
-    (width, Transform::from_translation(centre).with_rotation(Quat::from_rotation_y(to.x.atan2(to.z))))
+    Surface { centre, rotation: Quat::from_rotation_y(to.x.atan2(to.z)), size: Vec2::new(width, width * 9.0 / 16.0) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::space::geometry::{CORNICE_HEIGHT, WALL_RADIUS};
 
-    fn share(id: &str, n: u32) -> (StreamId, Entity) {
-        (StreamId::new(id).unwrap(), Entity::from_raw_u32(n).unwrap())
+    #[test]
+    fn slots_are_inside_the_hall_and_apart() {
+        for enlarged in [false, true] {
+            let corners: Vec<Vec<Vec3>> = (0..WALL_SLOTS)
+                .map(|slot| {
+                    let place = slot_place(slot, enlarged);
+                    [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)].map(|(x, y)| place.point(Vec2::new(x, y))).to_vec()
+                })
+                .collect();
+            for corner in corners.iter().flatten() {
+                assert!(corner.xz().length() < WALL_RADIUS && corner.y < CORNICE_HEIGHT && corner.y > 3.0, "{corner}");
+            }
+            let azimuth = |at: &Vec3| (at.x - VIEWPOINT.x).atan2(VIEWPOINT.y - at.z);
+            let span = |slot: usize| {
+                let seen: Vec<f32> = corners[slot].iter().map(azimuth).collect();
+                (seen.iter().copied().fold(f32::MAX, f32::min), seen.iter().copied().fold(f32::MIN, f32::max))
+            };
+            for pair in FROM_LEFT.windows(2) {
+                let (left, right) = (span(pair[0]), span(pair[1]));
+                assert!(left.1 < right.0, "{pair:?} overlap as seen from the viewpoint: {left:?} {right:?}");
+            }
+        }
     }
 
     #[test]
-    fn the_first_share_takes_the_centre_and_keeps_it() {
-        let mut slots = WallSlots::default();
-        let (b, a) = (share("b", 1), share("a", 2));
-        slots.update(std::slice::from_ref(&b));
-        slots.update(&[b.clone(), a.clone()]);
-        assert_eq!(slots.slot_of(&b.0), Some(0), "a later share does not push the first aside");
-        assert_eq!(slots.slot_of(&a.0), Some(1));
-        slots.update(std::slice::from_ref(&a));
-        assert_eq!(slots.slot_of(&a.0), Some(1), "and does not move when the first ends");
-    }
-
-    #[test]
-    fn a_share_that_returns_finds_its_slot() {
-        let mut slots = WallSlots::default();
-        slots.update(&[share("a", 1), share("b", 2), share("c", 3)]);
-        slots.update(&[share("a", 1), share("c", 3)]);
-        slots.update(&[share("a", 1), share("b", 9), share("c", 3)]);
-        assert_eq!(slots.slot_of(&share("b", 9).0), Some(1));
-        assert_eq!(slots.entity(1), Some(share("b", 9).1));
-    }
-
-    #[test]
-    fn more_shares_than_slots_wait() {
-        let mut slots = WallSlots::default();
-        let many: Vec<_> = (1..=7).map(|n| share(&format!("s{n}"), n)).collect();
-        slots.update(&many);
-        assert_eq!(many.iter().filter(|(id, _)| slots.slot_of(id).is_some()).count(), SLOT_COUNT);
+    fn what_is_enlarged_leaves_the_others_smaller() {
+        assert!(slot_place(1, true).size.x < slot_place(1, false).size.x);
+        assert_eq!(slot_place(0, true).size, slot_place(0, false).size, "the centre fills its frame already");
     }
 }

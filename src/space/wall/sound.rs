@@ -39,6 +39,7 @@ mod tests {
             video_state: DeviceState::On,
             audio_state: DeviceState::On,
             extra_info: String::new(),
+            wall_slot: None,
         };
         let stream = app.world_mut().spawn(VideoStream { info }).id();
         let face = VideoFace { stream: Some(stream) };

@@ -227,6 +227,7 @@ fn publishing_at_once_after_the_login_always_gets_through() {
             room: room.clone(),
             token: server.token(&room, "ann"),
             auto_play: round % 2 == 0,
+            first_quality: None,
         }));
         // Asked for while dialing, so that it follows at the very moment of entering.
         ann.publish("ann-cam", 90);

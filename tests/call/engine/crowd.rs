@@ -19,6 +19,7 @@ fn publisher(server: &TestServer, room: &RoomId, name: &str) -> Bot {
         room: room.clone(),
         token: server.token(room, name),
         auto_play: false,
+        first_quality: None,
     }));
     for n in 0..STREAMS_EACH {
         bot.send(RoomCommand::PublishStream(PublishRequest {

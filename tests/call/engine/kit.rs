@@ -188,6 +188,13 @@ impl TestServer {
         issue(&request, now_unix_secs).unwrap()
     }
 
+    /// The token of a host: it may administer the room.
+    pub fn host_token(&self, room: &RoomId, identity: &str) -> String {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let member = TokenRequest::member(self.key.as_str(), self.secret.as_str(), room.as_str(), identity);
+        issue(&TokenRequest { admin: true, ttl_secs: 600, ..member }, now).unwrap()
+    }
+
     /// An engine in the room.
     pub fn enter(&self, room: &RoomId, identity: &str) -> Bot {
         let mut bot = Bot::new(identity);
@@ -223,6 +230,7 @@ impl Bot {
             room: room.clone(),
             token,
             auto_play: true,
+            first_quality: None,
         }));
     }
 

@@ -2,6 +2,11 @@
 
 mod calls;
 mod display;
-mod page;
+pub mod page;
 mod sound;
 mod sources;
+
+/// Whether there is a reader of pictures; with `CI` set there has to be.
+pub fn have_tesseract() -> bool {
+    display::have(&["tesseract"])
+}

@@ -1,0 +1,105 @@
+//! How the room is drawn and heard, for every command that draws it.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use rotunda::app::RoomLook;
+use rotunda::space::{Mood, QualityTier, RoomLayout, SoundMode, ViewMode};
+
+use super::args::Size;
+
+/// How the room is drawn and heard.
+#[derive(Debug, Args)]
+pub struct LookArgs {
+    /// How richly the room is drawn; auto looks at the graphics hardware.
+    #[arg(long, value_enum, default_value_t = QualityArg::Auto)]
+    quality: QualityArg,
+    /// Size of the window or picture, in pixels.
+    #[arg(long, default_value = "1280x720")]
+    size: Size,
+    /// How the room is looked at first; the keys G and F change that.
+    #[arg(long, value_enum, default_value_t = ViewArg::Hall)]
+    view: ViewArg,
+    /// The time of day [default: as the room's layout says].
+    #[arg(long, value_enum)]
+    mood: Option<MoodArg>,
+    /// How voices are heard: from where people are (best with headphones), or alike in both ears.
+    #[arg(long, value_enum, default_value_t = SoundArg::Spatial)]
+    sound: SoundArg,
+    /// A room of your own: a TOML file as assets/rooms/rotunda.toml.
+    #[arg(long, value_name = "FILE")]
+    room_layout: Option<PathBuf>,
+}
+
+/// How richly the room is drawn.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum QualityArg {
+    /// For software renderers.
+    Low,
+    /// For integrated graphics.
+    Medium,
+    /// For graphics cards.
+    High,
+    /// By what the hardware is.
+    Auto,
+}
+
+/// How the room is looked at.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ViewArg {
+    /// From where one stands.
+    Hall,
+    /// Everyone in a flat grid.
+    Grid,
+    /// Whoever speaks large.
+    Speaker,
+}
+
+/// The time of day.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum MoodArg {
+    /// Sun through the dome.
+    Day,
+    /// Moon and lamps.
+    Night,
+}
+
+/// How voices are heard.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum SoundArg {
+    /// From where people are.
+    Spatial,
+    /// Alike in both ears.
+    Mono,
+}
+
+impl LookArgs {
+    /// Reads the layout's file, if one was named.
+    pub fn read(&self) -> anyhow::Result<RoomLook> {
+        let mut layout = self.room_layout.as_deref().map_or_else(|| Ok(RoomLayout::built_in()), RoomLayout::load)?;
+        match self.mood {
+            Some(MoodArg::Day) => layout.mood = Mood::Day,
+            Some(MoodArg::Night) => layout.mood = Mood::Night,
+            None => {}
+        }
+        Ok(RoomLook {
+            size: (self.size.width, self.size.height),
+            quality: match self.quality {
+                QualityArg::Low => QualityTier::Low,
+                QualityArg::Medium => QualityTier::Medium,
+                QualityArg::High => QualityTier::High,
+                QualityArg::Auto => QualityTier::Auto,
+            },
+            layout,
+            mode: match self.view {
+                ViewArg::Hall => ViewMode::Hall,
+                ViewArg::Grid => ViewMode::Grid,
+                ViewArg::Speaker => ViewMode::Speaker,
+            },
+            sound: match self.sound {
+                SoundArg::Spatial => SoundMode::Spatial,
+                SoundArg::Mono => SoundMode::Mono,
+            },
+        })
+    }
+}

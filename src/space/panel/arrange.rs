@@ -1,0 +1,231 @@
+//! The flat views: which panel gets which tile, page by page or around the speaker, and a face of its own for a shared
+//! screen. Panels are the same ones that hang in the hall: only where they hang differs, so nothing is fetched or
+//! decoded anew. Main thread, [`crate::space::SpaceSystems::Sync`].
+
+use bevy::prelude::*;
+use bevy_egui::input::EguiWantsInput;
+
+use super::flat::{self, PAGE_TILES, STRIP_TILES, Tile};
+use super::spotlight::Spotlight;
+use super::{PanelOf, share_style};
+use crate::model::StreamKind;
+use crate::space::participant::{Participant, Seat, Speaking, VoiceLevel};
+use crate::space::stream::{FaceAssets, VideoFace, VideoMaterial, VideoStream};
+use crate::space::view::{RoomCamera, ViewMode, in_flat_views};
+
+/// Which page of the grid is shown, from 0.
+#[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GridPage {
+    /// The page.
+    pub shown: usize,
+    /// How many there are, at least 1.
+    pub pages: usize,
+}
+
+/// The tile of a panel in the present flat view.
+#[derive(Component, Clone, Copy, Debug, PartialEq)]
+pub(super) struct FlatTile(pub(super) Tile);
+
+/// When a participant last spoke, by the app's clock in seconds: keeps the strip to those who take part.
+#[derive(Component, Clone, Copy, Debug, Default)]
+pub(super) struct SpokeAt(f32);
+
+/// The face of a shared screen in the speaker view.
+#[derive(Component, Clone, Copy, Debug)]
+pub(super) struct FlatShare;
+
+/// The tangents of half the view's angles, across and down; `None` without a camera in perspective.
+fn half_view(lens: Option<&Projection>) -> Option<Vec2> {
+    let Some(Projection::Perspective(lens)) = lens else { return None };
+    let half = (lens.fov * 0.5).tan();
+    Some(Vec2::new(half * lens.aspect_ratio, half)).filter(|half| half.is_finite() && half.min_element() > 0.0)
+}
+
+/// Page keys turn the pages of the grid; the page stays within what there is.
+pub(super) fn turn_pages(
+    keys: Option<Res<ButtonInput<KeyCode>>>,
+    overlay: Option<Res<EguiWantsInput>>,
+    mode: Res<ViewMode>,
+    panels: Query<(), With<PanelOf>>,
+    mut page: ResMut<GridPage>,
+) {
+    let pages = panels.iter().count().div_ceil(PAGE_TILES).max(1);
+    let mut shown = page.shown;
+    let typing = overlay.is_some_and(|overlay| overlay.wants_any_keyboard_input());
+    if let Some(keys) = keys.filter(|_| *mode == ViewMode::Grid && !typing) {
+        if keys.just_pressed(KeyCode::PageDown) {
+            shown += 1;
+        }
+        if keys.just_pressed(KeyCode::PageUp) {
+            shown = shown.saturating_sub(1);
+        }
+    }
+    page.set_if_neq(GridPage { shown: shown.min(pages - 1), pages });
+}
+
+/// Remembers who spoke when.
+pub(super) fn note_speakers(mut commands: Commands, time: Res<Time>, speakers: Query<Entity, With<Speaking>>) {
+    for speaker in &speakers {
+        commands.entity(speaker).insert(SpokeAt(time.elapsed_secs()));
+    }
+}
+
+type Person = (&'static Seat, &'static VoiceLevel, Has<Speaking>, Option<&'static SpokeAt>);
+
+/// Gives every panel its tile, or hides it while it has none; in the hall there are no tiles.
+#[expect(clippy::too_many_arguments, reason = "a system names all it touches")]
+pub(super) fn arrange_panels(
+    mut commands: Commands,
+    time: Res<Time>,
+    mode: Res<ViewMode>,
+    page: Res<GridPage>,
+    camera: Query<&Projection, With<RoomCamera>>,
+    people: Query<Person, With<Participant>>,
+    shares: Query<&VideoFace, With<FlatShare>>,
+    mut panels: Query<(Entity, &PanelOf, Option<&FlatTile>, &mut Visibility)>,
+    mut spotlight: Local<Spotlight>,
+    mut tiles: Local<Vec<(Entity, Tile)>>,
+) {
+    tiles.clear();
+    if let Some(half_view) = half_view(camera.iter().next()).filter(|_| mode.is_flat()) {
+        let mut order: Vec<_> = panels
+            .iter()
+            .filter_map(|(panel, of, ..)| Some((panel, of.0, people.get(of.0).ok()?)))
+            .map(|(panel, person, (seat, level, speaking, spoke))| {
+                (panel, person, seat.index, level.0, speaking, spoke.map_or(f32::NEG_INFINITY, |at| at.0))
+            })
+            .collect();
+        order.sort_by_key(|(_, _, index, ..)| *index);
+        if *mode == ViewMode::Grid {
+            let on_page = order.iter().skip(page.shown * PAGE_TILES).take(PAGE_TILES);
+            let places = flat::grid(on_page.len(), half_view);
+            tiles.extend(on_page.map(|(panel, ..)| *panel).zip(places));
+        } else {
+            let voices: Vec<_> =
+                order.iter().map(|(_, person, _, level, speaking, _)| (*person, *speaking, *level)).collect();
+            let large = spotlight.follow(&voices, time.delta_secs());
+            let shared = shares.iter().any(|face| face.stream.is_some());
+            let large =
+                if shared { None } else { order.iter().find(|(_, person, ..)| Some(*person) == large).copied() };
+            let mut strip: Vec<_> =
+                order.iter().filter(|(panel, ..)| large.is_none_or(|(shown, ..)| shown != *panel)).collect();
+            // Those who spoke last, in the order of their seats.
+            strip.sort_by(|a, b| b.5.total_cmp(&a.5).then(a.2.cmp(&b.2)));
+            strip.truncate(STRIP_TILES);
+            strip.sort_by_key(|(_, _, index, ..)| *index);
+            let places = flat::spotlight(strip.len(), half_view, !shared);
+            let rest = strip.into_iter().map(|(panel, ..)| *panel);
+            match large {
+                Some((panel, ..)) => tiles.extend(std::iter::once(panel).chain(rest).zip(places)),
+                None => tiles.extend(rest.zip(places.into_iter().skip(1))),
+            }
+        }
+    }
+    for (panel, _, old, mut visibility) in &mut panels {
+        let tile = tiles.iter().find(|(with_tile, _)| *with_tile == panel).map(|(_, tile)| FlatTile(*tile));
+        match (tile, old) {
+            (Some(tile), old) if old != Some(&tile) => {
+                commands.entity(panel).insert(tile);
+            }
+            (None, Some(_)) => {
+                commands.entity(panel).remove::<FlatTile>();
+            }
+            _ => {}
+        }
+        let shown = tile.is_some() || !mode.is_flat();
+        visibility.set_if_neq(if shown { Visibility::Inherited } else { Visibility::Hidden });
+    }
+}
+
+/// In the speaker view a shared screen takes the large place: the one that was there first, until it ends.
+#[expect(clippy::too_many_arguments, reason = "a system names all it touches")]
+pub(super) fn show_share(
+    mut commands: Commands,
+    mode: Res<ViewMode>,
+    camera: Query<(&Projection, &Transform), (With<RoomCamera>, Without<FlatShare>)>,
+    streams: Query<(Entity, &VideoStream)>,
+    panels: Query<(), With<FlatTile>>,
+    mut faces: Query<(Entity, &mut VideoFace, &mut Transform), With<FlatShare>>,
+    assets: Res<FaceAssets>,
+    mut materials: ResMut<Assets<VideoMaterial>>,
+) {
+    let face = faces.iter_mut().next();
+    let shared = |stream: &VideoStream| stream.info.kind == StreamKind::Screen && stream.info.video.is_some();
+    let kept = face
+        .as_ref()
+        .and_then(|(_, face, _)| face.stream)
+        .filter(|kept| streams.get(*kept).is_ok_and(|(_, s)| shared(s)));
+    let share = kept.or_else(|| {
+        let shares = streams.iter().filter(|(_, stream)| shared(stream));
+        shares.min_by(|a, b| a.1.info.id.cmp(&b.1.info.id)).map(|(entity, _)| entity)
+    });
+    let view = camera.iter().next().and_then(|(lens, transform)| Some((half_view(Some(lens))?, *transform)));
+    let (Some(share), Some((half_view, eye)), true) = (share, view, *mode == ViewMode::Speaker) else {
+        if let Some((face, ..)) = face {
+            commands.entity(face).despawn();
+        }
+        return;
+    };
+    let Some(tile) = flat::spotlight(panels.iter().count(), half_view, false).first().copied() else { return };
+    let goal = share_place(&eye, tile);
+    match face {
+        Some((_, mut face, mut transform)) => {
+            if face.stream != Some(share) {
+                face.stream = Some(share);
+            }
+            transform.set_if_neq(goal);
+        }
+        None => {
+            let material = materials.add(VideoMaterial {
+                luma: assets.black.clone(),
+                cb: assets.black.clone(),
+                cr: assets.black.clone(),
+                label: assets.black.clone(),
+                style: share_style(),
+            });
+            commands.spawn((
+                Name::new("shared screen in the speaker view"),
+                FlatShare,
+                in_flat_views(),
+                VideoFace { stream: Some(share) },
+                Mesh3d(assets.quad.clone()),
+                MeshMaterial3d(material),
+                goal,
+            ));
+        }
+    }
+}
+
+/// Where a panel this wide (in metres) with this size of its whole face goes to fill its tile.
+pub(super) fn flat_place(eye: &Transform, tile: Tile, width: f32, scale: Vec3) -> Transform {
+    let distance = width / tile.width;
+    let at = eye.transform_point((tile.centre * distance).extend(-distance));
+    Transform { translation: at, rotation: eye.rotation, scale }
+}
+
+/// The shared screen is two metres wide wherever it hangs.
+const SHARE_WIDTH: f32 = 2.0;
+
+fn share_place(eye: &Transform, tile: Tile) -> Transform {
+    let margin = share_style().frame.x;
+    let scale = Vec3::new(SHARE_WIDTH + 2.0 * margin, SHARE_WIDTH * 9.0 / 16.0 + 2.0 * margin, 1.0);
+    flat_place(eye, tile, SHARE_WIDTH, scale)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panel_of_any_size_fills_its_tile() {
+        let eye = Transform::from_xyz(3.0, 1.7, -2.0).looking_at(Vec3::new(-5.0, 4.0, 9.0), Vec3::Y);
+        let tile = Tile { centre: Vec2::new(0.2, -0.1), width: 0.3 };
+        for width in [0.2, 1.0, 7.0] {
+            let place = flat_place(&eye, tile, width, Vec3::ONE);
+            let seen = eye.to_matrix().inverse().transform_point3(place.translation);
+            assert!((Vec2::new(seen.x, seen.y) / -seen.z - tile.centre).length() < 1e-4);
+            assert!((width / -seen.z - tile.width).abs() < 1e-4, "{width} m look {} wide", width / -seen.z);
+            assert!(place.rotation.angle_between(eye.rotation) < 1e-2, "parallel to the view");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What hosts do to the wall: pin, swap, enlarge. A wish changes the room's metadata through the engine, and the wall
+//! follows what the server then tells everyone; nothing changes here before it does there.
+
+use bevy::prelude::*;
+
+use super::slots::WallSlots;
+use crate::bridge::RoomCommand;
+use crate::model::{CallError, ErrorCode, StreamId, WallChoices, WallShare};
+use crate::space::stream::VideoStream;
+use crate::space::sync::{CallTrouble, Outbox, RoomStatus};
+
+/// A change that was asked for is taken as made this long, so that one that follows at once builds on it.
+const PATIENCE_SECS: f32 = 3.0;
+
+/// Asks for a change of the wall, for everyone. Takes a host's token.
+#[derive(Message, Clone, Debug, PartialEq, Eq)]
+pub enum ArrangeWall {
+    /// Hang a share in a slot, whatever anybody else claims.
+    Pin {
+        /// The share.
+        stream: StreamId,
+        /// 0 is the centre.
+        slot: usize,
+    },
+    /// Let the contents of two slots change places.
+    Swap(usize, usize),
+    /// Give a share the whole centre, the others hang smaller; or nobody.
+    Enlarge(Option<StreamId>),
+    /// Forget all that was chosen: everyone hangs where they claimed.
+    Reset,
+}
+
+/// What was asked for last and is not told yet.
+#[derive(Default)]
+pub(super) struct Asked {
+    metadata: Option<String>,
+    left_secs: f32,
+}
+
+/// Turns wishes into the room's next metadata.
+#[expect(clippy::too_many_arguments, reason = "a system names all it touches")]
+pub(super) fn carry_out(
+    mut wishes: MessageReader<ArrangeWall>,
+    time: Res<Time>,
+    status: Res<RoomStatus>,
+    streams: Query<&VideoStream>,
+    slots: Res<WallSlots>,
+    mut asked: Local<Asked>,
+    mut outbox: ResMut<Outbox>,
+    mut trouble: MessageWriter<CallTrouble>,
+) {
+    asked.left_secs -= time.delta_secs();
+    if asked.left_secs <= 0.0 || asked.metadata.as_ref() == Some(&status.metadata) {
+        asked.metadata = None;
+    }
+    if wishes.is_empty() {
+        return;
+    }
+    if !status.host {
+        wishes.clear();
+        trouble.write(CallTrouble(CallError::new(
+            ErrorCode::NotPermitted,
+            "the wall is arranged by the room's hosts (roomAdmin): ask one of them",
+        )));
+        return;
+    }
+    let shares: Vec<WallShare> = shares(&streams).collect();
+    let known = asked.metadata.as_ref().unwrap_or(&status.metadata);
+    let mut choices = WallChoices::read(known);
+    for wish in wishes.read() {
+        let mut plan = slots.plan().clone();
+        if asked.metadata.is_some() || plan.slots.iter().all(Option::is_none) {
+            plan = crate::model::WallPlan::of(&shares, &choices);
+        }
+        match wish {
+            ArrangeWall::Pin { stream, slot } => choices.pin(stream.clone(), *slot),
+            ArrangeWall::Swap(a, b) => choices.swap(&plan, *a, *b),
+            ArrangeWall::Enlarge(stream) => choices.enlarge(stream.clone()),
+            ArrangeWall::Reset => choices = WallChoices::default(),
+        }
+    }
+    // Those who are away for a moment keep their pins; a wall that is rearranged for hours keeps no more than it has.
+    if choices.write("").is_ok_and(|text| text.len() > 4096) {
+        choices.keep_only(|stream| shares.iter().any(|share| share.stream == *stream));
+    }
+    match choices.write(known) {
+        Ok(metadata) if metadata == *known => {}
+        Ok(metadata) => {
+            outbox.push(RoomCommand::SetRoomMetadata(metadata.clone()));
+            *asked = Asked { metadata: Some(metadata), left_secs: PATIENCE_SECS };
+        }
+        Err(error) => {
+            trouble.write(CallTrouble(CallError::new(ErrorCode::WrongState, error.to_string())));
+        }
+    }
+}
+
+/// Every shared screen with a picture.
+pub(super) fn shares(streams: &Query<&VideoStream>) -> impl Iterator<Item = WallShare> {
+    streams
+        .iter()
+        .filter(|stream| stream.info.is_picture_share())
+        .map(|stream| WallShare { stream: stream.info.id.clone(), claim: stream.info.wall_slot })
+}
