@@ -1,9 +1,10 @@
 //! Who speaks to the whole room. Main thread, [`SpaceSystems::Sync`](crate::space::SpaceSystems::Sync).
 //!
 //! It stands in a participant's attributes ([`VOICE_ATTRIBUTE`], set by [`RoomCommand::SetAttributes`]), so that every
-//! client sees it and late joiners do, too. That somebody may write there does not make them the host: our server takes this attribute from hosts only, but a client cannot know
-//! what another server does, nor who is a host there. Therefore it never makes a voice louder than one beside the
-//! listener, the volume set for a person holds, and [`HearToAll`] turns it off.
+//! client sees it and late joiners do, too. That somebody may write there does not make them the host: our server takes
+//! this attribute from hosts only, but a client cannot know what another server does, nor who is a host there. Therefore
+//! it never makes a voice louder than one beside the listener, the volume set for a person holds, and [`HearToAll`]
+//! turns it off.
 //!
 //! [`RoomCommand::SetAttributes`]: crate::bridge::RoomCommand::SetAttributes
 
