@@ -1,6 +1,6 @@
 //! Sound from the network to the loudspeaker: one jitter buffer a voice, mixed on one thread for two ears, each voice
-//! from where it is, played by a device or by a silent clock. And from the microphone: recorded, and cleaned of echo and
-//! noise.
+//! from where it is, played by a device or by a silent clock. And from the microphone: recorded, and cleaned of echo
+//! and noise.
 //!
 //! Threads: packets come from any thread ([`Voice::push`] takes a short lock of that voice); `audio-playout` decodes
 //! and mixes; the devices' own callbacks only copy into or out of a lock-free ring; a [`Microphone`] and its

@@ -3,7 +3,8 @@
 //!
 //! The tail is a feedback delay network (Jot and Chaigne, "Digital delay networks for designing artificial
 //! reverberators", AES 90, 1991) with a Householder matrix, behind two allpasses (Schroeder, "Natural sounding
-//! artificial reverberation", JAES 10, 1962). A stone hall of this size would ring for seconds; this one is furnished for talking.
+//! artificial reverberation", JAES 10, 1962). A stone hall of this size would ring for seconds; this one is furnished
+//! for talking.
 
 use crate::media::frame::SAMPLES_10MS;
 
