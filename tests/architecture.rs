@@ -24,13 +24,15 @@ enum Imports {
 const BEVY: &str = "bevy*";
 const WEBRTC: &str = "webrtc*";
 const RTC: &str = "rtc*";
-const MEDIA_CRATES: [&str; 17] = [
+const MEDIA_CRATES: [&str; 19] = [
     "opus",
     "libvpx_native_sys",
     "openh264",
     "cpal",
     "rubato",
     "rtrb",
+    "sofar",
+    "realfft",
     "sonora*",
     "nnnoiseless",
     "nokhwa",
@@ -70,7 +72,8 @@ const SPACE_CORE: [&str; 3] = ["participant", "stream", "sync"];
 /// The camera: features may ask where it is.
 const SPACE_VIEW: &str = "view";
 /// Features, which do not know each other.
-const SPACE_FEATURES: [&str; 8] = ["view", "panel", "wall", "environment", "fetch", "host", "picture", "pose"];
+const SPACE_FEATURES: [&str; 9] =
+    ["view", "panel", "wall", "environment", "fetch", "host", "picture", "pose", "spatial_audio"];
 
 /// Whether one module inside `space` may import another; `None` where a module is not in the rule.
 fn space_allows(from: &str, to: &str) -> Option<bool> {

@@ -17,7 +17,9 @@ use self::recording::{CallPlugin, CallSetup};
 use crate::bridge::{CommandError, EngineHandle, LoginRequest, PublishRequest, RoomCommand};
 use crate::client::report::{Expectations, Recorder, Report};
 use crate::space::fetch::FIRST_QUALITY;
-use crate::space::{EngineBridge, QualityTier, RoomLayout, RotundaPlugins, SpaceSettings, ViewMode, ViewTarget, host};
+use crate::space::{
+    EngineBridge, QualityTier, RoomLayout, RotundaPlugins, SoundMode, SpaceSettings, ViewMode, ViewTarget, host,
+};
 
 /// Where the room is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +58,8 @@ pub struct RoomLook {
     pub layout: RoomLayout,
     /// How it is looked at.
     pub mode: ViewMode,
+    /// How voices are heard.
+    pub sound: SoundMode,
 }
 
 /// One call in one room.
@@ -110,7 +114,7 @@ impl RoomRun {
         // What is not looked at yet is not fetched in full while the room is being built.
         let login = LoginRequest { first_quality: Some(FIRST_QUALITY), ..self.login };
         self.engine.send(RoomCommand::Login(login))?;
-        let RoomLook { size, quality, layout, mode } = self.look;
+        let RoomLook { size, quality, layout, mode, sound } = self.look;
         let (width, height) = size;
         let mut app = App::new();
         let view = match self.view {
@@ -134,6 +138,7 @@ impl RoomRun {
             Expectations { remote_videos: self.remote_videos, own_streams: self.publications.len(), rendered: true };
         app.insert_resource(SpaceSettings { quality, view, layout, ..SpaceSettings::default() })
             .insert_resource(mode)
+            .insert_resource(sound)
             .insert_resource(EngineBridge(self.engine))
             .add_plugins(RotundaPlugins)
             .add_plugins(CallPlugin::new(CallSetup {

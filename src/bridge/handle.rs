@@ -8,7 +8,9 @@ use tokio::sync::mpsc;
 use super::command::RoomCommand;
 use super::event::{EventEnvelope, RoomEvent, SessionId};
 use super::poses::PoseBoard;
+use crate::media::audio::SoundSceneCell;
 use crate::model::quality::EngineSnapshot;
+use crate::model::sound::SoundScene;
 use crate::model::{CallError, ErrorCode};
 
 /// Commands that may wait for the engine; one more is refused with [`CommandError::Full`].
@@ -58,6 +60,7 @@ pub struct EngineHandle {
     events: mpsc::Receiver<EventEnvelope>,
     snapshot: SnapshotCell,
     poses: PoseBoard,
+    sound: SoundSceneCell,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -72,21 +75,24 @@ pub struct EnginePort {
     pub snapshot: SnapshotCell,
     /// Where everyone is.
     pub poses: PoseBoard,
+    /// Where voices are to be heard from, and by whom.
+    pub sound: SoundSceneCell,
 }
 
 /// Both ends of a fresh bridge.
 pub fn engine_channels() -> (EngineHandle, EnginePort) {
     let (command_tx, command_rx) = mpsc::channel(COMMAND_CAPACITY);
     let (event_tx, event_rx) = mpsc::channel(EVENT_CAPACITY);
-    let (snapshot, poses) = (SnapshotCell::default(), PoseBoard::default());
+    let (snapshot, poses, sound) = (SnapshotCell::default(), PoseBoard::default(), SoundSceneCell::default());
     let handle = EngineHandle {
         commands: Some(command_tx),
         events: event_rx,
         snapshot: snapshot.clone(),
         poses: poses.clone(),
+        sound: sound.clone(),
         thread: None,
     };
-    (handle, EnginePort { commands: command_rx, events: event_tx, snapshot, poses })
+    (handle, EnginePort { commands: command_rx, events: event_tx, snapshot, poses, sound })
 }
 
 impl EngineHandle {
@@ -126,6 +132,12 @@ impl EngineHandle {
     /// Where everyone is, this client included.
     pub fn poses(&self) -> &PoseBoard {
         &self.poses
+    }
+
+    /// Says where voices are to be heard from, and by whom, until the next scene; without one, all are heard alike in
+    /// both ears. What is out of bounds is made harmless ([`SoundScene::made_harmless`]).
+    pub fn publish_sound(&self, scene: SoundScene) {
+        self.sound.publish(scene);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The whole contract between the engine's tokio world and the ECS: commands one way, events the other, mailboxes for
-//! pictures, a snapshot for figures, a board for poses. Anything that speaks it can stand in for the engine: see [`EnginePort`].
+//! pictures, a snapshot for figures, a board for poses, and a scene of where sound comes from, the other way. Anything
+//! that speaks it can stand in for the engine: see [`EnginePort`].
 //!
 //! Invariant: nothing here blocks a caller on the ECS side.
 

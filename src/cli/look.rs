@@ -1,14 +1,14 @@
-//! How the room is drawn, for every command that draws it.
+//! How the room is drawn and heard, for every command that draws it.
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use rotunda::app::RoomLook;
-use rotunda::space::{Mood, QualityTier, RoomLayout, ViewMode};
+use rotunda::space::{Mood, QualityTier, RoomLayout, SoundMode, ViewMode};
 
 use super::args::Size;
 
-/// How the room is drawn.
+/// How the room is drawn and heard.
 #[derive(Debug, Args)]
 pub struct LookArgs {
     /// How richly the room is drawn; auto looks at the graphics hardware.
@@ -23,6 +23,9 @@ pub struct LookArgs {
     /// The time of day [default: as the room's layout says].
     #[arg(long, value_enum)]
     mood: Option<MoodArg>,
+    /// How voices are heard: from where people are (best with headphones), or alike in both ears.
+    #[arg(long, value_enum, default_value_t = SoundArg::Spatial)]
+    sound: SoundArg,
     /// A room of your own: a TOML file as assets/rooms/rotunda.toml.
     #[arg(long, value_name = "FILE")]
     room_layout: Option<PathBuf>,
@@ -61,6 +64,15 @@ enum MoodArg {
     Night,
 }
 
+/// How voices are heard.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum SoundArg {
+    /// From where people are.
+    Spatial,
+    /// Alike in both ears.
+    Mono,
+}
+
 impl LookArgs {
     /// Reads the layout's file, if one was named.
     pub fn read(&self) -> anyhow::Result<RoomLook> {
@@ -83,6 +95,10 @@ impl LookArgs {
                 ViewArg::Hall => ViewMode::Hall,
                 ViewArg::Grid => ViewMode::Grid,
                 ViewArg::Speaker => ViewMode::Speaker,
+            },
+            sound: match self.sound {
+                SoundArg::Spatial => SoundMode::Spatial,
+                SoundArg::Mono => SoundMode::Mono,
             },
         })
     }

@@ -14,6 +14,7 @@ use crate::bridge::{
 use crate::media::audio::AudioOutput;
 use crate::media::{AudioSource, VideoSource};
 use crate::model::quality::EngineSnapshot;
+use crate::model::sound::SoundScene;
 use crate::model::{CallError, ErrorCode, MediaKind, RoomId, RoomState, StreamId, UserId};
 use crate::protocol::token;
 
@@ -317,6 +318,11 @@ impl Engine {
     /// The newest figures.
     pub fn snapshot(&self) -> Arc<EngineSnapshot> {
         self.handle.snapshot()
+    }
+
+    /// Says where voices are to be heard from, and by whom: [`EngineHandle::publish_sound`].
+    pub fn publish_sound(&self, scene: SoundScene) {
+        self.handle.publish_sound(scene);
     }
 
     /// The bridge itself, for the room's plugins.

@@ -120,9 +120,10 @@ pub fn start(config: EngineConfig) -> Result<EngineHandle, EngineError> {
     } else {
         None
     };
-    let playout = if config.play_audio { Some(Playout::start(config.audio_output)?) } else { None };
-    let hub = Arc::new(MediaHub { name: config.name.clone(), decoders, playout, dials: watch::Sender::new(()) });
     let (handle, port) = engine_channels();
+    let output = config.play_audio.then_some(config.audio_output);
+    let playout = output.map(|output| Playout::start_in(port.sound.clone(), output)).transpose()?;
+    let hub = Arc::new(MediaHub { name: config.name.clone(), decoders, playout, dials: watch::Sender::new(()) });
     let thread = std::thread::Builder::new().name(config.name).spawn(move || run(runtime, port, hub))?;
     Ok(handle.with_thread(thread))
 }

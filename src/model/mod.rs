@@ -8,6 +8,7 @@ pub mod media;
 pub mod pose;
 pub mod quality;
 pub mod room;
+pub mod sound;
 pub mod stream;
 pub mod user;
 pub mod wall;

@@ -6,7 +6,7 @@
 //!
 //! - foundations: [`schedule`], [`settings`], [`geometry`], [`layout`]
 //! - what is in the room: [`participant`], [`stream`], and [`sync`], which keeps them in step with the engine
-//! - features: [`panel`], [`wall`], [`environment`], [`view`], [`pose`], [`fetch`], [`picture`], [`pace`]
+//! - features: [`panel`], [`wall`], [`environment`], [`view`], [`pose`], [`fetch`], [`spatial_audio`], [`picture`], [`pace`]
 //! - and [`ui`], which may use all of them and which nothing uses
 //!
 //! Invariant: no system waits for the engine, the network or a file.
@@ -23,6 +23,7 @@ pub mod picture;
 pub mod pose;
 pub mod schedule;
 pub mod settings;
+pub mod spatial_audio;
 pub mod stream;
 pub mod sync;
 pub mod ui;
@@ -40,6 +41,7 @@ pub use participant::{
 pub use picture::{PictureRequest, PictureTaken};
 pub use schedule::SpaceSystems;
 pub use settings::{QualityTier, SpaceSettings, Tier, ViewTarget};
+pub use spatial_audio::{HearToAll, SoundMode, SpeaksToAll, Volume};
 pub use stream::{FramePresented, PublishedBy, Publishes, SoundPlace, VideoStream};
 pub use sync::{ChatReceived, EngineBridge, EngineEvent, Outbox, RoomFigures, RoomStatus, UserCame, UserWent};
 pub use view::{TakeSeat, ViewMode};
@@ -61,6 +63,7 @@ impl PluginGroup for RotundaPlugins {
             .add(view::ViewPlugin)
             .add(fetch::FetchPlugin)
             .add(pose::PosePlugin)
+            .add(spatial_audio::SpatialAudioPlugin)
             .add(picture::PicturePlugin)
             .add(pace::PacePlugin)
             .add(ui::UiPlugin)

@@ -15,7 +15,7 @@ use rotunda::model::{
     DeviceState, MediaKind, RoomState, RoomStateReason, StreamId, StreamInfo, StreamKind, TrackInfo, TrackSid,
     TrackSource, UserId, UserInfo,
 };
-use rotunda::space::{QualityTier, RoomLayout, ViewMode};
+use rotunda::space::{QualityTier, RoomLayout, SoundMode, ViewMode};
 
 use crate::scene;
 use crate::table::{Row, Table};
@@ -60,7 +60,13 @@ fn frame_times(panels: usize, joining: usize, mode: ViewMode) -> anyhow::Result<
         std::thread::Builder::new().name("script".into()).spawn(move || script(port, panels, joining, &ended))?;
     let run = RoomRun {
         view: View::Offscreen,
-        look: RoomLook { size: SIZE, quality: QualityTier::Low, layout: RoomLayout::built_in(), mode },
+        look: RoomLook {
+            size: SIZE,
+            quality: QualityTier::Low,
+            layout: RoomLayout::built_in(),
+            mode,
+            sound: SoundMode::Mono,
+        },
         engine,
         login: scene::login("ws://127.0.0.1:1", "frames", "bench", true)?,
         publications: Vec::new(),

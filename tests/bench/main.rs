@@ -7,6 +7,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench reports to the terminal")]
 
+mod binaural;
 mod capture;
 #[path = "../common/mod.rs"]
 mod common;
@@ -44,6 +45,7 @@ const MEASURES: &[(&str, Measure)] = &[
     ("frames", frames::measure),
     ("glass", glass::measure),
     ("ear", ear::measure),
+    ("binaural", binaural::measure),
     ("loss", loss::measure),
     ("recovery", recovery::measure),
     ("memory", memory::measure),

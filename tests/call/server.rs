@@ -15,6 +15,7 @@ use livekit_protocol::{
     UpdateParticipantMetadata, UpdateSubscription, VideoLayer, WrappedJoinRequest, participant_info,
 };
 use prost::Message as _;
+use rotunda::model::sound::{VOICE_ATTRIBUTE, VOICE_TO_ALL};
 use rotunda::protocol::token::{self, TokenRequest};
 use rotunda::server::{Server, ServerConfig, ServerError, ServerHandle, ServerLimits};
 use tungstenite::stream::MaybeTlsStream;
@@ -432,6 +433,17 @@ fn grants_are_kept() {
     let request = || UpdateParticipantMetadata { name: "King".into(), request_id: 5, ..Default::default() };
     fixed.ask(Ask::UpdateMetadata(request()));
     assert_eq!(fixed.refusal().0, Reason::NotAllowed);
+
+    let to_all = || {
+        let attributes = [(VOICE_ATTRIBUTE.to_owned(), VOICE_TO_ALL.to_owned())].into();
+        Ask::UpdateMetadata(UpdateParticipantMetadata { attributes, request_id: 6, ..Default::default() })
+    };
+    let (mut guest, _) = Client::join(&server, &token("guest", |_| {}));
+    guest.ask(to_all());
+    assert_eq!(guest.refusal().0, Reason::NotAllowed, "who is no host speaks from where they are");
+    let (mut host, _) = Client::join(&server, &token("host", |t| t.admin = true));
+    host.ask(to_all());
+    assert_eq!(host.refusal().0, Reason::Ok);
 
     let (mut ghost, _) = Client::join(&server, &token("ghost", |t| t.hidden = true));
     let (_, join) = Client::join(&server, &token("late", |_| {}));

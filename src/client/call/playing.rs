@@ -345,7 +345,7 @@ impl Call<'_> {
                     unknown.push(track.mime_type.clone());
                 }
             } else if played.track(track.sid.as_str()).is_none() {
-                let new = open(track, &hub);
+                let new = open(&info.id, track, &hub);
                 fresh.push((track.sid.to_string(), new.clone()));
                 played.tracks.push(new);
             }
@@ -423,10 +423,13 @@ impl Call<'_> {
     }
 }
 
-fn open(track: &TrackInfo, hub: &MediaHub) -> PlayedTrack {
+fn open(stream: &StreamId, track: &TrackInfo, hub: &MediaHub) -> PlayedTrack {
     match track.kind {
         MediaKind::Video => PlayedTrack::Video(Arc::new(VideoTrack::new(track.sid.clone()))),
-        MediaKind::Audio => PlayedTrack::Audio(Arc::new(AudioTrack::new(track.sid.clone(), hub.playout.as_ref()))),
+        MediaKind::Audio => {
+            let track = AudioTrack::new(stream, track.sid.clone(), hub.playout.as_ref());
+            PlayedTrack::Audio(Arc::new(track))
+        }
     }
 }
 

@@ -14,8 +14,8 @@ use super::sync::Lag;
 use crate::client::capture_time::capture_time;
 use crate::client::link::RED_PAYLOAD_TYPE;
 use crate::media::audio::{Playout, Voice};
-use crate::model::TrackSid;
 use crate::model::quality::AudioStats;
+use crate::model::{StreamId, TrackSid};
 
 /// A played sound.
 pub(in crate::client) struct AudioTrack {
@@ -64,12 +64,12 @@ struct Counted {
 }
 
 impl AudioTrack {
-    /// A track that is wanted from the start; without a mixer its packets are only counted.
-    pub(in crate::client) fn new(sid: TrackSid, playout: Option<&Playout>) -> Self {
+    /// A stream's track that is wanted from the start; without a mixer its packets are only counted.
+    pub(in crate::client) fn new(stream: &StreamId, sid: TrackSid, playout: Option<&Playout>) -> Self {
         Self {
             sid,
             wanted: AtomicBool::new(true),
-            voice: playout.map(Playout::add_voice),
+            voice: playout.map(|playout| playout.add_voice_of(stream)),
             counted: Mutex::default(),
             clock: Mutex::new(SenderClock::new(CLOCK_HZ)),
             hold: Mutex::default(),

@@ -1,10 +1,12 @@
-//! Sound from the network to the loudspeaker: one jitter buffer a voice, mixed on one thread, played by a device or
-//! by a silent clock. And from the microphone: recorded, and cleaned of echo and noise.
+//! Sound from the network to the loudspeaker: one jitter buffer a voice, mixed on one thread for two ears, each voice
+//! from where it is, played by a device or by a silent clock. And from the microphone: recorded, and cleaned of echo
+//! and noise.
 //!
 //! Threads: packets come from any thread ([`Voice::push`] takes a short lock of that voice); `audio-playout` decodes
 //! and mixes; the devices' own callbacks only copy into or out of a lock-free ring; a [`Microphone`] and its
 //! [`SoundProcessor`] run on the capture thread of their track; `audio-devices` asks which devices there are,
-//! `audio-ask`, `audio-open` and `audio-close` live for one call that may hang, `audio-keep` tries a better device.
+//! `audio-ask`, `audio-open` and `audio-close` live for one call that may hang, `audio-keep` tries a better device,
+//! `audio-ears` reads a head's measurements once.
 
 #[cfg(test)]
 mod allocations;
@@ -12,6 +14,7 @@ mod arrivals;
 mod delay;
 mod device;
 mod jitter;
+mod limiter;
 mod meter;
 mod microphone;
 mod mixer;
@@ -21,17 +24,20 @@ mod processing;
 mod red;
 mod reference;
 mod resample;
+mod spatial;
 mod stretch;
 mod voice;
 
 pub use device::{AudioDeviceInfo, AudioDevices, list_devices};
 pub use jitter::{JitterBuffer, JitterStats};
 pub use microphone::{AudioInput, InputState, InputStateReader, Microphone};
+pub use mixer::StereoBlock;
 pub use playout::Playout;
 pub use playout_state::{AudioOutput, OutputState};
 pub use processing::{SoundProcessor, VoiceActivity};
 pub use red::{MAX_RED_AGE, MAX_RED_COPIES, MAX_RED_COPY_BYTES, RedCopy, RedPayload, pack_red};
 pub use reference::EchoReference;
+pub use spatial::{Ears, EarsError, SoundSceneCell, Stage, StageVoice};
 pub use voice::{MAX_MINIMUM_DELAY_MS, Voice};
 
 /// Why sound cannot be played.

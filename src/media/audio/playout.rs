@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 
 use super::AudioError;
 use super::device::{Demand, DeviceWatch, Direction, Keeper, Kept, OutputDevice};
-use super::mixer::Mixer;
+use super::mixer::{StereoBlock, downmix};
 use super::playout_state::{AudioOutput, OutputState};
 use super::reference::{EchoReference, ReferenceTap, echo_reference};
+use super::spatial::{Ears, SoundSceneCell, Stage};
 use super::voice::{Voice, VoiceShared};
-use crate::media::frame::SAMPLES_10MS;
+use crate::model::StreamId;
+use crate::model::sound::Hearing;
 
 const TICK: Duration = Duration::from_millis(10);
 const TICK_MS: f32 = 10.0;
@@ -40,6 +42,8 @@ pub struct Playout {
 struct Shared {
     stop: AtomicBool,
     voices: Mutex<Vec<Weak<VoiceShared>>>,
+    /// Where voices are heard from.
+    scene: SoundSceneCell,
     taps: Mutex<Vec<ReferenceTap>>,
     wish: Mutex<Option<AudioOutput>>,
     state: Mutex<OutputState>,
@@ -48,13 +52,22 @@ struct Shared {
 }
 
 impl Playout {
-    /// Starts the thread and opens the output. A device that is wanted and cannot be had is no error: the playout
-    /// runs silently and [`Self::fallback_reason`] says why. Blocks until the output is open, a few seconds at most.
+    /// As [`Self::start_in`], with every voice heard everywhere.
     ///
     /// # Errors
     /// [`AudioError::Thread`] when the thread cannot be started.
     pub fn start(output: AudioOutput) -> Result<Self, AudioError> {
-        let shared = Arc::new(Shared::default());
+        Self::start_in(SoundSceneCell::default(), output)
+    }
+
+    /// Starts the thread and opens the output; voices are heard from where the scene has them. A device that is wanted
+    /// and cannot be had is no error: the playout runs silently and [`Self::fallback_reason`] says why. Blocks until the
+    /// output is open, a few seconds at most.
+    ///
+    /// # Errors
+    /// [`AudioError::Thread`] when the thread cannot be started.
+    pub fn start_in(scene: SoundSceneCell, output: AudioOutput) -> Result<Self, AudioError> {
+        let shared = Arc::new(Shared { scene, ..Shared::default() });
         let (opened, wait) = mpsc::sync_channel(1);
         let thread = std::thread::Builder::new()
             .name("audio-playout".to_owned())
@@ -85,9 +98,18 @@ impl Playout {
         }
     }
 
-    /// Adds a voice to the mix; it stays until the returned handle is dropped.
+    /// Adds a voice to the mix that is heard everywhere; it stays until the returned handle is dropped.
     pub fn add_voice(&self) -> Voice {
-        let voice = Arc::new(VoiceShared::new());
+        self.add(None)
+    }
+
+    /// Adds the voice of a stream to the mix, heard from where the scene has that.
+    pub fn add_voice_of(&self, stream: &StreamId) -> Voice {
+        self.add(Some(stream.clone()))
+    }
+
+    fn add(&self, stream: Option<StreamId>) -> Voice {
+        let voice = Arc::new(VoiceShared::new(stream));
         let mut voices = self.shared.voices.lock().unwrap_or_else(PoisonError::into_inner);
         voices.retain(|voice| voice.strong_count() > 0);
         voices.push(Arc::downgrade(&voice));
@@ -156,7 +178,9 @@ struct Player {
     /// Which of the keeper's devices was played on last.
     generation: u32,
     pulse: Pulse,
-    mixer: Mixer,
+    stage: Stage,
+    /// The scene that the stage listens by, and whether the device has two channels to hear it with.
+    scene: (u64, bool),
     /// The voices of the tick at hand; kept for its allocation.
     voices: Vec<Arc<VoiceShared>>,
     /// When the next block is played, on a clock that follows the system's smoothly.
@@ -172,7 +196,8 @@ impl Player {
             keeper: None,
             generation: 0,
             pulse: Pulse::new(now),
-            mixer: Mixer::new(),
+            stage: Stage::new(),
+            scene: (0, false),
             voices: Vec::new(),
             clock: now,
             ready: Ready::new(),
@@ -272,8 +297,9 @@ impl Player {
                 let delay_ms = device.delay_ms();
                 device.write(&block);
                 self.set_delay(delay_ms);
+                let heard = downmix(&block);
                 let mut taps = self.shared.taps.lock().unwrap_or_else(PoisonError::into_inner);
-                taps.retain_mut(|tap| tap.write(&block, delay_ms));
+                taps.retain_mut(|tap| tap.write(&heard, delay_ms));
             }
             blocks -= 1;
         }
@@ -284,17 +310,42 @@ impl Player {
     }
 
     /// The next 10 ms of all voices.
-    fn block(&mut self) -> [f32; SAMPLES_10MS] {
+    fn block(&mut self) -> StereoBlock {
         self.clock = follow(self.clock + TICK, Instant::now());
         {
             let voices = self.shared.voices.lock().unwrap_or_else(PoisonError::into_inner);
             self.voices.extend(voices.iter().filter_map(Weak::upgrade));
         }
+        self.look_around();
         let delay_ms = self.shared.delay_ms();
         for voice in self.voices.drain(..) {
-            voice.mix(self.clock, delay_ms, &mut self.mixer);
+            voice.mix(self.clock, delay_ms, &mut self.stage);
         }
-        self.mixer.finish()
+        self.stage.finish()
+    }
+
+    /// Takes the newest scene to the stage and to the voices, unless it is being replaced just now: then the next block
+    /// does.
+    fn look_around(&mut self) {
+        // One loudspeaker has no left and right, and two ears in one channel would comb each other out.
+        let device = self.keeper.as_ref().and_then(Keeper::device);
+        let two_ears = device.is_none_or(|device| device.channels() > 1);
+        let version = self.shared.scene.version();
+        let known = self.scene == (version, two_ears) && self.voices.iter().all(|voice| voice.is_placed_by(version));
+        if !known {
+            let (stage, voices) = (&mut self.stage, &self.voices);
+            let seen = self.shared.scene.try_read(|scene, version| {
+                stage.listen(if two_ears { scene.hearing } else { Hearing::Plain }, &scene.listener);
+                voices.iter().for_each(|voice| voice.take_place(scene, version));
+                version
+            });
+            self.scene = seen.map_or(self.scene, |version| (version, two_ears));
+        }
+        if self.stage.wants_ears()
+            && let Some(ears) = Ears::when_ready()
+        {
+            self.stage.put_on(ears);
+        }
     }
 }
 

@@ -1,7 +1,10 @@
-//! The playout thread without a device: pace, levels, voices that come and go.
+//! The playout thread without a device: pace, levels, voices that come and go, and where they are heard from.
+
+use std::collections::BTreeMap;
 
 use super::*;
 use crate::media::codec::opus::tests::speech_packets;
+use crate::model::sound::{SoundScene, VoicePlace};
 
 #[test]
 fn a_voice_is_played_metered_and_removed() {
@@ -93,4 +96,47 @@ fn a_tone_on_the_default_device() {
     assert_eq!(playout.fallback_reason(), None, "the device is still there");
     assert!(stats.concealed < 0.05, "{stats:?}");
     assert!((stats.level - 0.3 / 2f32.sqrt()).abs() < 0.02, "{stats:?}");
+}
+
+/// The level of each ear, of what is played of a voice that speaks for a second.
+fn ears(player: &mut Player, voice: &Voice) -> [f32; 2] {
+    let (_, packets) = speech_packets(50);
+    let mut heard = [Vec::new(), Vec::new()];
+    let start = Instant::now();
+    for (index, packet) in packets.iter().enumerate() {
+        voice.push(index as u16, (index * 960) as u32, packet, Instant::now());
+        for half in 0..2 {
+            let block = player.block();
+            heard.iter_mut().zip(block).for_each(|(heard, ear)| heard.extend(ear));
+            let due = start + Duration::from_millis(20 * index as u64 + 10 * half + 10);
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        }
+    }
+    heard.map(|ear| crate::media::frame::rms(&ear))
+}
+
+#[test]
+fn a_published_scene_puts_a_stream_to_the_left_and_mono_back_in_the_middle() {
+    Ears::kemar().unwrap();
+    let scene = SoundSceneCell::default();
+    let playout = Playout { shared: Arc::new(Shared { scene: scene.clone(), ..Shared::default() }), thread: None };
+    let mut player = Player::new(Arc::clone(&playout.shared));
+    let stream = StreamId::new("voice").unwrap();
+    let place = VoicePlace { from: Some([-4.0, 0.0, 0.0]), volume: 1.0 };
+    let voices = BTreeMap::from([(stream.clone(), place)]);
+    scene.publish(SoundScene { hearing: Hearing::Spatial, voices: voices.clone(), ..SoundScene::default() });
+    // The voice comes after the scene, and is in its place nevertheless.
+    let [left, right] = ears(&mut player, &playout.add_voice_of(&stream));
+    assert!(left > right * 1.4, "{left} {right}");
+    let [left, right] = ears(&mut player, &playout.add_voice_of(&StreamId::new("unplaced").unwrap()));
+    // The room still answers the one before.
+    assert!((left - right).abs() < left * 0.05 && left > 0.01, "{left} {right}");
+    let voice = playout.add_voice_of(&stream);
+    scene.publish(SoundScene { hearing: Hearing::Plain, voices, ..SoundScene::default() });
+    let [left, right] = ears(&mut player, &voice);
+    assert!((left - right).abs() < left * 0.05 && left > 0.01, "{left} {right}");
+    let silent = BTreeMap::from([(stream.clone(), VoicePlace { volume: 0.0, ..place })]);
+    scene.publish(SoundScene { hearing: Hearing::Plain, voices: silent, ..SoundScene::default() });
+    let [left, _] = ears(&mut player, &playout.add_voice_of(&stream));
+    assert!(left < 0.01, "turned down: {left}");
 }

@@ -1,5 +1,8 @@
 //! What the loudspeaker plays, on its way to the echo cancellers of the microphones: a lock-free ring each, written by
 //! the playout thread and read by a capture thread.
+//!
+//! It is the mean of both channels, as loud as they are. In mono that is what is played. In space a microphone before
+//! two loudspeakers hears a little else, which the canceller follows as it follows the room; headphones give no echo.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -2,16 +2,18 @@
 //! `VoiceShared` is also held, weakly, by the playout thread. Both take the voice's own short lock; the device's
 //! callback takes none.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::jitter::JitterBuffer;
 use super::meter::Meter;
-use super::mixer::Mixer;
 use super::red::RedPayload;
+use super::spatial::{Stage, StageVoice};
 use crate::media::frame::SAMPLES_10MS;
+use crate::model::StreamId;
 use crate::model::quality::AudioStats;
+use crate::model::sound::SoundScene;
 
 /// Highest gain a voice may be given: +12 dB.
 const MAX_GAIN: f32 = 4.0;
@@ -104,8 +106,14 @@ impl Voice {
 
 /// What the network side and the playout thread share of a voice.
 pub(super) struct VoiceShared {
+    /// The stream whose sound it is, by which scenes know it.
+    stream: Option<StreamId>,
     state: Mutex<State>,
     gain: AtomicU32,
+    /// The playout thread's own.
+    on_stage: Mutex<StageVoice>,
+    /// The scene from which its place was taken.
+    scene: AtomicU64,
 }
 
 struct State {
@@ -121,7 +129,7 @@ struct State {
 }
 
 impl VoiceShared {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(stream: Option<StreamId>) -> Self {
         let jitter = match JitterBuffer::new() {
             Ok(jitter) => Some(jitter),
             Err(error) => {
@@ -138,12 +146,31 @@ impl VoiceShared {
             output_delay_ms: 0.0,
             heard: None,
         };
-        Self { state: Mutex::new(state), gain: AtomicU32::new(1f32.to_bits()) }
+        Self {
+            stream,
+            state: Mutex::new(state),
+            gain: AtomicU32::new(1f32.to_bits()),
+            on_stage: Mutex::default(),
+            scene: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether it is where this scene, by its version, has it.
+    pub(super) fn is_placed_by(&self, version: u64) -> bool {
+        self.scene.load(Ordering::Relaxed) == version
+    }
+
+    /// Takes its place from a scene; everywhere, when that says nothing about it. Playout thread only.
+    pub(super) fn take_place(&self, scene: &SoundScene, version: u64) {
+        let place = self.stream.as_ref().and_then(|stream| scene.voices.get(stream));
+        self.on_stage().put(place.copied().unwrap_or_default());
+        self.scene.store(version, Ordering::Relaxed);
     }
 
     /// Adds the next 10 ms to the mix, which will be heard in `delay_ms`. Playout thread only.
-    pub(super) fn mix(&self, now: Instant, delay_ms: f32, mixer: &mut Mixer) {
-        let gain = f32::from_bits(self.gain.load(Ordering::Relaxed));
+    pub(super) fn mix(&self, now: Instant, delay_ms: f32, stage: &mut Stage) {
+        let mut on_stage = self.on_stage();
+        let gain = f32::from_bits(self.gain.load(Ordering::Relaxed)) * on_stage.place().volume;
         let mut block = [0.0; SAMPLES_10MS];
         let mut state = self.lock();
         let Some(jitter) = &mut state.jitter else { return };
@@ -153,7 +180,11 @@ impl VoiceShared {
         state.meter.add(&block);
         let from = std::mem::replace(&mut state.mixed_gain, gain);
         drop(state);
-        mixer.add(&block, (from, gain));
+        stage.add(&mut on_stage, &block, (from, gain));
+    }
+
+    fn on_stage(&self) -> MutexGuard<'_, StageVoice> {
+        self.on_stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A panic elsewhere leaves nothing half done that would matter here: at worst a wrong sample.
@@ -213,7 +244,7 @@ mod tests {
 
     #[test]
     fn odd_gains_are_made_harmless() {
-        let voice = Voice::new(Arc::new(VoiceShared::new()));
+        let voice = Voice::new(Arc::new(VoiceShared::new(None)));
         for (given, kept) in [(f32::NAN, 1.0), (-3.0, 0.0), (1e9, MAX_GAIN), (0.5, 0.5)] {
             voice.set_gain(given);
             assert_eq!(f32::from_bits(voice.shared.gain.load(Ordering::Relaxed)), kept);

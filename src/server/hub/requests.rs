@@ -13,6 +13,7 @@ use livekit_protocol::{
 use super::publish::problem_of;
 use super::{Hub, now_ms};
 use crate::model::limits::MAX_PICTURE_SIDE_PX;
+use crate::model::sound::VOICE_ATTRIBUTE;
 use crate::server::admission::attributes_len;
 use crate::server::media::{MediaCommand, PeerId};
 use crate::server::outbox::response;
@@ -80,6 +81,10 @@ impl Hub {
         let request_id = request.request_id;
         if !participant.grant.may_update_own_metadata() {
             let text = "the token does not grant changing own metadata";
+            return self.respond(id, request_id, Reason::NotAllowed, text, None);
+        }
+        if request.attributes.contains_key(VOICE_ATTRIBUTE) && !participant.grant.room_admin {
+            let text = "only who may administer the room speaks to all of it";
             return self.respond(id, request_id, Reason::NotAllowed, text, None);
         }
         if !participant.changes.take(1, Instant::now()) {

@@ -6,6 +6,7 @@ mod arrange;
 mod flat;
 mod place;
 mod self_view;
+mod sound;
 mod spotlight;
 mod warm;
 
@@ -69,6 +70,7 @@ impl Plugin for PanelPlugin {
             )
                 .in_set(SpaceSystems::Sync),
         );
+        app.add_systems(Update, sound::place_voices.in_set(SpaceSystems::Sync));
     }
 }
 

@@ -7,6 +7,7 @@ mod keys;
 mod pointer;
 mod present;
 mod slots;
+mod sound;
 mod step;
 mod surface;
 
@@ -61,7 +62,8 @@ impl Plugin for WallPlugin {
                         .after(resize_slots),
                 )
                     .in_set(SpaceSystems::Sync),
-            );
+            )
+            .add_systems(Update, sound::place_shares.after(resize_slots).in_set(SpaceSystems::Sync));
     }
 }
 

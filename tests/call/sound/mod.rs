@@ -1,7 +1,9 @@
-//! Sound on a sound system: devices that come and go, and speech from a mouth to an ear. A PulseAudio of our own has
-//! the devices; the test runs itself again as a child, since which sound system is asked stands in the environment.
+//! Sound on a sound system: devices that come and go, speech from a mouth to an ear, and from where it comes. A
+//! PulseAudio of our own has the devices; the test runs itself again as a child, since which sound system is asked stands
+//! in the environment.
 
 mod devices;
+mod in_space;
 mod mouth_to_ear;
 mod score;
 
@@ -53,6 +55,11 @@ fn a_sound_system_that_hangs_holds_nobody_up() {
 #[test]
 fn speech_arrives_from_mouth_to_ear() {
     run_with_pulse("sound::mouth_to_ear::child");
+}
+
+#[test]
+fn a_speaker_on_the_left_is_heard_on_the_left() {
+    run_with_pulse("sound::in_space::child");
 }
 
 /// Tells the sound system something and gives what it answers: a module's number when it loads one.

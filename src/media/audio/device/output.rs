@@ -13,6 +13,7 @@ use super::bounded::{Errand, within};
 use super::host::{Direction, Line, find_on_line};
 use super::keeper::{Demand, Kept};
 use super::{DeviceName, Stream, Trouble, is_harmless};
+use crate::media::audio::mixer::StereoBlock;
 use crate::media::audio::resample::Resampler;
 use crate::media::frame::{SAMPLE_RATE_HZ, SAMPLES_10MS};
 use crate::model::DeviceState;
@@ -28,6 +29,8 @@ const TRIAL: Duration = Duration::from_millis(1_250);
 const RING_MS: u32 = 250;
 /// What is left of a step in the sound, sample by sample, after the ring ran dry or filled again: 1 ms to fade.
 const STEP_DECAY: f32 = 0.96;
+/// Channels in the ring, interleaved.
+const EARS: usize = 2;
 
 /// See the module.
 pub(in crate::media::audio) struct OutputDevice {
@@ -37,6 +40,9 @@ pub(in crate::media::audio) struct OutputDevice {
     ring: Producer<f32>,
     resampler: Option<Resampler>,
     rate_hz: u32,
+    channels: usize,
+    /// A block as it goes into the ring.
+    interleaved: [f32; EARS * SAMPLES_10MS],
     signals: Arc<Signals>,
 }
 
@@ -90,20 +96,14 @@ impl OutputDevice {
         let resampler = match rate_hz {
             SAMPLE_RATE_HZ => None,
             _ => Some(
-                Resampler::new(SAMPLE_RATE_HZ, rate_hz, 1)
+                Resampler::new(SAMPLE_RATE_HZ, rate_hz, EARS)
                     .map_err(|error| Trouble::new(DeviceState::Failed, error.to_string()))?,
             ),
         };
-        let (ring, consumer) = RingBuffer::new((rate_hz * RING_MS / 1000) as usize);
+        let (ring, consumer) = RingBuffer::new((rate_hz * RING_MS / 1000) as usize * EARS);
         let signals = Arc::new(Signals::default());
-        let feeder = Feeder {
-            ring: consumer,
-            channels: usize::from(default.channels().max(1)),
-            signals: Arc::clone(&signals),
-            dry: true,
-            last: 0.0,
-            step: 0.0,
-        };
+        let channels = usize::from(default.channels().max(1));
+        let feeder = Feeder::new(consumer, channels, Arc::clone(&signals));
         let stream = match format {
             SampleFormat::F32 => build::<f32>(device, config, feeder),
             SampleFormat::I16 => build::<i16>(device, config, feeder),
@@ -115,7 +115,17 @@ impl OutputDevice {
             }
         }?;
         stream.play()?;
-        Ok(Self { name, _stream: Stream(Some((stream, line))), ring, resampler, rate_hz, signals })
+        let interleaved = [0.0; EARS * SAMPLES_10MS];
+        Ok(Self {
+            name,
+            _stream: Stream(Some((stream, line))),
+            ring,
+            resampler,
+            rate_hz,
+            channels,
+            interleaved,
+            signals,
+        })
     }
 
     fn try_out(&self) -> Result<(), Trouble> {
@@ -134,9 +144,14 @@ impl OutputDevice {
         Trouble::new(DeviceState::Stalled, "the loudspeaker takes no sound: choose another one")
     }
 
+    /// How many channels it has.
+    pub(in crate::media::audio) fn channels(&self) -> usize {
+        self.channels
+    }
+
     /// Sound waiting in the ring, in ms.
     pub(in crate::media::audio) fn queued_ms(&self) -> f32 {
-        let queued = self.ring.buffer().capacity() - self.ring.slots();
+        let queued = (self.ring.buffer().capacity() - self.ring.slots()) / EARS;
         queued as f32 * 1e3 / self.rate_hz as f32
     }
 
@@ -156,14 +171,21 @@ impl OutputDevice {
     }
 
     /// Queues 10 ms; what does not fit is dropped, which the caller avoids by looking at [`Self::queued_ms`].
-    pub(in crate::media::audio) fn write(&mut self, block: &[f32; SAMPLES_10MS]) {
+    pub(in crate::media::audio) fn write(&mut self, block: &StereoBlock) {
+        let [left, right] = block;
+        for (frame, (left, right)) in self.interleaved.chunks_exact_mut(EARS).zip(left.iter().zip(right)) {
+            frame.copy_from_slice(&[*left, *right]);
+        }
         let samples = match &mut self.resampler {
-            None => block.as_slice(),
-            Some(resampler) => resampler.process(block),
+            None => self.interleaved.as_slice(),
+            Some(resampler) => resampler.process(&self.interleaved),
         };
-        let (_, dropped) = self.ring.push_partial_slice(samples);
-        if !dropped.is_empty() {
-            tracing::debug!(samples = dropped.len(), "the ring to the audio device is full");
+        // Whole frames only: half of one would swap the ears from there on.
+        let fits = samples.len().min(self.ring.slots() / EARS * EARS);
+        let (_, left) = self.ring.push_partial_slice(&samples[..fits]);
+        debug_assert!(left.is_empty(), "there was room");
+        if fits < samples.len() {
+            tracing::debug!(samples = samples.len() - fits, "the ring to the audio device is full");
         }
     }
 }
@@ -208,35 +230,45 @@ struct Feeder {
     ring: Consumer<f32>,
     channels: usize,
     signals: Arc<Signals>,
-    /// The ring was empty at the last sample.
+    /// The ring was empty at the last frame.
     dry: bool,
-    last: f32,
+    last: [f32; EARS],
     /// What is left of the jump between sound and its absence.
-    step: f32,
+    step: [f32; EARS],
 }
 
 impl Feeder {
-    /// Fills a buffer of the device, every channel alike. No allocation, no lock.
+    fn new(ring: Consumer<f32>, channels: usize, signals: Arc<Signals>) -> Self {
+        Self { ring, channels, signals, dry: true, last: [0.0; EARS], step: [0.0; EARS] }
+    }
+
+    /// Fills a buffer of the device: left and right, and what both have together into every further channel, or into
+    /// the only one. No allocation, no lock.
     fn render<T: SizedSample + FromSample<f32>>(&mut self, data: &mut [T], latency_us: u32) {
         self.signals.pulses.fetch_add(1, Ordering::Relaxed);
         self.signals.latency_us.store(latency_us, Ordering::Relaxed);
         for frame in data.chunks_mut(self.channels) {
-            frame.fill(T::from_sample(self.next()));
+            let [left, right] = self.next();
+            frame.fill(T::from_sample((left + right) * 0.5));
+            if let [first, second, ..] = frame {
+                (*first, *second) = (T::from_sample(left), T::from_sample(right));
+            }
         }
     }
 
-    fn next(&mut self) -> f32 {
-        let popped = self.ring.pop().ok();
-        let wanted = popped.unwrap_or(0.0);
+    fn next(&mut self) -> [f32; EARS] {
+        // Whole frames are written and read, so that where there is a left there is a right.
+        let popped = self.ring.pop().ok().map(|left| [left, self.ring.pop().unwrap_or(left)]);
+        let wanted = popped.unwrap_or_default();
         if popped.is_none() != self.dry {
             self.dry = !self.dry;
-            self.step = self.last - wanted;
+            self.step = std::array::from_fn(|ear| self.last[ear] - wanted[ear]);
             if self.dry {
                 self.signals.underruns.fetch_add(1, Ordering::Relaxed);
             }
         }
-        self.last = wanted + self.step;
-        self.step *= STEP_DECAY;
+        self.last = std::array::from_fn(|ear| wanted[ear] + self.step[ear]);
+        self.step = self.step.map(|step| step * STEP_DECAY);
         self.last
     }
 }
@@ -248,22 +280,21 @@ mod tests {
 
     #[test]
     fn an_empty_ring_fades_instead_of_clicking() {
-        let (mut ring, consumer) = RingBuffer::new(1000);
+        let (mut ring, consumer) = RingBuffer::new(2000);
         let signals = Arc::new(Signals::default());
-        let mut feeder =
-            Feeder { ring: consumer, channels: 2, signals: Arc::clone(&signals), dry: true, last: 0.0, step: 0.0 };
+        let mut feeder = Feeder::new(consumer, 2, Arc::clone(&signals));
         let mut out = Vec::new();
         let mut render = |samples: usize| {
             let mut data = vec![9.0f32; samples * 2];
             feeder.render(&mut data, 0);
-            assert!(data.chunks(2).all(|frame| frame[0] == frame[1]), "both channels alike");
+            assert!(data.chunks(2).all(|frame| frame[0] == frame[1]), "both ears were alike");
             out.extend(data.chunks(2).map(|frame| frame[0]));
         };
         render(100);
         assert_eq!(signals.underruns.load(Ordering::Relaxed), 0, "nothing was playing yet");
-        ring.push_entire_slice(&[0.5; 500]).unwrap();
+        ring.push_entire_slice(&[0.5; 1000]).unwrap();
         render(800);
-        ring.push_entire_slice(&[0.5; 500]).unwrap();
+        ring.push_entire_slice(&[0.5; 1000]).unwrap();
         render(400);
         assert_eq!(signals.underruns.load(Ordering::Relaxed), 1);
         assert!((out[500] - 0.5).abs() < 1e-3 && out[899].abs() < 1e-3 && (out[1299] - 0.5).abs() < 1e-3);
@@ -275,13 +306,25 @@ mod tests {
     fn callbacks_of_any_size_allocate_nothing() {
         let (mut ring, consumer) = RingBuffer::new(10_000);
         let signals = Arc::new(Signals::default());
-        let mut feeder =
-            Feeder { ring: consumer, channels: 2, signals: Arc::clone(&signals), dry: true, last: 0.0, step: 0.0 };
-        ring.push_entire_slice(&[0.5; 5_000]).unwrap();
+        let mut feeder = Feeder::new(consumer, 2, Arc::clone(&signals));
+        ring.push_entire_slice(&[0.5; 10_000]).unwrap();
         let mut buffers = [vec![0i16; 2], vec![], vec![0; 1], vec![0; 3_840], vec![0; 20_000]];
         let counted = allocations_in(|| buffers.iter_mut().for_each(|buffer| feeder.render(buffer, 7_000)));
         assert_eq!(counted, 0);
         assert_eq!(signals.pulses.load(Ordering::Relaxed), 5);
         assert!(buffers[3][400..].iter().all(|sample| *sample > 10_000) && buffers[4][19_999] == 0);
+    }
+
+    #[test]
+    fn each_ear_gets_its_own_and_one_loudspeaker_what_both_have() {
+        for (channels, expected) in [(1, vec![0.5]), (2, vec![0.75, 0.25]), (4, vec![0.75, 0.25, 0.5, 0.5])] {
+            let (mut ring, consumer) = RingBuffer::new(1000);
+            let mut feeder = Feeder::new(consumer, channels, Arc::default());
+            ring.push_entire_slice(&[0.75, 0.25].repeat(500)).unwrap();
+            let mut data = vec![9.0f32; 400 * channels];
+            feeder.render(&mut data, 0);
+            let last = &data[399 * channels..];
+            assert!(last.iter().zip(&expected).all(|(got, wanted)| (got - wanted).abs() < 1e-4), "{last:?}");
+        }
     }
 }

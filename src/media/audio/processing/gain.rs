@@ -3,7 +3,7 @@
 //! controller that comes with WebRTC's processing starts at +15 dB and may add 50.)
 
 use super::voice_activity::VoiceActivity;
-use crate::media::audio::mixer::Mixer;
+use crate::media::audio::limiter::Limiter;
 use crate::media::frame::{SAMPLES_10MS, rms};
 
 /// Level that speech is brought to, root mean square in dBFS: peaks of speech are some 15 dB higher, which leaves room
@@ -25,12 +25,12 @@ pub(super) struct GainControl {
     /// Mean energy of a sample in speech, and the blocks it is taken over.
     energy: f32,
     blocks: f32,
-    limiter: Mixer,
+    limiter: Limiter,
 }
 
 impl GainControl {
     pub(super) fn new() -> Self {
-        Self { gain_db: 0.0, energy: 0.0, blocks: 0.0, limiter: Mixer::new() }
+        Self { gain_db: 0.0, energy: 0.0, blocks: 0.0, limiter: Limiter::new() }
     }
 
     /// Takes the next 10 ms, which `voice` has heard.
@@ -46,8 +46,13 @@ impl GainControl {
             let wanted_db = (TARGET_DBFS - speech_dbfs).min(quietly_db).clamp(*GAIN_DB.start(), *GAIN_DB.end());
             self.gain_db += (wanted_db - self.gain_db).clamp(-FALL_DB, RISE_DB);
         }
-        self.limiter.add(sound, (before, self.factor()));
-        *sound = self.limiter.finish();
+        let step = (self.factor() - before) / SAMPLES_10MS as f32;
+        let mut gain = before;
+        for sample in sound.iter_mut() {
+            gain += step;
+            *sample *= gain;
+        }
+        self.limiter.limit(std::slice::from_mut(sound));
     }
 
     fn factor(&self) -> f32 {
