@@ -13,7 +13,7 @@ const SMALLER: f32 = 0.72;
 /// Which share hangs in which slot.
 #[derive(Resource, Clone, Debug, PartialEq)]
 pub struct WallSlots {
-    places: [Surface; WALL_SLOTS],
+    pub(super) places: [Surface; WALL_SLOTS],
     pub(super) plan: WallPlan,
     pub(super) entities: [Option<Entity>; WALL_SLOTS],
 }
