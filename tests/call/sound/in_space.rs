@@ -135,6 +135,7 @@ fn the_farthest_seat_is_understood() {
         let (said, heard) = said_and_heard(8, Some(from));
         let scores = heard.map(|ear| score::Heard::of(&said, &ear, RATE_HZ));
         let better = scores[0].stoi.max(scores[1].stoi);
+        let louder_db = scores[0].level_db.max(scores[1].level_db);
         println!(
             "{place}, {:.1} m: STOI {:.3} and {:.3}, {:+.1} and {:+.1} dB",
             distance(from),
@@ -145,6 +146,7 @@ fn the_farthest_seat_is_understood() {
         );
         // Nearly every word is understood from 0.75 on.
         assert!(better > 0.8, "{place}: an intelligibility of {better}");
-        assert!(scores.iter().all(|score| score.level_db > -9.0), "{place}: {scores:?}");
+        // The farther ear may be in the head's shadow.
+        assert!(louder_db > -8.0, "{place}: {louder_db} dB");
     }
 }
