@@ -11,7 +11,7 @@ use rotunda::space::stream::{FaceLook, LinkLook, UploadStats, VideoFace};
 use rotunda::space::{Mood, PictureTaken, ViewMode};
 
 use crate::fake_engine::{FakeEngine, stream, user};
-use crate::room::{assert_near, entity, flat, gpu, on_screen, picture, pixel, reference_rgb, save, whole_room};
+use crate::room::{assert_near, flat, gpu, on_screen, picture, pixel, reference_rgb, save, whole_room};
 
 /// Lets the room settle while everyone sends.
 fn run(app: &mut App, feeds: &[(VideoFeed, [u8; 3])], frames: usize) {

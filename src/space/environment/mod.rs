@@ -62,7 +62,6 @@ impl Plugin for EnvironmentPlugin {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "a system names all it touches")]
 fn build_hall(
     mut commands: Commands,
     tier: Res<Tier>,

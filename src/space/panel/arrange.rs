@@ -137,12 +137,14 @@ pub(super) fn arrange_panels(
     }
 }
 
+type Eye<'w, 's> = Query<'w, 's, (&'static Projection, &'static Transform), (With<RoomCamera>, Without<FlatShare>)>;
+
 /// In the speaker view a shared screen takes the large place: the one that was there first, until it ends.
 #[expect(clippy::too_many_arguments, reason = "a system names all it touches")]
 pub(super) fn show_share(
     mut commands: Commands,
     mode: Res<ViewMode>,
-    camera: Query<(&Projection, &Transform), (With<RoomCamera>, Without<FlatShare>)>,
+    camera: Eye,
     streams: Query<(Entity, &VideoStream)>,
     panels: Query<(), With<FlatTile>>,
     mut faces: Query<(Entity, &mut VideoFace, &mut Transform), With<FlatShare>>,

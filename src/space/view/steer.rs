@@ -138,6 +138,7 @@ impl Walker {
 }
 
 /// Keys and mouse to wishes; whatever the overlay wants is left to it.
+#[expect(clippy::too_many_arguments, reason = "a system names all it touches")]
 pub(super) fn read_input(
     time: Res<Time>,
     layout: Res<RoomLayout>,

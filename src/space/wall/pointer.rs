@@ -152,6 +152,8 @@ pub(super) struct Seen {
     ago_secs: f32,
 }
 
+type Eye<'w, 's> = Query<'w, 's, (&'static Transform, &'static Projection), (With<RoomCamera>, Without<Dot>)>;
+
 type Dots<'w, 's> = Query<
     'w,
     's,
@@ -199,7 +201,7 @@ pub(super) fn show(
     faces: Query<(&WallSlot, &VideoFace, &FaceLook)>,
     streams: Query<(&VideoStream, &PublishedBy)>,
     people: Query<(&Participant, Has<LocalParticipant>)>,
-    camera: Query<(&Transform, &Projection), (With<RoomCamera>, Without<Dot>)>,
+    camera: Eye,
     mut dots: Dots,
     mut materials: ResMut<Assets<VideoMaterial>>,
 ) {
