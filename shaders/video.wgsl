@@ -11,6 +11,7 @@
 }
 
 struct FaceStyle {
+    // w: width of the whole face in metres that the frame was measured for; 0 where it is always shown in that size
     accent: vec4<f32>,
     // margin, plate height, corner radius, bezel width; in metres
     frame: vec4<f32>,
@@ -205,9 +206,11 @@ fn dot_of_light(p: vec2<f32>) -> vec4<f32> {
 
 @fragment
 fn fragment(in: Face) -> @location(0) vec4<f32> {
-    let margin = style.frame.x;
-    let plate = style.frame.y;
-    let bezel = style.frame.w;
+    // A face that is shown larger or smaller than it was measured for keeps its proportions.
+    let scale = select(1.0, in.size.x / style.accent.w, style.accent.w > 0.0);
+    let margin = style.frame.x * scale;
+    let plate = style.frame.y * scale;
+    let bezel = style.frame.w * scale;
     let ring = f32(in.tag & 0xffu) / 255.0;
     let shown = f32((in.tag >> 8u) & 0xffu) / 255.0;
     let appeared = f32((in.tag >> 16u) & 0x3fu) / 63.0;
@@ -224,7 +227,7 @@ fn fragment(in: Face) -> @location(0) vec4<f32> {
     let dx = dpdx(in.at);
     let dy = dpdy(in.at);
     let pixel = max(0.7071 * length(vec2(length(dx), length(dy))), 1e-5);
-    let d = rounded_box(p, half, style.frame.z);
+    let d = rounded_box(p, half, style.frame.z * scale);
 
     // Picture or card.
     let to_uv = vec2(0.5, -0.5) / half;

@@ -77,7 +77,7 @@ impl Plugin for PanelPlugin {
 /// Measures of a face with a picture this wide, in metres.
 fn style(accent: LinearRgba, width: f32, label: &Label) -> FaceStyle {
     FaceStyle {
-        accent: accent.to_vec4(),
+        accent: accent.to_vec4().with_w(width * (1.0 + 2.0 * MARGIN_SHARE)),
         frame: Vec4::new(width * MARGIN_SHARE, width * PLATE_SHARE, width * 0.030, width * 0.011),
         text: Vec4::new(label.name_px / LABEL_WIDTH_PX as f32, label.initials_px / LABEL_WIDTH_PX as f32, 0.0, 0.0),
     }
@@ -85,7 +85,7 @@ fn style(accent: LinearRgba, width: f32, label: &Label) -> FaceStyle {
 
 /// A shared screen in the flat views: no name plate, a narrow frame.
 fn share_style() -> FaceStyle {
-    FaceStyle { accent: Vec4::splat(0.05), frame: Vec4::new(0.05, 0.0, 0.02, 0.012), text: Vec4::ZERO }
+    FaceStyle { accent: Vec3::splat(0.05).extend(0.0), frame: Vec4::new(0.05, 0.0, 0.02, 0.012), text: Vec4::ZERO }
 }
 
 type Unpanelled = (Without<HasPanel>, Without<LocalParticipant>);
@@ -143,9 +143,9 @@ fn letter_panels(
         }
         let now = PanelText { name: participant.name.clone(), initials: participant.initials() };
         let Some(mut material) = materials.get_mut(material.id()) else { continue };
-        let frame = style(participant.colour(), seat.size.x, &EMPTY_LABEL).frame;
-        if material.style.frame != frame {
-            material.style.frame = frame;
+        let measured = style(participant.colour(), seat.size.x, &EMPTY_LABEL);
+        if material.style.frame != measured.frame {
+            (material.style.frame, material.style.accent) = (measured.frame, measured.accent);
         }
         if *text != now {
             let label = Label::draw(&now.name, &now.initials);

@@ -57,6 +57,7 @@ pub(super) fn hang_self_view(
             let label = Label { pixels: Vec::new(), name_px: 0.0, initials_px: 0.0 };
             let mut style = style(participant.colour(), FRAME_WIDTH, &label);
             style.frame.y = 0.0;
+            style.accent.w = 0.0;
             let material = materials.add(VideoMaterial {
                 luma: assets.black.clone(),
                 cb: assets.black.clone(),

@@ -11,7 +11,8 @@ const VIDEO_SHADER: Handle<Shader> = uuid_handle!("5f0c3a8e-6d51-4c57-9d0e-2f4e1
 /// Shape and colours of one face, in metres and linear light.
 #[derive(ShaderType, Clone, Copy, Debug, PartialEq)]
 pub struct FaceStyle {
-    /// The person's colour; alpha unused.
+    /// The person's colour, and the width in metres of the whole face that `frame` was measured for: one shown in another
+    /// size keeps its proportions. 0 where it never is.
     pub accent: Vec4,
     /// Margin for the glow, height of the name plate (0 for none), corner radius, width of the bezel.
     pub frame: Vec4,

@@ -71,7 +71,7 @@ fn style(slot: usize, width: f32, label: Option<&Label>) -> FaceStyle {
     let scale = if slot == 0 { 1.0 } else { 0.6 };
     let name = label.map_or(0.0, |label| label.name_px / LABEL_WIDTH_PX as f32);
     FaceStyle {
-        accent: Vec4::new(0.055, 0.085, 0.088, 1.0),
+        accent: Vec4::new(0.055, 0.085, 0.088, 0.0),
         frame: Vec4::new(0.55 * scale, 0.36 * scale, 0.02, if slot == 0 { 0.03 } else { 0.05 }),
         text: Vec4::new(name, 0.0, width / 8.0, FaceStyle::WALL),
     }
