@@ -90,7 +90,7 @@ impl QualityTier {
     }
 }
 
-/// Settles the [`Tier`], the [`RoomLayout`] and the [`Mood`] before anything is spawned.
+/// Settles the [`Tier`], the [`RoomLayout`] and its mood before anything is spawned.
 pub struct SettingsPlugin;
 
 impl Plugin for SettingsPlugin {

@@ -323,6 +323,13 @@ pub fn room_with((width, height): (u32, u32), choose: impl FnOnce(&mut SpaceSett
     (app, engine)
 }
 
+/// Where the face that shows a stream hangs now.
+fn face_of(app: &mut App, of: &str) -> Vec3 {
+    let stream = app.world().resource::<Roster>().stream(&StreamId::new(of).unwrap());
+    let mut faces = app.world_mut().query::<(&VideoFace, &GlobalTransform)>();
+    faces.iter(app.world()).find(|(face, _)| face.stream == stream).unwrap().1.translation()
+}
+
 /// Where a point of the hall is in the picture.
 pub fn on_screen(app: &mut App, at: Vec3) -> (u32, u32) {
     let mut cameras = app.world_mut().query_filtered::<(&Camera, &GlobalTransform), With<RoomCamera>>();
@@ -365,7 +372,11 @@ fn guests_and_the_share_hang_where_they_belong() {
     assert!(presented >= 6 * 10, "{presented} pictures were presented");
     let shown = picture(&mut app);
     for (n, colour) in colours.into_iter().enumerate() {
-        let at = app.world().get::<Seat>(entity(&app, &format!("g{n}"))).unwrap().panel;
+        // Who presents is beside the wall, everyone else above their seat.
+        let at = match n {
+            0 => face_of(&mut app, "g0-cam"),
+            _ => app.world().get::<Seat>(entity(&app, &format!("g{n}"))).unwrap().panel,
+        };
         let at = on_screen(&mut app, at);
         assert_near(&shown, at, reference_rgb(colour, ColourSpace::default()), &format!("guest {n}"));
     }

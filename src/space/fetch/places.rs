@@ -40,7 +40,7 @@ impl<K> Standing<K> {
     }
 }
 
-/// Who shall be played now, and in whose place if none of the `places` is free; at most [`AT_ONCE`]. Puts the standings
+/// Who shall be played now, and in whose place if none of the `places` is free; at most `AT_ONCE`. Puts the standings
 /// in order.
 pub fn changes<K: Copy + Ord>(
     standings: &mut [Standing<K>],
