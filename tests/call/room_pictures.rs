@@ -16,7 +16,7 @@ use rotunda::space::{Mood, PictureTaken, QualityTier, RoomLayout, SpaceSettings,
 use crate::fake_engine::{FakeEngine, NAMES, page, portrait, stream, user};
 use crate::room::{gpu, picture, room_with};
 
-const SIZE: (u32, u32) = (480, 270);
+const SIZE: (u32, u32) = (320, 180);
 const MEAN_TOLERANCE: f64 = 2.5;
 const OFF_TOLERANCE: f64 = 0.03;
 const OFF_BY: u8 = 40;
@@ -67,7 +67,7 @@ fn settle(app: &mut App, engine: &FakeEngine, feeds: &[VideoFeed], share: Option
     let faces: Vec<_> = (0..feeds.len()).map(|n| portrait(320, 180, n as u32, n as f32 * 0.7)).collect();
     let shared = page(1280, 720, 0.0);
     engine.set_levels([("guest1".to_owned(), 0.12)]);
-    for frame in 0..90 {
+    for frame in 0..64 {
         if frame % 5 == 0 {
             // The last of many keeps the camera off.
             let sending = if feeds.len() > 5 { feeds.len() - 1 } else { feeds.len() };
