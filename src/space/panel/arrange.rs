@@ -178,13 +178,7 @@ pub(super) fn show_share(
             transform.set_if_neq(goal);
         }
         None => {
-            let material = materials.add(VideoMaterial {
-                luma: assets.black.clone(),
-                cb: assets.black.clone(),
-                cr: assets.black.clone(),
-                label: assets.black.clone(),
-                style: share_style(),
-            });
+            let material = materials.add(VideoMaterial::empty(&assets, share_style()));
             commands.spawn((
                 Name::new("shared screen in the speaker view"),
                 FlatShare,

@@ -109,13 +109,8 @@ fn hang_panels(
         let text = PanelText { name: participant.name.clone(), initials: participant.initials() };
         let label = Label::draw(&text.name, &text.initials);
         let style = style(participant.colour(), seat.size.x, &label);
-        let material = materials.add(VideoMaterial {
-            luma: assets.black.clone(),
-            cb: assets.black.clone(),
-            cr: assets.black.clone(),
-            label: images.add(label.into_image()),
-            style,
-        });
+        let material = materials
+            .add(VideoMaterial { label: images.add(label.into_image()), ..VideoMaterial::empty(&assets, style) });
         commands.spawn((
             Name::new(format!("panel of {}", participant.name)),
             PanelOf(entity),

@@ -58,13 +58,7 @@ pub(super) fn hang_self_view(
             let mut style = style(participant.colour(), FRAME_WIDTH, &label);
             style.frame.y = 0.0;
             style.accent.w = 0.0;
-            let material = materials.add(VideoMaterial {
-                luma: assets.black.clone(),
-                cb: assets.black.clone(),
-                cr: assets.black.clone(),
-                label: assets.black.clone(),
-                style,
-            });
+            let material = materials.add(VideoMaterial::empty(&assets, style));
             commands.spawn((
                 Name::new("own picture"),
                 SelfView,

@@ -22,13 +22,7 @@ pub(super) fn warm_up_faces(
     mut materials: ResMut<Assets<VideoMaterial>>,
 ) {
     let label = Label { pixels: Vec::new(), name_px: 0.0, initials_px: 0.0 };
-    let material = materials.add(VideoMaterial {
-        luma: assets.black.clone(),
-        cb: assets.black.clone(),
-        cr: assets.black.clone(),
-        label: assets.black.clone(),
-        style: style(LinearRgba::WHITE, 0.1, &label),
-    });
+    let material = materials.add(VideoMaterial::empty(&assets, style(LinearRgba::WHITE, 0.1, &label)));
     commands.spawn((
         Name::new("warm-up face"),
         WarmUp { frames_left: WARM_FRAMES },

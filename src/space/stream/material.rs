@@ -55,6 +55,14 @@ pub struct VideoMaterial {
     pub style: FaceStyle,
 }
 
+impl VideoMaterial {
+    /// A face without a picture and without a name.
+    pub fn empty(assets: &FaceAssets, style: FaceStyle) -> Self {
+        let black = || assets.black.clone();
+        Self { luma: black(), cb: black(), cr: black(), label: black(), style }
+    }
+}
+
 impl Material for VideoMaterial {
     fn vertex_shader() -> ShaderRef {
         VIDEO_SHADER.into()

@@ -97,13 +97,7 @@ fn build_wall(
     for slot in 0..WALL_SLOTS {
         let place = slots.place(slot);
         let style = style(slot, place.size.x, None);
-        let material = materials.add(VideoMaterial {
-            luma: assets.black.clone(),
-            cb: assets.black.clone(),
-            cr: assets.black.clone(),
-            label: assets.black.clone(),
-            style,
-        });
+        let material = materials.add(VideoMaterial::empty(&assets, style));
         commands.spawn((
             Name::new(format!("wall slot {slot}")),
             WallSlot(slot),

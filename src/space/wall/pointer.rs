@@ -171,13 +171,7 @@ type Dots<'w, 's> = Query<
 pub(super) fn hang_dots(mut commands: Commands, assets: Res<FaceAssets>, mut materials: ResMut<Assets<VideoMaterial>>) {
     for slot in 0..WALL_SLOTS {
         let style = FaceStyle { accent: Vec4::ONE, frame: Vec4::ZERO, text: Vec4::new(0.0, 0.0, 0.0, FaceStyle::DOT) };
-        let material = materials.add(VideoMaterial {
-            luma: assets.black.clone(),
-            cb: assets.black.clone(),
-            cr: assets.black.clone(),
-            label: assets.black.clone(),
-            style,
-        });
+        let material = materials.add(VideoMaterial::empty(&assets, style));
         commands.spawn((
             Name::new(format!("pointer on slot {slot}")),
             Dot { slot, stream: None },
