@@ -100,12 +100,19 @@ impl Builder {
         self.corners.len()
     }
 
-    /// Lights every vertex where it stands and makes the mesh.
+    /// Lights every vertex where it stands and makes the mesh. Its second texture coordinates carry the sun's share of
+    /// that light.
     pub(super) fn finish(self, light: &Light) -> Mesh {
+        let sunlit: Vec<[f32; 2]> = self
+            .corners
+            .iter()
+            .map(|corner| [if corner.open < SHINES { light.sun_share(corner.at, corner.normal) } else { 0.0 }, 0.0])
+            .collect();
         self.finish_with(
             |corner| light.at(corner.at, corner.normal),
             |corner| light.wall_share(corner.at, corner.normal),
         )
+        .with_inserted_attribute(Mesh::ATTRIBUTE_UV_1, sunlit)
     }
 
     /// As [`Builder::finish`], lit by functions: for things that stand in several places.

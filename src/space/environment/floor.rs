@@ -29,8 +29,8 @@ pub(super) fn wood(builder: &mut Builder) {
     ring(builder, 5.16, STEPS[0].0 + 0.01, 0.0, WALNUT, 1.0);
 }
 
-/// The parts of stone and metal: medallion, inlays, steps.
-pub(super) fn stone(builder: &mut Builder) {
+/// The level parts of stone and metal: medallion and inlays.
+pub(super) fn inlays(builder: &mut Builder) {
     ring(builder, 0.0, 0.62, 0.0, MARBLE, 1.0);
     ring(builder, 0.62, 0.67, 0.0, BRASS, 1.0);
     ring(builder, 0.67, 1.62, 0.0, GREEN_MARBLE, 1.0);
@@ -40,6 +40,10 @@ pub(super) fn stone(builder: &mut Builder) {
     ring(builder, 3.55, 3.61, 0.0, BRASS, 1.0);
     ring(builder, 5.10, 5.16, 0.0, BRASS, 1.0);
     star(builder);
+}
+
+/// The steps around it.
+pub(super) fn steps(builder: &mut Builder) {
     let mut below = 0.0;
     for (index, (inner, height)) in STEPS.into_iter().enumerate() {
         builder.lathe(

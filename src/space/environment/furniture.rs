@@ -2,17 +2,18 @@
 //! the ring of light around the chair that a click would take. One mesh each, drawn many times; so they are lit by what
 //! light there is on average, not by where they stand. Follows seats in [`crate::space::SpaceSystems::Sync`].
 
+use bevy::light::NotShadowCaster;
 use bevy::math::Vec3;
 use bevy::prelude::*;
 
 use super::builder::{Builder, Lathe, SHINES};
 use super::hall::Part;
 use super::light::MoodLight;
-use super::material::{HallAssets, HallMaterial};
+use super::material::HallAssets;
 use super::palette::{BRASS, BRONZE, LAMP_GLASS, TEAL_LEATHER};
 use crate::space::geometry::VIEWPOINT;
 use crate::space::participant::{LocalParticipant, Presenting, Seat, SeatPlan, Standing};
-use crate::space::view::AimedSeat;
+use crate::space::view::{AimedSeat, on_the_floor};
 
 /// The stand at a participant's seat.
 #[derive(Component, Debug)]
@@ -155,14 +156,11 @@ pub(super) fn set_out_chairs(
         }
     }
     for seat in plan.seats.iter().skip(furnished) {
-        let pieces: [(Piece, &Handle<Mesh>, &Handle<HallMaterial>); 2] = [
-            (Piece::Chair, assets.mesh(Part::Chair), &assets.plain),
-            (Piece::Shadow, &assets.shadow_disc, &assets.shadow),
-        ];
-        for (piece, mesh, material) in pieces {
-            let look = (Mesh3d(mesh.clone()), MeshMaterial3d(material.clone()));
-            commands.spawn((StandsAt(seat.index), piece, look, place(piece, seat)));
-        }
+        let chair = (Mesh3d(assets.mesh(Part::Chair).clone()), MeshMaterial3d(assets.plain.clone()));
+        commands.spawn((StandsAt(seat.index), Piece::Chair, chair, place(Piece::Chair, seat)));
+        let shadow = (Mesh3d(assets.shadow_disc.clone()), MeshMaterial3d(assets.shadow.clone()));
+        let flat = (NotShadowCaster, on_the_floor());
+        commands.spawn((StandsAt(seat.index), Piece::Shadow, shadow, flat, place(Piece::Shadow, seat)));
     }
 }
 
@@ -181,7 +179,8 @@ pub(super) fn raise_stands(
     }
     for (entity, seat) in &people {
         let look = (Mesh3d(assets.mesh(Part::Stand).clone()), MeshMaterial3d(assets.plain.clone()));
-        commands.spawn((StandOf(entity), Piece::Stand, look, place(Piece::Stand, seat)));
+        // The panel on it throws no shadow: a rod's alone would look odd.
+        commands.spawn((StandOf(entity), Piece::Stand, look, NotShadowCaster, place(Piece::Stand, seat)));
     }
 }
 
@@ -210,7 +209,8 @@ pub(super) fn mark_aimed_chair(
     let seat = aimed.0.and_then(|index| plan.seats.get(index));
     let Some((mut transform, mut visibility)) = rings.iter_mut().next() else {
         let look = (Mesh3d(assets.ring.clone()), MeshMaterial3d(assets.plain.clone()));
-        commands.spawn((Name::new("aimed chair"), AimRing, look, Transform::default(), Visibility::Hidden));
+        let flat = (NotShadowCaster, on_the_floor());
+        commands.spawn((Name::new("aimed chair"), AimRing, look, flat, Transform::default(), Visibility::Hidden));
         return;
     };
     match seat {

@@ -14,6 +14,7 @@ use crate::space::layout::{LampLayout, Mood};
 pub(super) enum Part {
     Parquet,
     Inlays,
+    Steps,
     Walls,
     Velvet,
     Dome,
@@ -24,14 +25,24 @@ pub(super) enum Part {
 
 impl Part {
     /// Every part; the last two stand at seats, the others once in the hall.
-    pub(super) const ALL: [Self; 8] =
-        [Self::Parquet, Self::Inlays, Self::Walls, Self::Velvet, Self::Dome, Self::Beam, Self::Chair, Self::Stand];
+    pub(super) const ALL: [Self; 9] = [
+        Self::Parquet,
+        Self::Inlays,
+        Self::Steps,
+        Self::Walls,
+        Self::Velvet,
+        Self::Dome,
+        Self::Beam,
+        Self::Chair,
+        Self::Stand,
+    ];
 
     /// For whoever looks into the world.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Parquet => "parquet",
-            Self::Inlays => "inlays and steps",
+            Self::Inlays => "inlays",
+            Self::Steps => "steps",
             Self::Walls => "walls",
             Self::Velvet => "velvet, frame and columns",
             Self::Dome => "dome",
@@ -45,7 +56,8 @@ impl Part {
         let mut builder = Builder::default();
         match self {
             Self::Parquet => floor::wood(&mut builder),
-            Self::Inlays => floor::stone(&mut builder),
+            Self::Inlays => floor::inlays(&mut builder),
+            Self::Steps => floor::steps(&mut builder),
             Self::Walls => walls::stone(&mut builder),
             Self::Velvet => {
                 walls::plain(&mut builder);

@@ -116,6 +116,12 @@ impl Light {
             + cove(point, normal) * self.mood.cove
     }
 
+    /// Share of the light arriving here that is the sun's or the moon's, and would be missing in a shadow: 0..=1.
+    pub(super) fn sun_share(&self, point: Vec3, normal: Vec3) -> f32 {
+        let sun = self.sun(point, normal).element_sum();
+        if sun > 0.0 { sun / self.at(point, normal).element_sum() } else { 0.0 }
+    }
+
     /// What has bounced often enough to come from everywhere: cooler from above, warm from the floor.
     fn ambient(&self, point: Vec3, normal: Vec3) -> Vec3 {
         let up = normal.y * 0.5 + 0.5;
@@ -141,7 +147,7 @@ impl Light {
         }
         let through = point.xz() + SUN_SLOPE * rise;
         let inside = 1.0 - smooth(OCULUS_RADIUS - 0.45, OCULUS_RADIUS + 0.18, through.length());
-        let direction = Vec3::new(SUN_SLOPE.x, 1.0, SUN_SLOPE.y).normalize();
+        let direction = towards_sun();
         self.mood.sun * (inside * normal.dot(direction).max(0.0))
     }
 
@@ -200,6 +206,11 @@ fn smooth(from: f32, to: f32, at: f32) -> f32 {
     t * t * (3.0 - 2.0 * t)
 }
 
+/// Where the sun or the moon stands, as a direction.
+pub(super) fn towards_sun() -> Vec3 {
+    Vec3::new(SUN_SLOPE.x, 1.0, SUN_SLOPE.y).normalize()
+}
+
 /// Where the middle of the pool of sunlight lies on the floor, and the oculus it comes from.
 pub(super) fn sun_beam() -> (Vec3, Vec3) {
     let top = Vec3::Y * (DOME_BASE_HEIGHT + DOME_RISE);
@@ -224,6 +235,7 @@ mod tests {
         let lit = light.at(pool, Vec3::Y);
         let dark = light.at(-pool, Vec3::Y);
         assert!(lit.x > 3.0 * dark.x, "{lit} beside {dark}");
+        assert!(light.sun_share(pool, Vec3::Y) > 0.6 && light.sun_share(-pool, Vec3::Y) == 0.0);
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! The hall's material: a texture times the light kept in the vertices, plus the glow of the great wall.
-//! `shaders/hall.wgsl` draws it; kinds differ by a shader definition, so that each pays only for what it does.
+//! The hall's material: a texture times the light kept in the vertices, plus the glow of the great wall; at the richest
+//! tier with shadows in the sunlight and a mirror image in the floor. `shaders/hall.wgsl` draws it; kinds differ by
+//! shader definitions, so that each pays only for what it does.
 
 use bevy::asset::uuid_handle;
 use bevy::mesh::MeshVertexBufferLayoutRef;
@@ -47,16 +48,26 @@ pub(super) struct HallMaterial {
     #[texture(1)]
     #[sampler(2)]
     pub texture: Handle<Image>,
+    /// For [`HallKind::Polished`], where the floor is level: its mirror image, over the whole view.
+    #[texture(3)]
+    #[sampler(4)]
+    pub mirror: Option<Handle<Image>>,
     pub kind: HallKind,
+    /// Whether furniture throws shadows on it.
+    pub shadows: bool,
 }
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct HallKey(HallKind);
+pub(super) struct HallKey {
+    kind: HallKind,
+    shadows: bool,
+    mirror: bool,
+}
 
 impl From<&HallMaterial> for HallKey {
     fn from(material: &HallMaterial) -> Self {
-        Self(material.kind)
+        Self { kind: material.kind, shadows: material.shadows, mirror: material.mirror.is_some() }
     }
 }
 
@@ -80,27 +91,26 @@ impl Material for HallMaterial {
         false
     }
 
-    fn enable_shadows() -> bool {
-        false
-    }
-
     fn specialize(
         _: &MaterialPipeline,
         descriptor: &mut RenderPipelineDescriptor,
         _: &MeshVertexBufferLayoutRef,
         key: MaterialPipelineKey<Self>,
     ) -> Result<(), SpecializedMeshPipelineError> {
-        let defines: &[&str] = match key.bind_group_data.0 {
+        let HallKey { kind, shadows, mirror } = key.bind_group_data;
+        let defines: &[&str] = match kind {
             HallKind::Lit => &[],
             HallKind::Plain => &["PLAIN"],
-            HallKind::Polished => &["POLISHED", "MOVES_WITH_VIEW"],
+            HallKind::Polished => &["POLISHED", "PLACED"],
             HallKind::Shadow => &["SHADOW"],
-            HallKind::Beam => &["BEAM", "MOVES_WITH_VIEW"],
+            HallKind::Beam => &["BEAM", "PLACED", "TURNED"],
         };
-        for define in defines {
-            descriptor.vertex.shader_defs.push((*define).into());
+        let shadowed: &[&str] = if shadows { &["SHADOWED", "PLACED", "TURNED"] } else { &[] };
+        let mirrors: &[&str] = if mirror { &["MIRRORS"] } else { &[] };
+        for define in [defines, shadowed, mirrors].concat() {
+            descriptor.vertex.shader_defs.push(define.into());
             if let Some(fragment) = &mut descriptor.fragment {
-                fragment.shader_defs.push((*define).into());
+                fragment.shader_defs.push(define.into());
             }
         }
         // The hall is seen from inside, its furniture from every side; thin parts have no back of their own.
@@ -114,7 +124,8 @@ impl Material for HallMaterial {
 pub(super) struct HallAssets {
     pub plain: Handle<HallMaterial>,
     pub stone: Handle<HallMaterial>,
-    pub floor: Handle<HallMaterial>,
+    pub inlays: Handle<HallMaterial>,
+    pub steps: Handle<HallMaterial>,
     pub wood: Handle<HallMaterial>,
     pub shadow: Handle<HallMaterial>,
     pub beam: Handle<HallMaterial>,

@@ -10,12 +10,14 @@ mod furniture;
 mod hall;
 mod light;
 mod material;
+mod mirror;
 mod mood;
 mod palette;
 mod plan;
 mod textures;
 mod walls;
 
+use bevy::light::{CascadeShadowConfigBuilder, NotShadowCaster};
 use bevy::prelude::*;
 
 use hall::Part;
@@ -30,7 +32,7 @@ use super::participant::SeatPlan;
 use super::schedule::SpaceSystems;
 use super::settings::Tier;
 use super::stream::VideoStream;
-use super::view::AimedSeat;
+use super::view::{AimedSeat, on_the_floor};
 use crate::model::StreamKind;
 
 /// Light a shared picture throws into the hall, linear, and the little the wall gives without one.
@@ -45,7 +47,7 @@ impl Plugin for EnvironmentPlugin {
     fn build(&self, app: &mut App) {
         app.init_resource::<SeatPlan>()
             .init_resource::<AimedSeat>()
-            .add_plugins(HallMaterialPlugin)
+            .add_plugins((HallMaterialPlugin, mirror::FloorMirrorPlugin))
             .add_systems(Startup, build_hall)
             .add_systems(
                 Update,
@@ -83,15 +85,23 @@ fn build_hall(
     let picture = Vec4::new(GREAT_WALL_CENTRE.y, GREAT_WALL_CENTRE.z, half.x, half.y);
     let beam = MoodLight::of(*mood).beam.extend(0.0);
     let uniform = HallUniform { glow: IDLE_GLOW.extend(1.0), beam, picture };
-    let mut material =
-        |texture: &Handle<Image>, kind| materials.add(HallMaterial { uniform, texture: texture.clone(), kind });
+    let rich = *tier == Tier::High;
+    let mirror = rich.then(|| mirror::spawn(&mut commands, &mut images));
+    if rich {
+        commands.spawn(sun());
+    }
+    let mut material = |texture: &Handle<Image>, kind, mirror: Option<&Handle<Image>>| {
+        let shadows = rich && matches!(kind, HallKind::Lit | HallKind::Polished);
+        materials.add(HallMaterial { uniform, texture: texture.clone(), mirror: mirror.cloned(), kind, shadows })
+    };
     let assets = HallAssets {
-        plain: material(&white, HallKind::Plain),
-        stone: material(&stone, HallKind::Lit),
-        floor: material(&stone, HallKind::Polished),
-        wood: material(&wood, HallKind::Polished),
-        shadow: material(&white, HallKind::Shadow),
-        beam: material(&white, HallKind::Beam),
+        plain: material(&white, HallKind::Plain, None),
+        stone: material(&stone, HallKind::Lit, None),
+        inlays: material(&stone, HallKind::Polished, mirror.as_ref()),
+        steps: material(&stone, HallKind::Polished, None),
+        wood: material(&wood, HallKind::Polished, mirror.as_ref()),
+        shadow: material(&white, HallKind::Shadow, None),
+        beam: material(&white, HallKind::Beam, None),
         parts: hall::meshes(*mood, &layout.lamps).into_iter().map(|mesh| meshes.add(mesh)).collect(),
         shadow_disc: meshes.add(furniture::shadow_mesh()),
         ring: meshes.add(furniture::ring_mesh()),
@@ -99,17 +109,33 @@ fn build_hall(
     for part in Part::ALL {
         let material = match part {
             Part::Parquet => &assets.wood,
-            Part::Inlays => &assets.floor,
+            Part::Inlays => &assets.inlays,
+            Part::Steps => &assets.steps,
             Part::Walls => &assets.stone,
             Part::Velvet | Part::Dome => &assets.plain,
             Part::Beam if *tier >= Tier::Medium => &assets.beam,
             // Too dear for the lowest tier; chairs and stands come with the people.
             Part::Beam | Part::Chair | Part::Stand => continue,
         };
-        let mesh = assets.mesh(part).clone();
-        commands.spawn((Name::new(part.name()), Mesh3d(mesh), MeshMaterial3d(material.clone()), Transform::default()));
+        let look = (Mesh3d(assets.mesh(part).clone()), MeshMaterial3d(material.clone()), Transform::default());
+        // What the sun is blocked by is in the light already.
+        let mut spawned = commands.spawn((Name::new(part.name()), look, NotShadowCaster));
+        if matches!(part, Part::Parquet | Part::Inlays) {
+            spawned.insert(on_the_floor());
+        }
     }
     commands.insert_resource(assets);
+}
+
+/// For the shadows alone: its light is in the vertices.
+fn sun() -> impl Bundle {
+    let cascades = CascadeShadowConfigBuilder { num_cascades: 2, maximum_distance: 26.0, ..default() };
+    (
+        Name::new("sun"),
+        DirectionalLight { shadow_maps_enabled: true, ..default() },
+        cascades.build(),
+        Transform::default().looking_to(-light::towards_sun(), Vec3::X),
+    )
 }
 
 /// A share on the wall lights the hall; without one it rests in its own light.
@@ -132,7 +158,7 @@ fn glow_with_the_wall(
     *level += (target - *level).clamp(-step, step);
     let eased = *level * *level * (3.0 - 2.0 * *level);
     let glow = IDLE_GLOW.lerp(SHARE_GLOW, eased).extend(1.0);
-    for handle in [&assets.plain, &assets.stone, &assets.floor, &assets.wood] {
+    for handle in [&assets.plain, &assets.stone, &assets.inlays, &assets.steps, &assets.wood] {
         if let Some(mut material) = materials.get_mut(handle) {
             material.uniform.glow = glow;
         }

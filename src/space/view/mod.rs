@@ -14,7 +14,7 @@ use bevy_egui::PrimaryEguiContext;
 use wgpu::TextureFormat;
 
 pub use flight::Station;
-pub use mode::{ViewMode, in_every_view, in_flat_views};
+pub use mode::{BEHIND_HALL, ViewMode, in_every_view, in_flat_views, on_the_floor};
 pub use steer::{Posture, Walker};
 pub use take_seat::{AimedSeat, TakeSeat};
 

@@ -11,9 +11,11 @@ use super::RoomCamera;
 const HALL_LAYER: usize = 0;
 /// The layer that the flat views show.
 const FLAT_LAYER: usize = 1;
+/// The layer of the floor and what lies flat on it: seen by the viewer, not by the floor's own mirror image.
+const FLOOR_LAYER: usize = 2;
 
 /// What is behind the room: where two surfaces meet, single pixels may show it. Stone, not black.
-pub(super) const BEHIND_HALL: Color = Color::srgb(0.40, 0.35, 0.29);
+pub const BEHIND_HALL: Color = Color::srgb(0.40, 0.35, 0.29);
 const BEHIND_FLAT: Color = Color::srgb(0.085, 0.075, 0.068);
 
 /// The present way of looking.
@@ -47,6 +49,11 @@ pub fn in_flat_views() -> RenderLayers {
     RenderLayers::layer(FLAT_LAYER)
 }
 
+/// For the floor and what lies flat on it.
+pub fn on_the_floor() -> RenderLayers {
+    RenderLayers::layer(FLOOR_LAYER)
+}
+
 /// `G` for the grid, `F` for the speaker, the same key or `Esc` back to the hall; unless something is being typed.
 pub(super) fn read_mode_keys(
     keys: Option<Res<ButtonInput<KeyCode>>>,
@@ -77,9 +84,13 @@ pub(super) fn show_layers(
         return;
     }
     for (entity, mut camera) in &mut cameras {
-        let (layer, behind) = if mode.is_flat() { (FLAT_LAYER, BEHIND_FLAT) } else { (HALL_LAYER, BEHIND_HALL) };
+        let (layers, behind) = if mode.is_flat() {
+            (RenderLayers::layer(FLAT_LAYER), BEHIND_FLAT)
+        } else {
+            (RenderLayers::from_layers(&[HALL_LAYER, FLOOR_LAYER]), BEHIND_HALL)
+        };
         camera.clear_color = ClearColorConfig::Custom(behind);
-        commands.entity(entity).insert(RenderLayers::layer(layer));
+        commands.entity(entity).insert(layers);
     }
 }
 

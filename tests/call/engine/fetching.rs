@@ -319,7 +319,12 @@ fn looking_away_lowers_what_the_server_sends_and_looking_back_restores_it() {
     vera.stand(2.2, 0.0);
     let back_within = vera.time_to_pictures();
     println!("{:?}: a turn of the head shows three pictures again within {} ms", kind(), back_within.as_millis());
-    let back = look(&mut vera, "looking back", 2.2, 0.0, Want::Full);
+    // Its estimate of the way to the viewer fell with what it sent: a server climbs back.
+    let mut back = look(&mut vera, "looking back", 2.2, 0.0, Want::Full);
+    let climbs = Instant::now() + SOON;
+    while back.0 <= 0.6 * close.0 && Instant::now() < climbs {
+        back = look(&mut vera, "looking back", 2.2, 0.0, Want::Full);
+    }
     assert!(far.0 > 30.0, "small pictures come: {far:?}");
     assert!(close.0 > 2.0 * far.0, "{close:?} close, {far:?} far");
     assert!(away.0 < 0.1 * close.0, "{away:?} away, {close:?} close");
