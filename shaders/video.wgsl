@@ -3,6 +3,10 @@
 // The planes are sampled as R8; matrix and range come with the mesh tag (see `face.rs`), which also carries whatever
 // else changes from frame to frame. Chroma is sited in the middle of its 2x2 luma block, as WebRTC's converters and
 // browsers take it. Output is linear light, premultiplied: colour without coverage adds light (the glow).
+//
+// A software renderer goes through every branch that is in the shader, taken or not, and texture samples are what it
+// pays most for: so kinds of faces (WALL, DOT) and what is rarely seen (SIGNS) are shader definitions, and each pixel
+// takes no more samples than it shows.
 
 #import bevy_pbr::{
     mesh_functions,
@@ -57,28 +61,25 @@ fn segment(p: vec2<f32>, a: vec2<f32>, b: vec2<f32>) -> f32 {
     return length(p - a - along * t);
 }
 
-// Four taps spread over the pixel's footprint when the plane is shown smaller than it is, one otherwise. Where there
-// are mipmaps each tap covers its part of the footprint, however large that is; a slanted pixel is followed by the
-// sampler as far as it may.
-fn sample_plane(plane: texture_2d<f32>, uv: vec2<f32>, dx: vec2<f32>, dy: vec2<f32>) -> f32 {
-    let texels = vec2<f32>(textureDimensions(plane));
-    if max(dot(dx * texels, dx * texels), dot(dy * texels, dy * texels)) < 1.7 {
-        return textureSampleLevel(plane, plane_sampler, uv, 0.0).r;
-    }
+// One sample. Where there are mipmaps it covers a footprint of any size; a slanted pixel is followed by the sampler as
+// far as it may.
+fn tap(plane: texture_2d<f32>, uv: vec2<f32>, dx: vec2<f32>, dy: vec2<f32>) -> f32 {
+#ifdef MIPMAPS
+    return textureSampleGrad(plane, plane_sampler, uv, dx, dy).r;
+#else
+    return textureSampleLevel(plane, plane_sampler, uv, 0.0).r;
+#endif
+}
+
+// Four samples spread over the pixel's footprint: what is fine, brightness and letters, is shown smaller than it is
+// without shimmering. Colour, at half of the size, is content with one.
+fn four_taps(plane: texture_2d<f32>, uv: vec2<f32>, dx: vec2<f32>, dy: vec2<f32>) -> f32 {
     let a = dx * 0.125 + dy * 0.375;
     let b = dx * 0.375 - dy * 0.125;
-    if textureNumLevels(plane) > 1u {
-        let gx = dx * 0.5;
-        let gy = dy * 0.5;
-        return 0.25 * (textureSampleGrad(plane, plane_sampler, uv + a, gx, gy).r
-            + textureSampleGrad(plane, plane_sampler, uv - a, gx, gy).r
-            + textureSampleGrad(plane, plane_sampler, uv + b, gx, gy).r
-            + textureSampleGrad(plane, plane_sampler, uv - b, gx, gy).r);
-    }
-    return 0.25 * (textureSampleLevel(plane, plane_sampler, uv + a, 0.0).r
-        + textureSampleLevel(plane, plane_sampler, uv - a, 0.0).r
-        + textureSampleLevel(plane, plane_sampler, uv + b, 0.0).r
-        + textureSampleLevel(plane, plane_sampler, uv - b, 0.0).r);
+    let gx = dx * 0.5;
+    let gy = dy * 0.5;
+    return 0.25 * (tap(plane, uv + a, gx, gy) + tap(plane, uv - a, gx, gy)
+        + tap(plane, uv + b, gx, gy) + tap(plane, uv - b, gx, gy));
 }
 
 // ITU-R BT.601 and BT.709, 8 bits, limited (16..235, 16..240) or full range.
@@ -113,32 +114,14 @@ fn picture(uv: vec2<f32>, dx: vec2<f32>, dy: vec2<f32>, aspect: f32, tag: u32) -
     // For odd sizes the chroma planes reach half a luma pixel further than the picture.
     let chroma = vec2<f32>(textureDimensions(cb_plane)) * 2.0;
     let shrink = texels / chroma;
-    let y = sample_plane(luma_plane, at, fx, fy);
-    let cb = sample_plane(cb_plane, at * shrink, fx * shrink, fy * shrink);
-    let cr = sample_plane(cr_plane, at * shrink, fx * shrink, fy * shrink);
+    let y = four_taps(luma_plane, at, fx, fy);
+    let cb = tap(cb_plane, at * shrink, fx * shrink, fy * shrink);
+    let cr = tap(cr_plane, at * shrink, fx * shrink, fy * shrink);
     let rgb = yuv_to_rgb(vec3(y, cb, cr), (tag & (1u << 22u)) != 0u, (tag & (1u << 23u)) != 0u);
     return vec4(srgb_to_linear(rgb), select(0.0, 1.0, inside));
 }
 
-// The card: a soft ground in the person's colour with their initials on a disc. `p` in picture heights, centred.
-fn card(p: vec2<f32>, pixel: f32) -> vec3<f32> {
-    let accent = style.accent.rgb;
-    let fall = 1.0 - smoothstep(0.0, 1.1, length(p - vec2(0.0, 0.12)));
-    var colour = mix(accent * 0.045 + vec3(0.006, 0.007, 0.009), accent * 0.20, fall);
-    let d = length(p) - 0.29;
-    let disc = clamp(0.5 - d / pixel, 0.0, 1.0);
-    let lit = accent * (0.78 + 0.35 * clamp(p.y / 0.29, -1.0, 1.0));
-    colour = mix(colour, lit, disc);
-    // Initials: 128 label pixels are as high as 0.42 picture heights.
-    let scale = 0.42 / 128.0;
-    let width = style.text.y * 512.0;
-    let texel = vec2(p.x / scale + width * 0.5 + 4.0, 64.0 + 64.0 - p.y / scale);
-    let inside = texel.x > 0.0 && texel.x < width + 8.0 && texel.y > 65.0 && texel.y < 191.0;
-    let foot = pixel / scale / vec2(512.0, 192.0);
-    let ink = sample_plane(label, texel / vec2(512.0, 192.0), vec2(foot.x, 0.0), vec2(0.0, foot.y));
-    return mix(colour, vec3(0.96, 0.94, 0.90), select(0.0, ink, inside));
-}
-
+#ifdef WALL
 // The wall at rest: dark glass with the hall's section drawn in thin brass. `p` in picture heights, centred.
 fn emblem(p: vec2<f32>, pixel: f32) -> vec3<f32> {
     let fall = 1.0 - smoothstep(0.0, 1.0, length(p * vec2(0.8, 1.0) - vec2(0.0, 0.05)));
@@ -157,6 +140,35 @@ fn emblem(p: vec2<f32>, pixel: f32) -> vec3<f32> {
     let line = min(min(min(dome, inner), min(base, plinth)), min(columns, oculus)) - 0.0045;
     return mix(ground, vec3(0.62, 0.42, 0.18), 0.55 * clamp(0.5 - line / max(pixel, 0.003), 0.0, 1.0));
 }
+#else
+// Initials: 128 label pixels are as high as this share of the picture's height.
+const INITIALS: f32 = 0.42;
+
+// The card: a soft ground in the person's colour with their initials on a disc. `p` in picture heights, centred.
+fn card(p: vec2<f32>, pixel: f32, ink: f32) -> vec3<f32> {
+    let accent = style.accent.rgb;
+    let fall = 1.0 - smoothstep(0.0, 1.1, length(p - vec2(0.0, 0.12)));
+    var colour = mix(accent * 0.045 + vec3(0.006, 0.007, 0.009), accent * 0.20, fall);
+    let d = length(p) - 0.29;
+    let disc = clamp(0.5 - d / pixel, 0.0, 1.0);
+    let lit = accent * (0.78 + 0.35 * clamp(p.y / 0.29, -1.0, 1.0));
+    colour = mix(colour, lit, disc);
+    return mix(colour, vec3(0.96, 0.94, 0.90), ink);
+}
+
+// What the label has at a place: the initials around the middle of the picture, or the name on its plate below. `at` in
+// metres from the middle of that text, `metre` its label pixels in a metre.
+fn lettering(at: vec2<f32>, metre: f32, pixel: f32, name: bool) -> f32 {
+    let width = select(style.text.y, style.text.x, name) * 512.0;
+    let middle = select(vec2(width * 0.5 + 4.0, 128.0), vec2(width * 0.5 + 8.0, 32.0), name);
+    let rows = select(vec2(65.0, 191.0), vec2(1.0, 63.0), name);
+    let texel = middle + at * vec2(metre, -metre);
+    let inside = texel.x > 0.0 && texel.x < width + 10.0 && texel.y > rows.x && texel.y < rows.y;
+    let foot = pixel * metre / vec2(512.0, 192.0);
+    let ink = four_taps(label, texel / vec2(512.0, 192.0), vec2(foot.x, 0.0), vec2(0.0, foot.y));
+    return select(0.0, ink, inside);
+}
+#endif
 
 // A struck-out microphone, about 1 unit high; negative inside.
 fn muted_sign(p: vec2<f32>) -> f32 {
@@ -167,6 +179,7 @@ fn muted_sign(p: vec2<f32>) -> f32 {
     return min(max(min(body, min(arc, stem)), 0.075 - strike), strike - 0.04);
 }
 
+#ifdef SIGNS
 // A raised hand, about 1 unit high; negative inside.
 fn hand_sign(p: vec2<f32>) -> f32 {
     var d = rounded_box(p - vec2(0.02, -0.17), vec2(0.20, 0.21), 0.12);
@@ -192,6 +205,7 @@ fn bars_sign(p: vec2<f32>, first: i32, last: i32) -> f32 {
 fn disc(colour: vec3<f32>, p: vec2<f32>, radius: f32, pixel: f32, ground: vec3<f32>) -> vec3<f32> {
     return mix(colour, ground, 0.88 * clamp(0.5 - (length(p) - radius) / pixel, 0.0, 1.0));
 }
+#endif
 
 // A soft dot of light that marks a place: white in its middle, in the person's colour around it, and a dark rim that
 // sets it off from white paper.
@@ -217,10 +231,9 @@ fn fragment(in: Face) -> @location(0) vec4<f32> {
     let muted = (in.tag & (1u << 24u)) != 0u;
     // 0 fine, 1 poor, 2 the picture waits, 3 lost.
     let link = (in.tag >> 27u) & 3u;
-    if style.text.w > 1.5 {
-        return dot_of_light(in.at / (0.5 * in.size)) * appeared;
-    }
-
+#ifdef DOT
+    return dot_of_light(in.at / (0.5 * in.size)) * appeared;
+#else
     let half = vec2(in.size.x * 0.5 - margin, (in.size.y - plate) * 0.5 - margin);
     let centre = vec2(0.0, plate * 0.5);
     let p = in.at - centre;
@@ -229,21 +242,36 @@ fn fragment(in: Face) -> @location(0) vec4<f32> {
     let pixel = max(0.7071 * length(vec2(length(dx), length(dy))), 1e-5);
     let d = rounded_box(p, half, style.frame.z * scale);
 
+    // The name plate, and what is written there or in the picture.
+    let height = plate * 0.76;
+    let text_scale = height / 64.0;
+    let name = style.text.x * 512.0 * text_scale;
+    let sign = select(0.0, height * 0.72, muted);
+    let q = in.at - vec2(0.0, centre.y - half.y - bezel - plate * 0.50);
+#ifndef WALL
+    let on_plate = p.y < -half.y;
+    let metre = select(128.0 / (INITIALS * 2.0 * half.y), 1.0 / max(text_scale, 1e-6), on_plate);
+    let ink = lettering(select(p, q + vec2(sign * 0.5, 0.0), on_plate), metre, pixel, on_plate);
+#endif
+
     // Picture or card.
     let to_uv = vec2(0.5, -0.5) / half;
     var inner = vec3(0.0);
     if d < pixel {
         var ground = vec3(0.004);
-        if shown < 1.0 && style.text.w > 0.5 {
+        if shown < 1.0 {
+#ifdef WALL
             ground = emblem(p / (2.0 * half.y), pixel / (2.0 * half.y));
-        } else if shown < 1.0 {
-            ground = card(p / (2.0 * half.y), pixel / (2.0 * half.y));
+#else
+            ground = card(p / (2.0 * half.y), pixel / (2.0 * half.y), ink);
+#endif
         }
         inner = ground;
         if shown > 0.0 {
             let image = picture(p * to_uv + 0.5, dx * to_uv, dy * to_uv, half.x / half.y, in.tag);
             inner = mix(ground, mix(vec3(0.004), image.rgb, image.a), shown);
         }
+#ifdef SIGNS
         // What is old is grey and dark.
         if link >= 2u {
             inner = vec3(dot(inner, vec3(0.2126, 0.7152, 0.0722))) * 0.16;
@@ -269,6 +297,7 @@ fn fragment(in: Face) -> @location(0) vec4<f32> {
             let struck = (cross - 0.05) * radius * 1.30;
             inner = mix(inner, vec3(0.86, 0.16, 0.11), select(0.0, clamp(0.5 - struck / pixel, 0.0, 1.0), link == 3u));
         }
+#endif
     }
 
     // Bezel: dark bronze with a lit edge; light gold while speaking.
@@ -289,24 +318,14 @@ fn fragment(in: Face) -> @location(0) vec4<f32> {
     colour += gold * (halo * ring * 0.55);
     colour += vec3(0.50, 0.60, 0.72) * (halo * style.text.z * shown * 0.16);
 
-    // Name plate.
+#ifndef WALL
     if plate > 0.0 {
-        let height = plate * 0.76;
-        let text_scale = height / 64.0;
-        let name = style.text.x * 512.0 * text_scale;
-        let sign = select(0.0, height * 0.72, muted);
         let half_plate = vec2((name + sign) * 0.5 + height * 0.42, height * 0.5);
-        let q = in.at - vec2(0.0, centre.y - half.y - bezel - plate * 0.50);
         let dp = rounded_box(q, half_plate, height * 0.5);
         let cover = clamp(0.5 - dp / pixel, 0.0, 1.0);
         if cover > 0.0 {
             var tone = mix(vec3(0.010, 0.009, 0.009), vec3(0.022, 0.019, 0.017), q.y / height + 0.5);
-            let texel = vec2((q.x + (name + sign) * 0.5) / text_scale + 8.0, 32.0 - q.y / text_scale);
-            let foot = pixel / text_scale / vec2(512.0, 192.0);
-            if texel.x > 1.0 && texel.x < style.text.x * 512.0 + 10.0 && texel.y > 1.0 && texel.y < 63.0 {
-                let ink = sample_plane(label, texel / vec2(512.0, 192.0), vec2(foot.x, 0.0), vec2(0.0, foot.y));
-                tone = mix(tone, vec3(0.90, 0.86, 0.78), min(ink * 1.25, 1.0));
-            }
+            tone = mix(tone, vec3(0.90, 0.86, 0.78), select(0.0, min(ink * 1.25, 1.0), on_plate));
             if muted {
                 let at = (q - vec2((name + sign) * 0.5 - sign * 0.36, 0.0)) / (height * 0.74);
                 let ds = muted_sign(at) * height * 0.74;
@@ -316,6 +335,8 @@ fn fragment(in: Face) -> @location(0) vec4<f32> {
             alpha = max(alpha, cover);
         }
     }
+#endif
 
     return vec4(colour, alpha) * appeared;
+#endif
 }

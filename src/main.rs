@@ -2,6 +2,7 @@
 
 mod cli;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -18,12 +19,18 @@ fn main() -> ExitCode {
 }
 
 /// What is shown unless `RUST_LOG` asks for something else: warnings of ours, and errors of others. The WebRTC stack takes
-/// each report that comes after its track's end for one; what goes wrong in a connection we tell ourselves.
-const LOGGED: &str = "error,webrtc::peer_connection::driver=off,rotunda=warn";
+/// each report that comes after its track's end for one, and each answer that comes after an address was left; what goes
+/// wrong in a connection we tell ourselves.
+const LOGGED: &str = "error,webrtc::peer_connection::driver=off,rtc_ice=off,rotunda=warn";
 
 fn log_to_stderr() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).compact().init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .compact()
+        .init();
 }
 
 /// The last word of a command that failed: the whole chain of causes in one line.

@@ -152,7 +152,8 @@ impl WallChoices {
         if text.len() > ROOM_METADATA_MAX_BYTES { Err(ChoicesError::Full) } else { Ok(text) }
     }
 
-    fn pin_of(&self, stream: &StreamId) -> Option<usize> {
+    /// The slot that a stream is pinned to.
+    pub fn pin_of(&self, stream: &StreamId) -> Option<usize> {
         self.pins.iter().find(|(_, pinned)| *pinned == stream).map(|(slot, _)| usize::from(*slot))
     }
 
@@ -161,6 +162,11 @@ impl WallChoices {
         let Some(slot) = u8::try_from(slot).ok().filter(|slot| usize::from(*slot) < WALL_SLOTS) else { return };
         self.pins.retain(|_, pinned| *pinned != stream);
         self.pins.insert(slot, stream);
+    }
+
+    /// Lets a stream go where its owner claims.
+    pub fn unpin(&mut self, stream: &StreamId) {
+        self.pins.retain(|_, pinned| pinned != stream);
     }
 
     /// Lets what hangs in two slots, or in one of them, change places; both stay where they come to hang.
@@ -246,6 +252,9 @@ mod tests {
         let mut choices = WallChoices::default();
         choices.pin(id("c"), 0);
         assert_eq!(slots(&plan(&shares, &choices)), ["c", "b", "a", "-", "-"]);
+        let mut released = choices.clone();
+        released.unpin(&id("c"));
+        assert_eq!(slots(&plan(&shares, &released)), ["a", "b", "c", "-", "-"], "everyone where they claimed");
         choices.swap(&plan(&shares, &choices), 1, 4);
         assert_eq!(slots(&plan(&shares, &choices)), ["c", "a", "-", "-", "b"], "an empty slot is a place, too");
         choices.enlarge(Some(id("b")));

@@ -1,6 +1,8 @@
 //! What carries the room: a window, or an image when there is no display. Bevy's own plugins, chosen and set up; and
 //! the question whether there is a GPU at all, asked before anything is built.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bevy::app::{PluginGroup, PluginGroupBuilder, ScheduleRunnerPlugin};
@@ -9,9 +11,10 @@ use bevy::pbr::PbrPlugin;
 use bevy::prelude::*;
 use bevy::render::batching::gpu_preprocessing::{GpuPreprocessingMode, GpuPreprocessingSupport};
 use bevy::render::pipelined_rendering::PipelinedRenderingPlugin;
+use bevy::render::render_resource::PipelineCache;
 use bevy::render::settings::{Backends, PowerPreference, RenderCreation, WgpuSettings};
-use bevy::render::{RenderApp, RenderPlugin, RenderStartup, init_gpu_resource};
-use bevy::window::{ExitCondition, PresentMode, WindowResolution};
+use bevy::render::{Render, RenderApp, RenderPlugin, RenderStartup, RenderSystems, init_gpu_resource};
+use bevy::window::{ExitCondition, PresentMode, PrimaryWindow, WindowResolution};
 use bevy::winit::WinitPlugin;
 
 /// Frames per second an off-screen room aims for.
@@ -105,16 +108,58 @@ fn cores_to_spare() -> bool {
 /// Bevy with a window of this size in logical pixels. Closing the window ends the app.
 pub fn windowed((width, height): (u32, u32), title: impl Into<String>) -> PluginGroupBuilder {
     let base = if cores_to_spare() { base() } else { base().disable::<PipelinedRenderingPlugin>() };
-    base.set(WindowPlugin { primary_window: Some(window((width, height), title)), ..default() })
+    base.set(WindowPlugin { primary_window: Some(window((width, height), title)), ..default() }).add(ShowWhenDrawn)
 }
 
-/// The room's window, of this size in logical pixels.
+/// Shows the window once the room is drawn into it: while pipelines are compiled it holds whatever was in memory.
+struct ShowWhenDrawn;
+
+/// Frames that show nothing more than the one before, until the last pipeline is surely in use.
+const READY_FRAMES: u32 = 3;
+/// A window is shown after this long, come what may.
+const HIDDEN_AT_MOST: Duration = Duration::from_secs(10);
+
+/// What the renderer knows and the window waits for: frames drawn since no pipeline was missing.
+#[derive(Resource, Clone, Debug, Default)]
+struct Drawn(Arc<AtomicU32>);
+
+impl Plugin for ShowWhenDrawn {
+    fn build(&self, app: &mut App) {
+        let drawn = Drawn::default();
+        app.insert_resource(drawn.clone()).add_systems(Last, show_when_drawn);
+        if let Some(render_app) = app.get_sub_app_mut(RenderApp) {
+            render_app.insert_resource(drawn).add_systems(Render, count_drawn.in_set(RenderSystems::Cleanup));
+        }
+    }
+}
+
+fn count_drawn(pipelines: Res<PipelineCache>, drawn: Res<Drawn>) {
+    let ready = pipelines.pipelines().next().is_some() && pipelines.waiting_pipelines().next().is_none();
+    let frames = if ready { drawn.0.load(Ordering::Relaxed).saturating_add(1) } else { 0 };
+    drawn.0.store(frames, Ordering::Relaxed);
+}
+
+fn show_when_drawn(
+    time: Res<Time<Real>>,
+    drawn: Res<Drawn>,
+    mut windows: Query<&mut Window, With<PrimaryWindow>>,
+    mut shown: Local<bool>,
+) {
+    if *shown || (drawn.0.load(Ordering::Relaxed) < READY_FRAMES && time.elapsed() < HIDDEN_AT_MOST) {
+        return;
+    }
+    *shown = true;
+    windows.iter_mut().for_each(|mut window| window.visible = true);
+}
+
+/// The room's window, of this size in logical pixels. [`windowed`] shows it with its first picture.
 pub fn window((width, height): (u32, u32), title: impl Into<String>) -> Window {
     Window {
         title: title.into(),
         name: Some("rotunda".into()),
         resolution: WindowResolution::new(width.max(1), height.max(1)),
         present_mode: PresentMode::AutoVsync,
+        visible: false,
         ..default()
     }
 }

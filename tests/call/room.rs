@@ -248,16 +248,10 @@ fn pictures_have_the_colours_of_the_reference() {
         .spawn((VideoStream { info: stream("test", "ada", StreamKind::Camera, false) }, StreamFeed(feed.clone())))
         .id();
     let assets = app.world().resource::<FaceAssets>().clone();
-    let black = assets.black.clone();
     // No margin, no plate, no bezel: one pixel of the picture on one pixel of the target.
     let style = FaceStyle { accent: Vec4::ONE, frame: Vec4::ZERO, text: Vec4::ZERO };
-    let material = app.world_mut().resource_mut::<Assets<VideoMaterial>>().add(VideoMaterial {
-        luma: black.clone(),
-        cb: black.clone(),
-        cr: black.clone(),
-        label: black,
-        style,
-    });
+    let material = VideoMaterial::empty(&assets, style);
+    let material = app.world_mut().resource_mut::<Assets<VideoMaterial>>().add(material);
     app.world_mut().spawn((
         VideoFace { stream: Some(source) },
         Mesh3d(assets.quad),

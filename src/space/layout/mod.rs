@@ -114,12 +114,12 @@ pub struct LampLayout {
 #[non_exhaustive]
 pub enum LayoutError {
     /// The file cannot be read.
-    #[error("the room layout {} cannot be read: {source}", path.display())]
+    #[error("the room layout {} cannot be read: {why}", path.display())]
     File {
         /// Which.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        why: std::io::Error,
     },
     /// The file is larger than any layout.
     #[error("the room layout {} has {bytes} bytes: at most {MAX_BYTES} are read", path.display())]
@@ -131,10 +131,10 @@ pub enum LayoutError {
     },
     /// It is no TOML, or not of this shape.
     #[error("the room layout does not read: {0}see assets/rooms/rotunda.toml for the format")]
-    Syntax(#[from] toml::de::Error),
+    Syntax(toml::de::Error),
     /// It reads, but such a room cannot be.
     #[error("the room layout cannot be: {0}")]
-    Problem(#[from] LayoutProblem),
+    Problem(LayoutProblem),
 }
 
 impl RoomLayout {
@@ -162,7 +162,7 @@ impl RoomLayout {
     /// # Errors
     /// [`LayoutError`] when the file is missing, too large, no layout, or a room that cannot be.
     pub fn load(path: &Path) -> Result<Self, LayoutError> {
-        let told = |source| LayoutError::File { path: path.to_owned(), source };
+        let told = |why| LayoutError::File { path: path.to_owned(), why };
         let bytes = std::fs::metadata(path).map_err(told)?.len();
         if bytes > MAX_BYTES {
             return Err(LayoutError::TooLarge { path: path.to_owned(), bytes });
@@ -175,8 +175,8 @@ impl FromStr for RoomLayout {
     type Err = LayoutError;
 
     fn from_str(text: &str) -> Result<Self, LayoutError> {
-        let layout: Self = toml::from_str(text)?;
-        check::check(&layout)?;
+        let layout: Self = toml::from_str(text).map_err(LayoutError::Syntax)?;
+        check::check(&layout).map_err(LayoutError::Problem)?;
         Ok(layout)
     }
 }

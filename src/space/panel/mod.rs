@@ -10,7 +10,10 @@ mod sound;
 mod spotlight;
 mod warm;
 
+use bevy::camera::CameraUpdateSystems;
+use bevy::camera::visibility::VisibilitySystems;
 use bevy::prelude::*;
+use bevy::transform::TransformSystems;
 
 pub use arrange::GridPage;
 
@@ -65,12 +68,15 @@ impl Plugin for PanelPlugin {
                 )
                     .chain()
                     .after(choose_streams),
-                (self_view::hang_self_view, self_view::follow_self_view).chain(),
+                self_view::hang_self_view,
                 warm::end_warm_up,
             )
                 .in_set(SpaceSystems::Sync),
         );
         app.add_systems(Update, sound::place_voices.in_set(SpaceSystems::Sync));
+        // The lens, and the size of what is drawn into, are those of this frame.
+        let after_lens = self_view::follow_self_view.after(CameraUpdateSystems).before(TransformSystems::Propagate);
+        app.add_systems(PostUpdate, after_lens.before(VisibilitySystems::VisibilityPropagate));
     }
 }
 

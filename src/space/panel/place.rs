@@ -8,7 +8,7 @@ use super::{PLATE_SHARE, PanelOf};
 use crate::space::geometry::{GREAT_WALL_CENTRE, GREAT_WALL_WIDTH, floor_height};
 use crate::space::participant::{Presenting, Seat, Standing};
 use crate::space::stream::{FaceStyle, VideoMaterial};
-use crate::space::view::RoomCamera;
+use crate::space::view::{RoomCamera, Walker};
 
 /// How fast a panel moves to a new place, per second.
 const MOVE_PER_SEC: f32 = 4.0;
@@ -63,16 +63,20 @@ pub(super) fn beside_wall(seat: &Seat, rank: usize) -> Seat {
     Seat { panel, ..*seat }
 }
 
+type Viewer<'w, 's> = Query<'w, 's, (&'static Transform, &'static Walker), (With<RoomCamera>, Without<PanelOf>)>;
+
 /// Eases every panel to where it belongs.
 pub(super) fn place_panels(
     time: Res<Time>,
     seats: Query<(&Seat, Option<&Standing>, Option<&Presenting>)>,
-    viewer: Query<&Transform, (With<RoomCamera>, Without<PanelOf>)>,
+    viewer: Viewer,
     mut panels: Query<(&PanelOf, Option<&FlatTile>, &MeshMaterial3d<VideoMaterial>, &mut Transform)>,
     materials: Res<Assets<VideoMaterial>>,
 ) {
-    let eye = viewer.iter().next();
-    let viewer = eye.map(|transform| transform.translation);
+    let viewer = viewer.iter().next();
+    let eye = viewer.map(|(transform, _)| transform);
+    // Where one stands, also while one looks at the wall from close by: back from there, everyone faces one already.
+    let viewer = viewer.map(|(_, walker)| walker.pose().translation);
     for (of, tile, material, mut transform) in &mut panels {
         let (Ok((seat, standing, presenting)), Some(material)) = (seats.get(of.0), materials.get(material.id())) else {
             continue;

@@ -1,18 +1,24 @@
-//! One's own picture: mirrored, small, in the lower right corner of the view, as long as a camera is published.
+//! One's own picture: mirrored, small, in the lower right corner of the view, as long as a camera is published; above the
+//! bar where the view is too narrow for both, and out of the way while one looks at the wall from close by.
 
 use bevy::prelude::*;
 
 use super::{MARGIN_SHARE, style};
 use crate::model::StreamKind;
 use crate::space::participant::{CameraOff, LocalParticipant, Muted, Participant};
+use crate::space::settings::overlay_zoom;
 use crate::space::stream::{FaceAssets, FaceLook, Label, Publishes, StreamFeed, VideoFace, VideoMaterial, VideoStream};
-use crate::space::view::{RoomCamera, in_every_view};
+use crate::space::view::{RoomCamera, ViewMode, in_every_view};
 
 /// Distance from the eye, in metres: nearer than anything else may come.
 const DISTANCE: f32 = 0.5;
 /// Share of the view's width the picture takes.
 const SHARE: f32 = 0.13;
-/// The width its frame is measured for, in metres.
+/// Air below and beside it, as a share of the view's height.
+const EDGE: f32 = 0.028;
+/// The place of the bar at the bottom, in points of the overlay: its width, and its height with the air below and above.
+const BAR: Vec2 = Vec2::new(340.0, 112.0);
+/// The width its frame is measured for, in metres: shown in another size it keeps its proportions.
 const FRAME_WIDTH: f32 = 0.2;
 
 /// The mirrored own picture.
@@ -27,6 +33,7 @@ type Me<'w, 's> = Query<
 >;
 
 /// Hangs it when there is something to show, takes it away when there is not.
+#[expect(clippy::too_many_arguments, reason = "a system names all it touches")]
 pub(super) fn hang_self_view(
     mut commands: Commands,
     me: Me,
@@ -35,6 +42,7 @@ pub(super) fn hang_self_view(
     camera: Query<Entity, With<RoomCamera>>,
     assets: Res<FaceAssets>,
     mut materials: ResMut<Assets<VideoMaterial>>,
+    mut images: ResMut<Assets<Image>>,
 ) {
     let own = me.iter().next().and_then(|(participant, publishes, muted, off)| {
         let stream = publishes?.iter().find(|stream| {
@@ -54,11 +62,12 @@ pub(super) fn hang_self_view(
         }
         (Some((participant, stream, ..)), None) => {
             let Some(camera) = camera.iter().next() else { return };
-            let label = Label { pixels: Vec::new(), name_px: 0.0, initials_px: 0.0 };
+            // The card that covers it while the camera is off.
+            let label = Label::draw("", &participant.initials());
             let mut style = style(participant.colour(), FRAME_WIDTH, &label);
             style.frame.y = 0.0;
-            style.accent.w = 0.0;
-            let material = materials.add(VideoMaterial::empty(&assets, style));
+            let label = images.add(label.into_image());
+            let material = materials.add(VideoMaterial { label, ..VideoMaterial::empty(&assets, style) });
             commands.spawn((
                 Name::new("own picture"),
                 SelfView,
@@ -78,19 +87,50 @@ pub(super) fn hang_self_view(
 
 /// Keeps it in its corner while the window or the zoom changes.
 pub(super) fn follow_self_view(
-    camera: Query<&Projection, With<RoomCamera>>,
-    mut views: Query<&mut Transform, With<SelfView>>,
+    camera: Query<(&Camera, &Projection), With<RoomCamera>>,
+    mode: Res<ViewMode>,
+    mut views: Query<(&mut Transform, &mut Visibility), With<SelfView>>,
 ) {
-    let Some(Projection::Perspective(lens)) = camera.iter().next() else { return };
-    let half = Vec2::new((lens.fov * 0.5).tan() * lens.aspect_ratio, (lens.fov * 0.5).tan()) * DISTANCE;
-    let width = half.x * 2.0 * SHARE;
-    // The face is the picture and the margin of its frame on each side.
-    let size = Vec2::new(width, width * 9.0 / 16.0) + 2.0 * FRAME_WIDTH * MARGIN_SHARE;
-    let at = Vec2::new(half.x - size.x * 0.66, -half.y + size.y * 0.72);
-    for mut transform in &mut views {
-        let goal = Transform::from_xyz(at.x, at.y, -DISTANCE).with_scale(size.extend(1.0));
-        if *transform != goal {
-            *transform = goal;
+    let Some((camera, Projection::Perspective(lens))) = camera.iter().next() else { return };
+    let view = camera.logical_viewport_size().unwrap_or(Vec2::new(1280.0, 720.0)).max(Vec2::ONE);
+    let high = (lens.fov * 0.5).tan() * DISTANCE * 2.0;
+    let (size, at) = corner(view);
+    for (mut transform, mut visibility) in &mut views {
+        let metre = high / view.y;
+        let goal = Transform::from_translation((at * metre).extend(-DISTANCE)).with_scale((size * metre).extend(1.0));
+        transform.set_if_neq(goal);
+        let close = matches!(*mode, ViewMode::Wall(_));
+        visibility.set_if_neq(if close { Visibility::Hidden } else { Visibility::Inherited });
+    }
+}
+
+/// Size of the face in a view of this size, and its middle from the view's, Y up; in logical pixels.
+fn corner(view: Vec2) -> (Vec2, Vec2) {
+    let picture = view.x * SHARE;
+    let margin = picture * MARGIN_SHARE;
+    let size = Vec2::new(picture, picture * 9.0 / 16.0) + 2.0 * margin;
+    let edge = EDGE * view.y;
+    let bar = BAR * overlay_zoom(view);
+    let beside_bar = (view.x - bar.x) * 0.5 > size.x + 1.5 * edge;
+    let below = if beside_bar { edge } else { bar.y };
+    (size, Vec2::new(view.x - size.x, size.y - view.y) * 0.5 + Vec2::new(-edge, below))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_inside_every_view_and_beside_or_above_the_bar() {
+        for view in [(1280.0, 720.0), (640.0, 360.0), (500.0, 700.0), (500.0, 400.0), (320.0, 240.0), (3440.0, 1440.0)]
+        {
+            let view = Vec2::from(view);
+            let (size, at) = corner(view);
+            let (low, high) = (at - size * 0.5, at + size * 0.5);
+            assert!(high.cmple(view * 0.5).all() && low.cmpge(view * -0.5).all(), "{view}: {low} to {high}");
+            let bar = BAR * overlay_zoom(view);
+            let free = low.x > bar.x * 0.5 || low.y > bar.y - 1.0 - view.y * 0.5;
+            assert!(free, "{view}: the bar covers {low} to {high}");
         }
     }
 }

@@ -135,6 +135,7 @@ pub(super) fn take_frames(
                     material.luma = set.luma.clone();
                     material.cb = set.cb.clone();
                     material.cr = set.cr.clone();
+                    material.mipmaps = set.levels > 1;
                 }
                 // `try_insert` replaces without `Remove`, so the old set is handed back above.
                 commands.entity(entity).try_insert(set.clone());
@@ -158,7 +159,8 @@ pub(super) fn fade_faces(time: Res<Time>, mut faces: Query<(&VideoFace, &mut Fac
         let mut next = *look;
         next.age_secs += dt;
         next.appeared = (next.appeared + dt * APPEAR_PER_SEC).min(1.0);
-        let covered = next.covered && next.age_secs > SETTLE_SECS;
+        // One's own camera goes on, so that it is back at once; nobody is to think that it is still seen.
+        let covered = next.covered && (next.mirrored || next.age_secs > SETTLE_SECS);
         let own = face.stream.is_some() && next.shown == face.stream;
         if face.stream.is_some() && !own {
             next.picture = 0.0;
@@ -166,12 +168,27 @@ pub(super) fn fade_faces(time: Res<Time>, mut faces: Query<(&VideoFace, &mut Fac
         let target = f32::from(has_planes && own && !covered);
         let step = dt * FADE_PER_SEC;
         next.picture += (target - next.picture).clamp(-step, step);
-        if covered && next.picture == 0.0 {
+        if covered && next.picture == 0.0 && !next.mirrored {
             // What was seen before the camera went off is not flashed when it comes back.
             next.shown = None;
         }
         if next != *look {
             *look = next;
+        }
+    }
+}
+
+/// Takes the signs into the shader of faces that have some, and out again.
+pub(super) fn show_signs(
+    faces: Query<(&FaceLook, &MeshMaterial3d<VideoMaterial>), Changed<FaceLook>>,
+    mut materials: ResMut<Assets<VideoMaterial>>,
+) {
+    for (look, material) in &faces {
+        let signs = look.hand || look.link != LinkLook::Fine;
+        if materials.get(material.id()).is_some_and(|material| material.signs != signs)
+            && let Some(mut material) = materials.get_mut(material.id())
+        {
+            material.signs = signs;
         }
     }
 }
@@ -225,6 +242,27 @@ mod tests {
         assert_eq!(step(&mut app), 0.0);
         app.world_mut().get_mut::<FaceLook>(face).unwrap().shown = Some(streams[1]);
         assert!(step(&mut app) > 0.0, "its own picture fades in");
+    }
+
+    #[test]
+    fn ones_own_picture_is_covered_at_once_though_the_camera_goes_on() {
+        let mut app = App::new();
+        app.init_resource::<Time>().add_systems(Update, fade_faces);
+        let stream = app.world_mut().spawn_empty().id();
+        let image = Handle::<Image>::default();
+        let planes = PlaneSet { luma: image.clone(), cb: image.clone(), cr: image, width: 1, height: 1, levels: 1 };
+        let look = FaceLook { shown: Some(stream), picture: 1.0, mirrored: true, covered: true, ..default() };
+        let face = app.world_mut().spawn((VideoFace { stream: Some(stream) }, look, planes)).id();
+        for _ in 0..10 {
+            app.world_mut().get_mut::<FaceLook>(face).unwrap().age_secs = 0.0;
+            app.world_mut().resource_mut::<Time>().advance_by(std::time::Duration::from_millis(50));
+            app.update();
+        }
+        assert_eq!(app.world().get::<FaceLook>(face).unwrap().picture, 0.0);
+        app.world_mut().get_mut::<FaceLook>(face).unwrap().covered = false;
+        app.world_mut().resource_mut::<Time>().advance_by(std::time::Duration::from_millis(50));
+        app.update();
+        assert!(app.world().get::<FaceLook>(face).unwrap().picture > 0.0, "and is back at once");
     }
 
     #[test]

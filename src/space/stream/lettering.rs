@@ -48,6 +48,17 @@ struct Line {
     left: u32,
 }
 
+/// One line of text as a picture of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lettering {
+    /// Coverage, `width` x `height`, row by row.
+    pub pixels: Vec<u8>,
+    /// In pixels: as wide as the text.
+    pub width: u32,
+    /// In pixels.
+    pub height: u32,
+}
+
 /// The fonts and their glyphs: one for the whole program, as fonts are found once.
 struct Fonts {
     system: FontSystem,
@@ -94,14 +105,52 @@ impl Label {
 
     /// Draws one line, centred upright in its rows; returns its width.
     fn line(&mut self, fonts: &mut Fonts, text: &str, line: Line) -> f32 {
+        fonts.write(text, line, LABEL_WIDTH_PX - 2 * line.left, |x, y, coverage| self.ink(line, x, y, coverage))
+    }
+
+    /// Darkens one pixel, if it belongs to the line's rows.
+    fn ink(&mut self, line: Line, x: i32, y: i32, coverage: u8) {
+        let (Ok(x), Ok(y)) = (u32::try_from(x), u32::try_from(y)) else { return };
+        if x < LABEL_WIDTH_PX && (line.top..line.top + line.height).contains(&y) {
+            let pixel = &mut self.pixels[(y * LABEL_WIDTH_PX + x) as usize];
+            *pixel = (*pixel).max(coverage);
+        }
+    }
+}
+
+impl Lettering {
+    /// Draws a text in letters of this size; one that needs more room ends in an ellipsis.
+    pub fn draw(text: &str, size_px: f32, room_px: u32) -> Self {
+        let room = room_px.clamp(1, 4096);
+        let size = size_px.clamp(4.0, 256.0);
+        let height = (size * 1.4).ceil() as u32;
+        let mut pixels = vec![0; (room * height) as usize];
+        let mut fonts = FONTS.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = Line { top: 0, height, size, left: 0 };
+        let wide = fonts.write(&presentable(text), line, room, |x, y, coverage| {
+            let (Ok(x), Ok(y)) = (u32::try_from(x), u32::try_from(y)) else { return };
+            if x < room && y < height {
+                let pixel = &mut pixels[(y * room + x) as usize];
+                *pixel = coverage.max(*pixel);
+            }
+        });
+        // What leans over the last letter's edge belongs to it.
+        let width = (wide.ceil() as u32 + 1).clamp(1, room);
+        let pixels = pixels.chunks(room as usize).flat_map(|row| &row[..width as usize]).copied().collect();
+        Self { pixels, width, height }
+    }
+}
+
+impl Fonts {
+    /// Shapes one line of at most `room` pixels and gives each inked pixel; returns its width.
+    fn write(&mut self, text: &str, line: Line, room: u32, mut ink: impl FnMut(i32, i32, u8)) -> f32 {
         if text.is_empty() {
             return 0.0;
         }
-        let Fonts { system, glyphs } = fonts;
+        let Self { system, glyphs } = self;
         if glyphs.image_cache.len() > CACHED_GLYPHS {
             *glyphs = SwashCache::new();
         }
-        let room = LABEL_WIDTH_PX - 2 * line.left;
         let mut buffer = Buffer::new(system, Metrics::new(line.size, line.height as f32));
         buffer.set_wrap(Wrap::None);
         buffer.set_ellipsize(Ellipsize::End(EllipsizeHeightLimit::Lines(1)));
@@ -122,20 +171,11 @@ impl Label {
                 let origin = (line.left as f32 - begin, line.top as f32 + run.line_y);
                 let physical = glyph.physical(origin, 1.0);
                 glyphs.with_pixels(system, physical.cache_key, Color::rgb(255, 255, 255), |x, y, colour| {
-                    self.ink(line, physical.x + x, physical.y + y, coverage(colour));
+                    ink(physical.x + x, physical.y + y, coverage(colour));
                 });
             }
         }
         width
-    }
-
-    /// Darkens one pixel, if it belongs to the line's rows.
-    fn ink(&mut self, line: Line, x: i32, y: i32, coverage: u8) {
-        let (Ok(x), Ok(y)) = (u32::try_from(x), u32::try_from(y)) else { return };
-        if x < LABEL_WIDTH_PX && (line.top..line.top + line.height).contains(&y) {
-            let pixel = &mut self.pixels[(y * LABEL_WIDTH_PX + x) as usize];
-            *pixel = (*pixel).max(coverage);
-        }
     }
 }
 
@@ -234,6 +274,17 @@ mod tests {
     fn text_from_right_to_left_begins_at_the_same_edge() {
         let drawn = columns(&Label::draw("שלום", "X"));
         assert!((6..24).contains(&drawn.start), "{drawn:?}");
+    }
+
+    #[test]
+    fn a_line_is_as_wide_as_its_text_and_never_wider_than_its_room() {
+        let short = Lettering::draw("محمد", 15.0, 200);
+        assert!((10..60).contains(&short.width) && short.height == 21, "{} x {}", short.width, short.height);
+        assert!(short.pixels.iter().any(|p| *p > 128) && short.pixels.len() == (short.width * short.height) as usize);
+        let long = Lettering::draw(&"W".repeat(60), 15.0, 120);
+        assert!((100..=120).contains(&long.width), "{}", long.width);
+        let nothing = Lettering::draw("", 15.0, 0);
+        assert!(nothing.width == 1 && nothing.pixels.iter().all(|p| *p == 0));
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 use bevy::asset::uuid_handle;
 use bevy::image::{ImageSampler, ImageSamplerDescriptor};
+use bevy::mesh::MeshVertexBufferLayoutRef;
+use bevy::pbr::{MaterialPipeline, MaterialPipelineKey};
 use bevy::prelude::*;
-use bevy::render::render_resource::{AsBindGroup, ShaderType};
+use bevy::render::render_resource::{AsBindGroup, RenderPipelineDescriptor, ShaderType, SpecializedMeshPipelineError};
 use bevy::shader::ShaderRef;
 
 const VIDEO_SHADER: Handle<Shader> = uuid_handle!("5f0c3a8e-6d51-4c57-9d0e-2f4e1b7a9c11");
@@ -36,6 +38,7 @@ const DOT_NEARER_M: f32 = 4.0;
 
 /// A video face. What changes from frame to frame travels in the mesh tag, so that no material is prepared anew.
 #[derive(Asset, TypePath, AsBindGroup, Clone, Debug)]
+#[bind_group_data(FaceKey)]
 pub struct VideoMaterial {
     /// Luma plane, R8.
     #[texture(0)]
@@ -53,13 +56,39 @@ pub struct VideoMaterial {
     /// Shape and colours.
     #[uniform(5)]
     pub style: FaceStyle,
+    /// Whether the planes have mipmaps.
+    pub mipmaps: bool,
+    /// Whether there is a hand or the state of a connection to be shown: rare, and left out of the shader without.
+    pub signs: bool,
+}
+
+/// What is compiled into the shader of a face.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FaceKey {
+    wall: bool,
+    dot: bool,
+    mipmaps: bool,
+    signs: bool,
+}
+
+impl From<&VideoMaterial> for FaceKey {
+    fn from(material: &VideoMaterial) -> Self {
+        let kind = material.style.text.w;
+        Self {
+            wall: kind == FaceStyle::WALL,
+            dot: kind == FaceStyle::DOT,
+            mipmaps: material.mipmaps,
+            signs: material.signs,
+        }
+    }
 }
 
 impl VideoMaterial {
     /// A face without a picture and without a name.
     pub fn empty(assets: &FaceAssets, style: FaceStyle) -> Self {
         let black = || assets.black.clone();
-        Self { luma: black(), cb: black(), cr: black(), label: black(), style }
+        Self { luma: black(), cb: black(), cr: black(), label: black(), style, mipmaps: false, signs: false }
     }
 }
 
@@ -86,6 +115,20 @@ impl Material for VideoMaterial {
 
     fn enable_shadows() -> bool {
         false
+    }
+
+    fn specialize(
+        _: &MaterialPipeline,
+        descriptor: &mut RenderPipelineDescriptor,
+        _: &MeshVertexBufferLayoutRef,
+        key: MaterialPipelineKey<Self>,
+    ) -> Result<(), SpecializedMeshPipelineError> {
+        let FaceKey { wall, dot, mipmaps, signs } = key.bind_group_data;
+        let defines = [("WALL", wall), ("DOT", dot), ("MIPMAPS", mipmaps), ("SIGNS", signs)];
+        if let Some(fragment) = &mut descriptor.fragment {
+            fragment.shader_defs.extend(defines.iter().filter(|(_, on)| *on).map(|(name, _)| (*name).into()));
+        }
+        Ok(())
     }
 }
 

@@ -12,7 +12,7 @@ mod upload;
 use bevy::prelude::*;
 
 pub use face::{FaceLook, FramePresented, LinkLook, Mipmapped, VideoFace};
-pub use lettering::{LABEL_HEIGHT_PX, LABEL_WIDTH_PX, Label};
+pub use lettering::{LABEL_HEIGHT_PX, LABEL_WIDTH_PX, Label, Lettering};
 pub use material::{FaceAssets, FaceStyle, VideoMaterial};
 pub use planes::PlanePool;
 pub use upload::UploadStats;
@@ -70,7 +70,9 @@ impl Plugin for StreamPlugin {
             .add_systems(Startup, lettering::find_fonts)
             .add_systems(
                 PostUpdate,
-                (face::take_frames, face::fade_faces, face::pack_tags).chain().in_set(SpaceSystems::Present),
+                (face::take_frames, face::fade_faces, face::show_signs, face::pack_tags)
+                    .chain()
+                    .in_set(SpaceSystems::Present),
             );
     }
 }

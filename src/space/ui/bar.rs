@@ -17,15 +17,12 @@ pub(super) struct Pressed {
 
 pub(super) fn show(ctx: &egui::Context, own: &OwnMedia, people: usize, list_open: bool) -> Pressed {
     let mut pressed = Pressed::default();
-    if own.microphone == Sending::Muted {
-        muted_banner(ctx);
-    }
     egui::Area::new(egui::Id::new("bar")).anchor(Align2::CENTER_BOTTOM, [0.0, -theme::EDGE_PT]).show(ctx, |ui| {
         theme::pane().show(ui, |ui| {
             ui.horizontal(|ui| {
                 ui.spacing_mut().item_spacing.x = 10.0;
                 pressed.microphone = media(ui, Sign::Microphone, own.microphone, ["Mute", "Unmute", "No mic"], "M");
-                pressed.camera = media(ui, Sign::Camera, own.camera, ["Camera", "Camera off", "No camera"], "V");
+                pressed.camera = media(ui, Sign::Camera, own.camera, ["Stop video", "Start video", "No camera"], "V");
                 let count = format!("{people}");
                 let look = if list_open { Look::On } else { Look::Rest };
                 pressed.people = button(ui, Sign::People, look, &count, "Who is here").clicked();
@@ -37,8 +34,18 @@ pub(super) fn show(ctx: &egui::Context, own: &OwnMedia, people: usize, list_open
     pressed
 }
 
+/// What the flat views say instead of showing nothing.
+pub(super) fn nobody_here(ctx: &egui::Context) {
+    egui::Area::new(egui::Id::new("nobody here"))
+        .anchor(Align2::CENTER_CENTER, [0.0, 0.0])
+        .interactable(false)
+        .show(ctx, |ui| {
+            ui.label(egui::RichText::new("Nobody else is here yet").font(theme::body()).color(theme::FADED))
+        });
+}
+
 /// Muted must not be missed: the button turns coral and this stands above it.
-fn muted_banner(ctx: &egui::Context) {
+pub(super) fn muted_banner(ctx: &egui::Context) {
     egui::Area::new(egui::Id::new("muted banner"))
         .anchor(Align2::CENTER_BOTTOM, [0.0, -theme::EDGE_PT - 94.0])
         .interactable(false)

@@ -8,6 +8,7 @@ mod people;
 mod signs;
 mod theme;
 mod wall;
+mod writing;
 
 use bevy::prelude::*;
 use bevy_egui::{EguiContexts, EguiGlobalSettings, EguiPlugin, EguiPrimaryContextPass, egui};
@@ -17,10 +18,13 @@ pub use own_media::{OwnMedia, Sending, ToggleMuted};
 
 use super::participant::{CameraOff, LocalParticipant, Muted, Participant, Seat, Speaking};
 use super::schedule::SpaceSystems;
-use super::settings::SpaceSettings;
+use super::settings::{SpaceSettings, overlay_zoom};
 use super::sync::{Outbox, RoomStatus};
+use super::view::ViewMode;
+use super::wall::WallSlots;
 use crate::bridge::RoomCommand;
 use crate::model::MediaKind;
+use writing::Writing;
 
 /// The user pressed "leave". The logout is on its way; whether the program ends is the application's choice.
 #[derive(Message, Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +36,20 @@ pub struct OpenPanes {
     /// The list of people.
     pub people: bool,
 }
+
+/// How the overlay stands in this frame.
+#[derive(Resource, Clone, Copy, Debug, Default, PartialEq)]
+struct Overlay {
+    /// Nobody has touched anything for so long.
+    still_secs: f32,
+    /// Height in points that is taken at the top.
+    top_pt: f32,
+    /// Whether the bar and the buttons give way to what is looked at.
+    rests: bool,
+}
+
+/// At the wall nothing lies over the page when mouse and keys have been still for so long.
+const RESTS_AFTER_SECS: f32 = 3.0;
 
 /// The overlay.
 pub struct UiPlugin;
@@ -46,6 +64,9 @@ impl Plugin for UiPlugin {
             .init_resource::<OwnMedia>()
             .init_resource::<Notices>()
             .init_resource::<OpenPanes>()
+            .init_resource::<Overlay>()
+            .init_resource::<ViewMode>()
+            .init_resource::<WallSlots>()
             .add_message::<ToggleMuted>()
             .add_message::<LeaveRequested>()
             .add_systems(
@@ -54,24 +75,20 @@ impl Plugin for UiPlugin {
                     .chain()
                     .in_set(SpaceSystems::Sync),
             )
-            .add_systems(EguiPrimaryContextPass, (draw_overlay, wall::draw).chain());
+            .add_systems(EguiPrimaryContextPass, (prepare, wall::draw, draw_overlay).chain());
     }
 }
 
 type Person<'a> = (&'a Participant, &'a Seat, Has<LocalParticipant>, Has<Speaking>, Has<Muted>, Has<CameraOff>);
 
-#[expect(clippy::too_many_arguments, reason = "a system names all it touches")]
-fn draw_overlay(
+/// Style, size, and whether the overlay rests.
+fn prepare(
     mut contexts: EguiContexts,
     settings: Res<SpaceSettings>,
-    status: Res<RoomStatus>,
-    own: Res<OwnMedia>,
-    notices: Res<Notices>,
-    people: Query<Person>,
-    mut panes: ResMut<OpenPanes>,
-    mut toggle: MessageWriter<ToggleMuted>,
-    mut leave: MessageWriter<LeaveRequested>,
-    mut outbox: ResMut<Outbox>,
+    mode: Res<ViewMode>,
+    panes: Res<OpenPanes>,
+    time: Res<Time>,
+    mut overlay: ResMut<Overlay>,
     mut themed: Local<bool>,
 ) -> Result {
     if !settings.overlay {
@@ -82,14 +99,51 @@ fn draw_overlay(
         theme::apply(ctx);
         *themed = true;
     }
-    // Small pictures get a small overlay: it must not cover the room.
-    let height_px = ctx.content_rect().height() * ctx.zoom_factor();
-    let zoom = (height_px / 640.0).clamp(0.5, 1.0);
+    let view = ctx.content_rect().size() * ctx.zoom_factor();
+    let zoom = overlay_zoom(Vec2::new(view.x, view.y));
     if (ctx.zoom_factor() - zoom).abs() > 0.02 {
         ctx.set_zoom_factor(zoom);
     }
-    notices::show(ctx, &notices, &status);
-    let pressed = bar::show(ctx, &own, people.iter().count(), panes.people);
+    let touched = ctx.input(|input| {
+        let moved = input.pointer.delta() != egui::Vec2::ZERO || input.smooth_scroll_delta() != egui::Vec2::ZERO;
+        moved || input.pointer.any_down() || !input.keys_down.is_empty()
+    });
+    let closely = matches!(*mode, ViewMode::Wall(_)) && !panes.people && !ctx.egui_wants_pointer_input();
+    let still_secs = if touched || !closely { 0.0 } else { overlay.still_secs + time.delta_secs() };
+    *overlay = Overlay { still_secs, top_pt: 0.0, rests: still_secs > RESTS_AFTER_SECS };
+    Ok(())
+}
+
+#[expect(clippy::too_many_arguments, reason = "a system names all it touches")]
+fn draw_overlay(
+    mut contexts: EguiContexts,
+    settings: Res<SpaceSettings>,
+    overlay: Res<Overlay>,
+    (mode, slots): (Res<ViewMode>, Res<WallSlots>),
+    status: Res<RoomStatus>,
+    own: Res<OwnMedia>,
+    notices: Res<Notices>,
+    people: Query<Person>,
+    mut panes: ResMut<OpenPanes>,
+    mut toggle: MessageWriter<ToggleMuted>,
+    mut leave: MessageWriter<LeaveRequested>,
+    mut outbox: ResMut<Outbox>,
+    mut writing: Local<Writing>,
+) -> Result {
+    if !settings.overlay {
+        return Ok(());
+    }
+    let ctx = contexts.ctx_mut()?;
+    writing.begin();
+    let count = people.iter().count();
+    if mode.is_flat() && count < 2 && slots.taken().next().is_none() {
+        bar::nobody_here(ctx);
+    }
+    notices::show(ctx, &notices, &status, overlay.top_pt, &mut writing);
+    if own.microphone == Sending::Muted {
+        bar::muted_banner(ctx);
+    }
+    let pressed = if overlay.rests { bar::Pressed::default() } else { bar::show(ctx, &own, count, panes.people) };
     if pressed.microphone {
         toggle.write(ToggleMuted(MediaKind::Audio));
     }
@@ -107,7 +161,7 @@ fn draw_overlay(
         let mut rows: Vec<_> = people.iter().collect();
         rows.sort_by_key(|(_, seat, ..)| seat.index);
         let rows: Vec<_> = rows.into_iter().map(row).collect();
-        people::show(ctx, &rows);
+        people::show(ctx, &rows, &mut writing);
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use bevy::prelude::*;
 use bevy_egui::egui::{self, Align2, Color32};
 
 use super::theme;
+use super::writing::Writing;
 use crate::model::{ErrorCode, RoomState, RoomStateReason};
 use crate::space::participant::LocalParticipant;
 use crate::space::sync::{
@@ -104,30 +105,59 @@ fn standing(status: &RoomStatus) -> Option<(&'static str, Color32)> {
     }
 }
 
-pub(super) fn show(ctx: &egui::Context, notices: &Notices, status: &RoomStatus) {
+/// Draws them below what is at the top already, over everything else: nothing is more urgent.
+pub(super) fn show(ctx: &egui::Context, notices: &Notices, status: &RoomStatus, below_pt: f32, writing: &mut Writing) {
     let standing = standing(status);
     if standing.is_none() && notices.lines.is_empty() {
         return;
     }
     egui::Area::new(egui::Id::new("notices"))
-        .anchor(Align2::CENTER_TOP, [0.0, theme::EDGE_PT])
+        .anchor(Align2::CENTER_TOP, [0.0, theme::EDGE_PT + below_pt])
+        .order(egui::Order::Foreground)
         .interactable(false)
         .show(ctx, |ui| {
+            let room = (ctx.content_rect().width() - 2.0 * theme::EDGE_PT - 2.0 * theme::PANE_X_PT).max(120.0);
             ui.with_layout(egui::Layout::top_down(egui::Align::Center), |ui| {
-                let mut line = |text: &str, colour: Color32, strength: f32| {
-                    theme::pane().multiply_with_opacity(strength).show(ui, |ui| {
-                        ui.label(egui::RichText::new(text).font(theme::body()).color(colour.gamma_multiply(strength)));
-                    });
-                };
                 if let Some((text, colour)) = standing {
-                    line(text, colour, 1.0);
+                    sentence(ui, text, room, colour, 1.0);
                 }
                 for notice in &notices.lines {
-                    let colour = if notice.trouble { theme::CORAL_HOVER } else { theme::PAPER };
-                    line(&notice.text, colour, (notice.left_secs / 0.6).clamp(0.0, 1.0));
+                    let strength = (notice.left_secs / 0.6).clamp(0.0, 1.0);
+                    if notice.trouble {
+                        sentence(ui, &notice.text, room, theme::CORAL_HOVER, strength);
+                    } else {
+                        name_line(ui, &notice.text, room, strength, writing);
+                    }
                 }
             });
         });
+}
+
+/// What went wrong, in as many lines as it needs.
+fn sentence(ui: &mut egui::Ui, text: &str, room: f32, colour: Color32, strength: f32) {
+    let colour = colour.gamma_multiply(strength);
+    let galley = ui.fonts_mut(|fonts| fonts.layout(text.to_owned(), theme::body(), colour, room));
+    plaque(ui, galley.size(), strength, |painter, rect| {
+        painter.galley(rect.min, galley, colour);
+    });
+}
+
+/// Who came or went, whatever script their name is in.
+fn name_line(ui: &mut egui::Ui, text: &str, room: f32, strength: f32, writing: &mut Writing) {
+    let size = (theme::body().size, room);
+    let Some(needed) = writing.measure(ui.ctx(), text, size.0, size.1) else { return };
+    plaque(ui, needed, strength, |painter, rect| {
+        writing.paint(painter, rect.left_center(), text, size, theme::PAPER.gamma_multiply(strength));
+    });
+}
+
+/// A ground just as large as what is on it.
+fn plaque(ui: &mut egui::Ui, size: egui::Vec2, strength: f32, draw: impl FnOnce(&egui::Painter, egui::Rect)) {
+    theme::pane().multiply_with_opacity(strength).show(ui, |ui| {
+        ui.set_max_width(size.x);
+        let (rect, _) = ui.allocate_exact_size(size, egui::Sense::hover());
+        draw(ui.painter(), rect);
+    });
 }
 
 #[cfg(test)]

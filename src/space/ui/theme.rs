@@ -27,6 +27,9 @@ pub const BUTTON_PT: f32 = 46.0;
 /// Distance from the window's edge, in points.
 pub const EDGE_PT: f32 = 16.0;
 
+/// Air at the left and right in a floating ground, in points.
+pub const PANE_X_PT: f32 = 14.0;
+
 /// Body text.
 pub fn body() -> FontId {
     FontId::proportional(15.0)
@@ -42,7 +45,7 @@ pub fn pane() -> egui::Frame {
     egui::Frame::new()
         .fill(GROUND)
         .corner_radius(CornerRadius::same(18))
-        .inner_margin(Margin::symmetric(14, 9))
+        .inner_margin(Margin::symmetric(PANE_X_PT as i8, 9))
         .stroke(Stroke::new(1.0, LINE))
 }
 
@@ -54,4 +57,11 @@ pub fn apply(ctx: &egui::Context) {
     visuals.window_fill = GROUND;
     visuals.selection.bg_fill = BRASS;
     ctx.set_visuals(visuals);
+    // A letter is missing in the frame in which it is first used: all come at the start.
+    let letters: String = (' '..='~').chain(['…', '–', '×', '·']).collect();
+    ctx.fonts_mut(|fonts| {
+        for font in [body(), caption()] {
+            fonts.layout_no_wrap(letters.clone(), font, PAPER);
+        }
+    });
 }

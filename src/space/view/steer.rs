@@ -160,6 +160,7 @@ pub(super) fn read_input(
         let mut next = walker.clone();
         if !typing && keys.any_just_pressed([KeyCode::Home, KeyCode::KeyH]) {
             next.fly_to(Station::entrance(&layout), Posture::Seated, false);
+            next.fov = DEFAULT_FOV;
         }
         next.stride = Vec2::new(right, forward).clamp_length_max(1.0);
         next.run = held(&[KeyCode::ShiftLeft, KeyCode::ShiftRight]) > 0.0;

@@ -21,6 +21,8 @@ pub enum ArrangeWall {
         /// 0 is the centre.
         slot: usize,
     },
+    /// Let a pinned share go where its owner claims.
+    Unpin(StreamId),
     /// Let the contents of two slots change places.
     Swap(usize, usize),
     /// Give a share the whole centre, the others hang smaller; or nobody.
@@ -67,6 +69,7 @@ pub(super) fn carry_out(
     for wish in wishes.read() {
         match wish {
             ArrangeWall::Pin { stream, slot } => choices.pin(stream.clone(), *slot),
+            ArrangeWall::Unpin(stream) => choices.unpin(stream),
             ArrangeWall::Swap(a, b) => choices.swap(&WallPlan::of(&shares, &choices), *a, *b),
             ArrangeWall::Enlarge(stream) => choices.enlarge(stream.clone()),
             ArrangeWall::Reset => choices = WallChoices::default(),

@@ -13,7 +13,7 @@
 //! | `P` held | points at the own share, where the mouse is | the same |
 
 use bevy::ecs::system::SystemParam;
-use bevy::input::mouse::{AccumulatedMouseMotion, AccumulatedMouseScroll, MouseScrollUnit};
+use bevy::input::mouse::{AccumulatedMouseMotion, AccumulatedMouseScroll, MouseButtonInput, MouseScrollUnit};
 use bevy::prelude::*;
 use bevy::window::PrimaryWindow;
 use bevy_egui::input::EguiWantsInput;
@@ -129,7 +129,6 @@ pub(super) fn read_keys(
 pub(super) struct LastClick {
     at: Vec2,
     ago_secs: f32,
-    zoomed: bool,
 }
 
 /// Double clicks, the wheel, and dragging.
@@ -139,6 +138,7 @@ pub(super) fn read_mouse(
     buttons: Option<Res<ButtonInput<MouseButton>>>,
     motion: Option<Res<AccumulatedMouseMotion>>,
     scroll: Option<Res<AccumulatedMouseScroll>>,
+    mut clicks: MessageReader<MouseButtonInput>,
     overlay: Option<Res<EguiWantsInput>>,
     mode: Res<ViewMode>,
     view: Res<CloseView>,
@@ -147,6 +147,9 @@ pub(super) fn read_mouse(
     mut wishes: MessageWriter<StepWish>,
 ) {
     last.ago_secs += time.delta_secs();
+    // Both clicks of a double click may fall into one frame.
+    let pressed = |click: &&MouseButtonInput| click.button == MouseButton::Left && click.state.is_pressed();
+    let presses = clicks.read().filter(pressed).count();
     let (Some(buttons), Some(motion), Some(scroll)) = (buttons, motion, scroll) else { return };
     let Some(mouse) = sight.mouse() else { return };
     if overlay.is_some_and(|overlay| overlay.wants_any_pointer_input()) {
@@ -154,17 +157,15 @@ pub(super) fn read_mouse(
     }
     let close = view.slot().is_some();
     let around = sight.in_view(mouse).unwrap_or(Vec2::ZERO);
-    if buttons.just_pressed(MouseButton::Left) {
+    for _ in 0..presses {
         let double = last.ago_secs < DOUBLE_CLICK_SECS && last.at.distance(mouse) < DOUBLE_CLICK_PX;
         (last.at, last.ago_secs) = (mouse, if double { f32::MAX } else { 0.0 });
         if double && close {
-            last.zoomed = !last.zoomed;
-            wishes.write(if last.zoomed { StepWish::Exact(around) } else { StepWish::Whole });
+            wishes.write(if view.is_whole() { StepWish::Exact(around) } else { StepWish::Whole });
         } else if double
             && *mode == ViewMode::Hall
             && let Some((slot, _)) = sight.ray(Some(mouse)).and_then(|ray| sight.met(ray))
         {
-            last.zoomed = false;
             wishes.write(StepWish::Up(slot));
         }
     }

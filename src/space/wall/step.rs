@@ -90,6 +90,11 @@ impl CloseView {
         self.close.as_ref().map(|close| close.slot)
     }
 
+    /// Whether all of the picture is seen, not a part of it.
+    pub fn is_whole(&self) -> bool {
+        self.close.as_ref().is_none_or(|close| close.frame.whole)
+    }
+
     /// The stream one looks at.
     pub fn stream(&self) -> Option<&StreamId> {
         self.close.as_ref().map(|close| &close.stream)
@@ -144,7 +149,8 @@ impl Bounds {
         let around = around.clamp(Vec2::NEG_ONE, Vec2::ONE);
         let next = self.keep(Frame { height, whole: false, ..frame });
         let middle = frame.middle + around * Vec2::new(self.aspect(), 1.0) * 0.5 * (frame.height - next.height);
-        self.keep(Frame { middle, ..next })
+        // Zoomed out as far as it goes, it is whole again.
+        self.keep(Frame { middle, whole: next.height >= self.whole(), ..next })
     }
 }
 
@@ -358,7 +364,8 @@ mod tests {
         assert!((nearest.height - exact / 4.0).abs() < 1e-5, "a pixel takes four of the screen at most");
         assert!((exact - 720.0 * 4.5 / 1080.0).abs() < 1e-5);
         let back = PAGE.zoomed(nearest, 1000.0, around);
-        assert_eq!((back.height, back.middle), (whole.height, Vec2::ZERO), "and all the way back");
+        assert_eq!((back.height, back.middle, back.whole), (whole.height, Vec2::ZERO, true), "and all the way back");
+        assert!(!nearer.whole);
         assert!(PAGE.keep(Frame { middle: Vec2::NAN, height: f32::NAN, whole: false }).middle.is_finite());
     }
 
