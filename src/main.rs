@@ -9,6 +9,7 @@ use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
+    cli::memory::keep_together();
     let cli = cli::Cli::parse();
     log_to_stderr();
     if let Err(error) = cli.run() {

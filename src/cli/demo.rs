@@ -154,15 +154,20 @@ fn guest_configs(args: &DemoArgs, url: &str) -> anyhow::Result<Vec<GuestConfig>>
             let identity = UserId::new(format!("guest-{number}"))?;
             // Guests only publish: playing everyone would cost two cores what five people's machines share.
             let login = LoginRequest { auto_play: false, ..login(url, &request(identity.as_str(), &name))? };
-            let page = (number == 1 || args.guests == 1).then_some(PAGE);
-            let (seed, camera, walks) = (u64::from(number), Some(camera), number == WALKER);
-            Ok(GuestConfig { login, identity, name, seed, camera, voice: true, page, walks })
+            let page = (PRESENTERS.contains(&number) || args.guests == 1).then_some(PAGE);
+            let camera = (number != WITHOUT_CAMERA).then_some(camera);
+            let (seed, walks, asks) = (u64::from(number), number == WALKER, number == ASKS);
+            Ok(GuestConfig { login, identity, name, seed, camera, voice: true, page, walks, asks })
         })
         .collect()
 }
 
-/// The guest who does not stay at their seat.
+/// Who does something besides talking, when so many come: who has a raised hand, who hangs a page on the wall, who does
+/// not stay at their seat, who has no camera.
+const ASKS: u16 = 0;
+const PRESENTERS: [u16; 2] = [1, 3];
 const WALKER: u16 = 2;
+const WITHOUT_CAMERA: u16 = 4;
 
 /// The wall's page: large enough for its text, slow enough for two cores.
 const PAGE: VideoFormat = VideoFormat { width: 1280, height: 720, fps: 4.0 };
@@ -177,9 +182,11 @@ fn guest_camera(guests: u16) -> VideoFormat {
     }
 }
 
-/// Cameras and the one page.
+/// Cameras and pages.
 fn video_count(guests: u16) -> usize {
-    usize::from(guests) + usize::from(guests > 0)
+    let cameras = guests - u16::from(guests > WITHOUT_CAMERA);
+    let pages = PRESENTERS.iter().filter(|presenter| guests > **presenter).count().max(usize::from(guests > 0));
+    usize::from(cameras) + pages
 }
 
 fn own_stream(me: &UserId) -> PublishRequest {

@@ -11,6 +11,7 @@ mod devices;
 mod join;
 #[cfg(feature = "app")]
 mod look;
+pub mod memory;
 #[cfg(any(feature = "client", feature = "server"))]
 mod runtime;
 #[cfg(feature = "server")]

@@ -14,7 +14,7 @@ use crate::bridge::{AudioOptions, EngineHandle, LoginRequest, PublishRequest, Ro
 use crate::media::audio::AudioOutput;
 use crate::media::capture::{PageSource, PortraitSource, SpeechSource};
 use crate::media::{VideoFormat, VideoSource};
-use crate::model::{CallError, PublishState, RoomState, StreamId, StreamKind, UserId};
+use crate::model::{ATTRIBUTE_HAND, CallError, PublishState, RoomState, StreamId, StreamKind, UserId};
 
 /// How often the guests' events are read.
 const LISTEN_EVERY: Duration = Duration::from_millis(20);
@@ -40,6 +40,8 @@ pub struct GuestConfig {
     pub page: Option<VideoFormat>,
     /// Gets up now and then and walks about.
     pub walks: bool,
+    /// Has a hand raised.
+    pub asks: bool,
 }
 
 impl GuestConfig {
@@ -118,6 +120,8 @@ struct Guest {
     name: String,
     engine: EngineHandle,
     publications: Vec<PublishRequest>,
+    /// What is told of the guest, once they are in.
+    attributes: BTreeMap<String, String>,
     connected: bool,
     /// When one who walks came in.
     strolls_since: Option<Instant>,
@@ -135,10 +139,12 @@ impl Guest {
             play_audio: false,
         })?;
         let publications = publications(&config);
+        let hand = (ATTRIBUTE_HAND.to_owned(), "1".to_owned());
         let mut guest = Self {
             name: config.name,
             engine,
             publications,
+            attributes: config.asks.then_some(hand).into_iter().collect(),
             connected: false,
             strolls_since: config.walks.then(Instant::now),
             streams: BTreeMap::new(),
@@ -175,6 +181,10 @@ impl Guest {
                     if self.connected {
                         for publication in std::mem::take(&mut self.publications) {
                             self.ask(RoomCommand::PublishStream(publication));
+                        }
+                        let attributes = std::mem::take(&mut self.attributes);
+                        if !attributes.is_empty() {
+                            self.ask(RoomCommand::SetAttributes(attributes));
                         }
                     }
                 }

@@ -8,6 +8,8 @@ use super::ids::UserId;
 pub const ATTRIBUTE_SEAT: &str = "rotunda.seat";
 /// The attribute that says since when somebody has been here, where a fresh login hides it: Unix time in ms, in decimal.
 pub const ATTRIBUTE_SINCE: &str = "rotunda.since";
+/// The participant attribute of a raised hand: present and not empty while it is up.
+pub const ATTRIBUTE_HAND: &str = "rotunda.hand";
 
 /// A user as everyone in the room sees them.
 #[derive(Clone, Debug, PartialEq, Eq)]

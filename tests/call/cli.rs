@@ -195,7 +195,6 @@ fn devices_lists_as_json() {
     assert_says(&refused(&["devices", "--watch", "--json"]), "--json");
 }
 
-/// The main job: one command, a room with guests and a wall, a picture of it, and figures for every stream.
 #[test]
 fn check_tells_what_works_and_what_to_do() {
     let output = rotunda(&["check", "--json"], Duration::from_secs(120));
@@ -227,6 +226,7 @@ fn how_pictures_are_sent_is_checked_before_dialling() {
     assert_says(&join(&["--preset", "320x240@10:200", "--codec", "h264", "--no-simulcast"]), "1002030");
 }
 
+/// The main job: one command, a room with guests and a wall, a picture of it, and figures for every stream.
 #[test]
 fn the_demo_ends_with_a_picture_and_a_report() {
     let out = scratch("demo");
@@ -235,7 +235,7 @@ fn the_demo_ends_with_a_picture_and_a_report() {
         "demo",
         "--headless",
         "--guests",
-        "3",
+        "5",
         "--seconds",
         "15",
         "--size",
@@ -255,13 +255,13 @@ fn the_demo_ends_with_a_picture_and_a_report() {
     assert_eq!(report["ok"], true, "{report}");
     let streams = report["streams"].as_array().unwrap();
     let videos: Vec<_> = streams.iter().filter(|s| s["kind"] == "video").collect();
-    assert_eq!(videos.len(), 4, "three portraits and the wall: {report:#}");
+    assert_eq!(videos.len(), 6, "four portraits and two pages on the wall: {report:#}");
     for video in &videos {
         assert!(video["frames_presented"].as_u64().unwrap() > 10, "{video:#}");
         let delay = video["capture_to_present_ms"]["median"].as_f64().unwrap();
         assert!(delay > 0.0 && delay < 5_000.0, "{video:#}");
     }
-    assert!(streams.iter().any(|s| s["source"] == "screen_share"), "{report:#}");
+    assert_eq!(videos.iter().filter(|s| s["source"] == "screen_share").count(), 2, "{report:#}");
     // All hang before the viewer, small in a small picture.
     for video in &videos {
         let why = video["fetched"]["why"].as_str().unwrap();
@@ -270,7 +270,7 @@ fn the_demo_ends_with_a_picture_and_a_report() {
     }
     assert_says(&stdout, "pictures fetched: ");
     let voices: Vec<_> = streams.iter().filter(|s| s["kind"] == "audio").collect();
-    assert_eq!(voices.len(), 3);
+    assert_eq!(voices.len(), 5);
     for voice in voices {
         assert!(voice["audio_level"].as_f64().unwrap() > 0.01, "{voice:#}");
     }

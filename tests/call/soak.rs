@@ -1,5 +1,6 @@
 //! A long call with churn: people come, go, mute, share and lose their network by a seeded script, and nothing leaks,
-//! sticks or drifts. `ROTUNDA_SOAK_SECS` (7200) says how long, `ROTUNDA_SOAK_SEED` (1) which script.
+//! sticks or drifts. `ROTUNDA_SOAK_SECS` (7200) says how long, `ROTUNDA_SOAK_SEED` (1) which script. Run it with
+//! `MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=131072`, which is what the program sets for itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};

@@ -11,7 +11,9 @@ use super::messages::{
 use super::roster::{MAX_PARTICIPANTS, MAX_STREAMS, Roster};
 use super::{EngineBridge, RoomStatus};
 use crate::bridge::{RoomEvent, SessionId, VideoFeed};
-use crate::model::{CallError, EndReason, ErrorCode, RoomState, StreamId, StreamInfo, UserId, UserInfo};
+use crate::model::{
+    ATTRIBUTE_HAND, CallError, EndReason, ErrorCode, RoomState, StreamId, StreamInfo, UserId, UserInfo,
+};
 use crate::space::participant::{HandRaised, LocalParticipant, Participant, SeatClaim};
 use crate::space::settings::SpaceSettings;
 use crate::space::stream::{PictureWaits, PublishedBy, StreamFeed, VideoStream};
@@ -27,11 +29,8 @@ pub struct ReceiveCounts {
     pub refused: u64,
 }
 
-/// The participant attribute of a raised hand: present and not empty while it is up.
-const HAND_ATTRIBUTE: &str = "rotunda.hand";
-
 fn hand_raised(user: &UserInfo) -> bool {
-    user.attributes.get(HAND_ATTRIBUTE).is_some_and(|value| !value.is_empty())
+    user.attributes.get(ATTRIBUTE_HAND).is_some_and(|value| !value.is_empty())
 }
 
 #[derive(SystemParam)]
