@@ -291,7 +291,7 @@ impl<'a> Call<'a> {
         match event {
             Some(PeerEvent::Track { sid, track }) => {
                 self.capture_extension = link.capture_extension;
-                self.remote_track(sid, track).await;
+                self.remote_track(link, sid, track).await;
             }
             Some(PeerEvent::Candidate(candidate)) => link.trickle(&candidate).await,
             Some(PeerEvent::Channel(channel)) => link.adopt_channel(channel).await,

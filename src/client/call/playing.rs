@@ -270,7 +270,7 @@ impl Call<'_> {
     }
 
     /// The first packet of a remote track is here.
-    pub(super) async fn remote_track(&mut self, sid: String, track: Arc<dyn TrackRemote>) {
+    pub(super) async fn remote_track(&mut self, link: &Link, sid: String, track: Arc<dyn TrackRemote>) {
         if self.remotes.len() >= MAX_REMOTES {
             tracing::warn!(%sid, "more remote tracks than this client looks after");
             return;
@@ -283,6 +283,7 @@ impl Call<'_> {
         });
         self.remotes.insert(sid.clone(), Remote { track, _reader: reader, played: false });
         self.read_in(&sid).await;
+        self.ask_size_of(link, &sid).await;
     }
 
     /// The server cannot give us a track.

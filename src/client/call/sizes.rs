@@ -49,6 +49,14 @@ impl Call<'_> {
         }
     }
 
+    /// A picture begins to arrive: a server that was asked for a size before it gave the track may have forgotten it.
+    pub(super) async fn ask_size_of(&self, link: &Link, sid: &str) {
+        let of = |played: &&Played| played.video().is_some_and(|video| video.sid().as_str() == sid);
+        if let Some(played) = self.played.values().find(of) {
+            send_quality(link, played).await;
+        }
+    }
+
     /// A stream is gone, and nobody can be expected to know yet.
     pub(super) fn note_ended(&mut self, stream: &StreamId) {
         if self.ended.len() >= ENDED_MAX {
