@@ -1,6 +1,8 @@
 //! The command line: what each command takes, and its checks. The names and outputs here stay stable.
 
 mod args;
+#[cfg(feature = "app")]
+mod beauty;
 #[cfg(feature = "client")]
 mod check;
 #[cfg(feature = "app")]
@@ -48,6 +50,9 @@ enum Command {
     /// Try what calls need on this machine: devices, screen sharing, codecs, graphics.
     #[cfg(feature = "client")]
     Check(check::CheckArgs),
+    /// Retouch a picture as a camera's would be.
+    #[cfg(feature = "app")]
+    Beauty(beauty::BeautyArgs),
     /// List what this machine has for calls.
     #[cfg(feature = "client")]
     Devices(devices::DevicesArgs),
@@ -70,6 +75,8 @@ impl Cli {
             Command::Token(args) => token::run(&args),
             #[cfg(feature = "client")]
             Command::Check(args) => check::run(&args),
+            #[cfg(feature = "app")]
+            Command::Beauty(args) => beauty::run(&args),
             #[cfg(feature = "client")]
             Command::Devices(args) => devices::run(&args),
         }

@@ -1,6 +1,7 @@
 //! Plain data the whole house agrees on: ids and their rules, users, poses, streams, tracks, room states, quality figures,
 //! limits and error codes. No clock, no I/O, no runtime.
 
+pub mod beauty;
 pub mod error;
 pub mod ids;
 pub mod limits;
@@ -13,6 +14,7 @@ pub mod stream;
 pub mod user;
 pub mod wall;
 
+pub use beauty::{BeautyError, BeautyParams};
 pub use error::{CallError, ErrorCode};
 pub use ids::{IdError, RoomId, StreamId, TrackSid, UserId};
 pub use media::{DeviceState, DeviceUse, NoiseSuppression, SoundProcessing, VideoCodec, VideoPreset};

@@ -11,6 +11,7 @@
 //!
 //! Invariant: no system waits for the engine, the network or a file.
 
+pub mod beauty;
 pub mod environment;
 pub mod fetch;
 pub mod geometry;

@@ -19,9 +19,7 @@ use rotunda::model::{
     TrackSource, UserId, UserInfo,
 };
 use rotunda::space::view::OffscreenView;
-use rotunda::space::{
-    EngineBridge, QualityTier, RotundaPlugins, SoundMode, SpaceSettings, ViewMode, ViewTarget, host,
-};
+use rotunda::space::{EngineBridge, QualityTier, RotundaPlugins, SoundMode, SpaceSettings, ViewMode, ViewTarget, host};
 use wgpu::PollType;
 
 use crate::table::{Row, Table};

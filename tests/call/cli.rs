@@ -210,6 +210,50 @@ fn check_tells_what_works_and_what_to_do() {
 }
 
 #[test]
+fn a_picture_is_retouched_and_bad_filters_are_refused() {
+    let out = scratch("beauty");
+    std::fs::create_dir_all(&out).unwrap();
+    let path = |name: &str| out.join(name).to_str().unwrap().to_owned();
+    // Skin without a feature: it grows lighter, and the right half only when one compares.
+    let before: Vec<u8> = (0..64 * 48).flat_map(|_| [198, 150, 116]).collect();
+    let mut encoder = png::Encoder::new(std::fs::File::create(out.join("in.png")).unwrap(), 64, 48);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.write_header().unwrap().write_image_data(&before).unwrap();
+    let read = |name: &str| {
+        let file = std::io::BufReader::new(std::fs::File::open(out.join(name)).unwrap());
+        let mut reader = png::Decoder::new(file).read_info().unwrap();
+        assert_eq!(reader.info().size(), (64, 48));
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        reader.next_frame(&mut pixels).unwrap();
+        pixels
+    };
+    let (input, output) = (path("in.png"), path("out.png"));
+    let filter = |more: &[&str]| {
+        let mut args = vec!["beauty", &input, &output];
+        args.extend(more);
+        let done = rotunda(&args, Duration::from_secs(60));
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        read("out.png")
+    };
+    let same: Vec<u8> = before.chunks_exact(3).flat_map(|p| [p[0], p[1], p[2], 255]).collect();
+    assert_eq!(filter(&["smooth=0"]), same, "all off");
+    let lighter = filter(&["whiten=100"]);
+    assert!(lighter.chunks_exact(4).all(|p| p[0] > 208 && p[1] > 158), "{:?}", &lighter[..4]);
+    let compared = filter(&["whiten=100", "--compare"]);
+    assert_eq!((&compared[..4], &compared[63 * 4..64 * 4]), (&same[..4], &lighter[63 * 4..64 * 4]));
+    let refused_with = |more: &[&str]| {
+        let mut args = vec!["beauty", &input, &output];
+        args.extend(more);
+        refused(&args)
+    };
+    assert_says(&refused_with(&["smooth=101"]), "0 to 100");
+    assert_says(&refused_with(&["glow=3"]), "smooth=50");
+    std::fs::write(out.join("in.png"), b"no picture").unwrap();
+    assert_says(&refused_with(&[]), "PNG");
+    assert_says(&refused(&["beauty", &path("gone.png"), &output]), "gone.png");
+}
+
+#[test]
 fn how_pictures_are_sent_is_checked_before_dialling() {
     let login = ["--api-key", "devkey", "--api-secret", "secret", "--no-render"];
     let join = |more: &[&str]| {
