@@ -199,7 +199,7 @@ fn a_panel_follows_its_owner_smoothly_and_goes_back_to_the_seat() {
     });
     assert!(last.xz().distance(Vec2::new(0.0, 3.0)) < 0.1, "she arrives: {last}");
     assert!(fastest < 6.0, "the panel of one who walks at 1.5 m/s moved at {fastest} m/s");
-    assert_eq!(panel(&mut app, "ben").translation, ben.translation, "nobody else moves");
+    assert!(panel(&mut app, "ben").translation.distance(ben.translation) < 1e-3, "nobody else moves");
 
     engine.pose("ada", 20_000, Pose::Seated);
     run(&mut app, 2.5, |_, _| ());
