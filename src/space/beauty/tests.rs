@@ -121,7 +121,7 @@ fn params(smooth: u32, whiten: u32, rosy: u32, sharpen: u32) -> BeautyParams {
 fn filter() -> Option<PictureFilter> {
     match PictureFilter::open() {
         Ok(filter) => Some(filter),
-        Err(error) if std::env::var_os("CI").is_none() => None,
+        Err(_) if std::env::var_os("CI").is_none() => None,
         Err(error) => panic!("{error}"),
     }
 }
@@ -205,7 +205,7 @@ fn skin_grows_lighter_and_warmer_alike_in_every_tone() {
             for after in [&white, &rosy] {
                 let clips = |(after, before): &(&u8, &u8)| **after == 255 && **before < 250;
                 let clipped = after.iter().zip(&before).filter(clips).count();
-                assert!(clipped < 200, "tone {index} at {value}: {clipped} clipped");
+                assert!(clipped * 400 < before.len(), "tone {index} at {value}: {clipped} clipped");
                 for region in [at::TEXT, at::WALL] {
                     let (was, is) = (colour(&before, &region), colour(after, &region));
                     let moved = (0..3).map(|i| (is[i] - was[i]).abs()).fold(0.0, f32::max);
