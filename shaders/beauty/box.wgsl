@@ -25,30 +25,30 @@ fn mean(at: vec4<f32>, along: vec2<i32>) -> Pair {
     return Pair(sum.first / count, sum.second / count);
 }
 
-// Rows of the Oklab picture: its means, and those of lightness times itself and times both colours.
+// Rows of the Oklab picture: its means, and those of lightness times itself, both colours and the likelihood of skin.
 @fragment
 fn moments(@builtin(position) at: vec4<f32>) -> Pair {
     var sum = Pair(vec4(0.0), vec4(0.0));
     for (var i = -beauty.radius; i <= beauty.radius; i++) {
         let lab = textureLoad(first, texel(vec2<i32>(at.xy) + vec2(i, 0)), 0);
         sum.first += lab;
-        sum.second += vec4(lab.x * lab.xyz, 0.0);
+        sum.second += lab.x * lab;
     }
     let count = f32(2 * beauty.radius + 1);
     return Pair(sum.first / count, sum.second / count);
 }
 
-// Columns of those, and from them the filter: around here, lightness and colours are this much of the lightness plus
-// that. Where nothing but pores varies the share is near 0, at an edge near 1: pores go, edges stay.
+// Columns of those, and from them the filter: around here, lightness, colours and skin are this much of the lightness plus
+// that. Where nothing but pores varies the share is near 0, at an edge near 1: pores go, edges stay; and skin ends where
+// an eye begins.
 @fragment
 fn smooth_coefficients(@builtin(position) at: vec4<f32>) -> Pair {
     let means = mean(at, vec2(0, 1));
     let lab = means.first;
-    let spread = means.second.xyz - lab.x * lab.xyz;
+    let spread = means.second - lab.x * lab;
     let softness = mix(0.0002, 0.0022, beauty.strength.x);
     let share = spread / (max(spread.x, 0.0) + softness);
-    let rest = lab.xyz - share * lab.x;
-    return Pair(vec4(share, lab.w), vec4(rest, 0.0));
+    return Pair(share, lab - share * lab.x);
 }
 
 @fragment

@@ -69,7 +69,7 @@ fn fragment(@builtin(position) at: vec4<f32>) -> @location(0) vec4<f32> {
     let filter_share = textureSampleLevel(share, linear_sampler, uv, 0.0);
     let filter_rest = textureSampleLevel(rest, linear_sampler, uv, 0.0);
     var lab = to_oklab(coded.rgb);
-    skin = filter_share.w;
+    skin = clamp(filter_share.w * lab.x + filter_rest.w, 0.0, 1.0);
     // Smooth.
     let even = filter_share.xyz * lab.x + filter_rest.xyz;
     let smoothing = beauty.strength.x * skin * (1.0 - DETAIL_KEPT);

@@ -115,20 +115,19 @@ pub(super) fn filter(rgba: &[u8], size: (u32, u32), params: BeautyParams) -> Vec
     let reach = i64::from(radius(size));
     let means = lab.boxed(reach);
     let squares = Plane::of(small, |x, y| {
-        let [l, a, b, _] = lab.load(x as i64, y as i64);
-        [l * l, l * a, l * b, 0.0]
+        let texel = lab.load(x as i64, y as i64);
+        texel.map(|value| texel[0] * value)
     });
     let squares = squares.boxed(reach);
     let softness = 0.0002 + (0.0022 - 0.0002) * smooth;
     let share = Plane::of(small, |x, y| {
         let (mean, square) = (means.load(x as i64, y as i64), squares.load(x as i64, y as i64));
-        let spread: [f32; 3] = std::array::from_fn(|i| square[i] - mean[0] * mean[i]);
-        let [l, a, b] = spread.map(|s| s / (spread[0].max(0.0) + softness));
-        [l, a, b, mean[3]]
+        let spread: Texel = std::array::from_fn(|i| square[i] - mean[0] * mean[i]);
+        spread.map(|s| s / (spread[0].max(0.0) + softness))
     });
     let rest = Plane::of(small, |x, y| {
         let (mean, share) = (means.load(x as i64, y as i64), share.load(x as i64, y as i64));
-        std::array::from_fn(|i| if i < 3 { mean[i] - share[i] * mean[0] } else { 0.0 })
+        std::array::from_fn(|i| mean[i] - share[i] * mean[0])
     });
     let (share, rest) = (share.boxed(reach), rest.boxed(reach));
     let filtered = Plane::of(size, |x, y| {
@@ -137,8 +136,8 @@ pub(super) fn filter(rgba: &[u8], size: (u32, u32), params: BeautyParams) -> Vec
         if skin_passes {
             let (u, v) = ((x as f32 + 0.5) / size.0 as f32, (y as f32 + 0.5) / size.1 as f32);
             let (share, rest) = (share.sample(u, v), rest.sample(u, v));
-            let skin = share[3];
             let lab = to_oklab(colour);
+            let skin = (share[3] * lab[0] + rest[3]).clamp(0.0, 1.0);
             let even: [f32; 3] = std::array::from_fn(|i| share[i] * lab[0] + rest[i]);
             let smoothing = smooth * skin * 0.86;
             let mut lab: [f32; 3] = std::array::from_fn(|i| lab[i] + (even[i] - lab[i]) * smoothing);
