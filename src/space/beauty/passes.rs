@@ -92,7 +92,7 @@ impl BeautyPasses {
         }
     }
 
-    /// Records what turns `source` into `target`, both of this size and [`PICTURE_FORMAT`], coded as sRGB is. With
+    /// Records what turns `source` into `target`, both of this size, `Rgba8Unorm`, coded as sRGB is. With
     /// nothing to be done nothing is recorded, and `target` stays as it was: `false`.
     pub fn filter(
         &mut self,
