@@ -10,7 +10,7 @@ const DETAIL_KEPT: f32 = 0.14;
 // Lightness that skin gains at full strength, the same for dark and light skin.
 const WHITEN: f32 = 0.065;
 // Of what is left up to white a pixel may use so much, in lightness: nothing is blown out.
-const HEADROOM: f32 = 0.6;
+const HEADROOM: f32 = 0.5;
 // Redness that skin gains at full strength where blood shows.
 const ROSY: f32 = 0.024;
 const SHARPEN: f32 = 1.5;

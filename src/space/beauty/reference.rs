@@ -142,7 +142,7 @@ pub(super) fn filter(rgba: &[u8], size: (u32, u32), params: BeautyParams) -> Vec
             let smoothing = smooth * skin * 0.86;
             let mut lab: [f32; 3] = std::array::from_fn(|i| lab[i] + (even[i] - lab[i]) * smoothing);
             crisp = 1.0 - 0.7 * smooth * skin;
-            let (wished, above) = (0.065 * whiten * skin, (1.0 - coded[0].max(coded[1]).max(coded[2])) * 0.6);
+            let (wished, above) = (0.065 * whiten * skin, (1.0 - coded[0].max(coded[1]).max(coded[2])) * 0.5);
             let larger = wished.max(above).max(1e-6);
             let lesser = wished * above / larger * (1.0 + (wished.min(above) / larger).powi(8)).powf(-0.125);
             let lighter = lab[0] + lesser;
