@@ -5,8 +5,7 @@
     allow(unsafe_code, reason = "the C library's settings have no safe wrapper")
 )]
 
-/// Lets few heaps serve all threads, and gives large buffers pages of their own, which go back when they are freed. In
-/// a call with people coming and going for an hour, that keeps a third of what would lie idle.
+/// Lets few heaps serve all threads, and gives large buffers pages of their own, which go back when they are freed.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub fn keep_together() {
     /// As many as cores, for they cannot all wait for one; more help nobody.

@@ -114,7 +114,7 @@ pub fn windowed((width, height): (u32, u32), title: impl Into<String>) -> Plugin
 /// Shows the window once the room is drawn into it: while pipelines are compiled it holds whatever was in memory.
 struct ShowWhenDrawn;
 
-/// Frames that show nothing more than the one before, until the last pipeline is surely in use.
+/// Frames drawn without a missing pipeline before the window is shown.
 const READY_FRAMES: u32 = 3;
 /// A window is shown after this long, come what may.
 const HIDDEN_AT_MOST: Duration = Duration::from_secs(10);

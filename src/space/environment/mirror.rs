@@ -68,9 +68,11 @@ fn follow_viewer(
             if let Some(mut image) = images.get_mut(image) {
                 image.resize(wanted);
             }
-            // Their bind groups hold the image that was.
+            // Their bind groups hold the texture that was: set again, they are made anew.
             for floor in [&assets.wood, &assets.inlays] {
-                materials.get_mut(floor);
+                if let Some(mut material) = materials.get_mut(floor) {
+                    material.mirror = Some(image.clone());
+                }
             }
         }
     }

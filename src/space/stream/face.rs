@@ -115,7 +115,9 @@ pub(super) fn take_frames(
     let anisotropy = planes::anisotropy(tier.map_or(Tier::Low, |tier| *tier));
     let largest = device.map_or(u32::MAX, |device| device.limits().max_texture_dimension_2d);
     for (entity, face, visibility, material, mut look, planes, mipmapped) in &mut faces {
-        if !visibility.get() {
+        // One's own picture is not brought to where it is covered; the newest waits in its mailbox.
+        let hidden = look.covered && look.mirrored && look.picture == 0.0;
+        if !visibility.get() || hidden {
             continue;
         }
         let Some((stream, feed)) = face.stream.and_then(|stream| streams.get(stream).ok()) else { continue };
