@@ -6,7 +6,8 @@
 //!
 //! - foundations: [`schedule`], [`settings`], [`geometry`], [`layout`]
 //! - what is in the room: [`participant`], [`stream`], and [`sync`], which keeps them in step with the engine
-//! - features: [`panel`], [`wall`], [`environment`], [`view`], [`pose`], [`fetch`], [`spatial_audio`], [`picture`], [`pace`]
+//! - features: [`panel`], [`wall`], [`environment`], [`view`], [`pose`], [`fetch`], [`spatial_audio`], [`picture`],
+//!   [`pace`], [`beauty`] (single pictures so far)
 //! - and [`ui`], which may use all of them and which nothing uses
 //!
 //! Invariant: no system waits for the engine, the network or a file.
