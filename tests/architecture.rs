@@ -72,8 +72,20 @@ const SPACE_CORE: [&str; 3] = ["participant", "stream", "sync"];
 /// The camera: features may ask where it is.
 const SPACE_VIEW: &str = "view";
 /// Features, which do not know each other.
-const SPACE_FEATURES: [&str; 10] =
-    ["beauty", "view", "panel", "wall", "environment", "fetch", "host", "picture", "pose", "spatial_audio"];
+const SPACE_FEATURES: [&str; 12] = [
+    "beauty",
+    "chat",
+    "order",
+    "view",
+    "panel",
+    "wall",
+    "environment",
+    "fetch",
+    "host",
+    "picture",
+    "pose",
+    "spatial_audio",
+];
 
 /// Whether one module inside `space` may import another; `None` where a module is not in the rule.
 fn space_allows(from: &str, to: &str) -> Option<bool> {

@@ -46,7 +46,8 @@ fn smooth_coefficients(@builtin(position) at: vec4<f32>) -> Pair {
     let means = mean(at, vec2(0, 1));
     let lab = means.first;
     let spread = means.second - lab.x * lab;
-    let softness = mix(0.0002, 0.0022, beauty.strength.x);
+    // A dark picture's noise must not count as edges.
+    let softness = max(mix(0.0002, 0.0022, beauty.strength.x), 0.0012 * beauty.lift);
     let share = spread / (max(spread.x, 0.0) + softness);
     return Pair(share, lab - share * lab.x);
 }

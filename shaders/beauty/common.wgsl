@@ -9,6 +9,8 @@ struct Beauty {
     half: vec2<f32>,
     // Radius of the box filters, in half-size pixels.
     radius: i32,
+    // How much a dark picture is brightened, 0..=1
+    lift: f32,
 }
 
 @group(0) @binding(0) var<uniform> beauty: Beauty;

@@ -4,6 +4,7 @@
 //! then takes the last picture, leaves the room and says how the call went.
 
 mod recording;
+mod settings;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +15,8 @@ use bevy::prelude::*;
 use bevy::window::ExitCondition;
 
 use self::recording::{CallPlugin, CallSetup};
+use self::settings::KeepSettings;
+pub use self::settings::{BeautyChange, Settings, SettingsError, SettingsFile};
 use crate::bridge::{CommandError, EngineHandle, LoginRequest, PublishRequest, RoomCommand};
 use crate::client::report::{Expectations, Recorder, Report};
 use crate::space::fetch::FIRST_QUALITY;
@@ -60,6 +63,8 @@ pub struct RoomLook {
     pub mode: ViewMode,
     /// How voices are heard.
     pub sound: SoundMode,
+    /// What is done to the own picture in this call other than as it was left.
+    pub beauty: BeautyChange,
 }
 
 /// One call in one room.
@@ -86,6 +91,8 @@ pub struct RoomRun {
     pub title: String,
     /// Told about four times a second.
     pub progress: Option<Box<dyn Progress>>,
+    /// Where what is chosen in the room is kept; nowhere when `None`.
+    pub settings: Option<SettingsFile>,
 }
 
 /// Why the room could not be shown.
@@ -114,7 +121,7 @@ impl RoomRun {
         // What is not looked at yet is not fetched in full while the room is being built.
         let login = LoginRequest { first_quality: Some(FIRST_QUALITY), ..self.login };
         self.engine.send(RoomCommand::Login(login))?;
-        let RoomLook { size, quality, layout, mode, sound } = self.look;
+        let RoomLook { size, quality, layout, mode, sound, beauty } = self.look;
         let (width, height) = size;
         let mut app = App::new();
         let view = match self.view {
@@ -141,6 +148,7 @@ impl RoomRun {
             .insert_resource(sound)
             .insert_resource(EngineBridge(self.engine))
             .add_plugins(RotundaPlugins)
+            .add_plugins(KeepSettings { file: self.settings, beauty })
             .add_plugins(CallPlugin::new(CallSetup {
                 recorder,
                 renewal: self.renewal.map(SyncCell::new),

@@ -15,7 +15,7 @@ use crate::media::capture::stamp::unix_now_ms;
 use crate::model::{RoomState, RoomStateReason};
 use crate::space::picture::{PictureRequest, PictureTaken};
 use crate::space::{
-    EngineBridge, EngineEvent, Fetched, FramePresented, SpaceSettings, VideoStream, ViewTarget, fetch::Want,
+    EngineBridge, EngineEvent, Fetched, FramePresented, Outbox, SpaceSettings, VideoStream, ViewTarget, fetch::Want,
 };
 
 /// How often progress is told.
@@ -82,14 +82,17 @@ impl Call {
     }
 }
 
-fn follow_events(mut call: ResMut<Call>, mut events: MessageReader<EngineEvent>, bridge: Res<EngineBridge>) {
+fn follow_events(
+    mut call: ResMut<Call>,
+    mut events: MessageReader<EngineEvent>,
+    bridge: Res<EngineBridge>,
+    mut outbox: ResMut<Outbox>,
+) {
     for EngineEvent(event) in events.read() {
         call.setup.recorder.on_event(event);
         if let RoomEvent::StateChanged { state: RoomState::Connected, .. } = event {
             for publication in std::mem::take(call.setup.publications.get()) {
-                if let Err(error) = bridge.0.send(RoomCommand::PublishStream(publication)) {
-                    tracing::error!(%error, "a stream was not published");
-                }
+                outbox.push(RoomCommand::PublishStream(publication));
             }
         }
         if let RoomEvent::TokenExpiring { .. } = event

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::media::audio::AudioOutput;
 use crate::media::{AudioSource, VideoSource};
-use crate::model::{MediaKind, RoomId, SoundProcessing, StreamId, StreamKind, UserId, VideoCodec};
+use crate::model::{MediaKind, RoomId, SoundProcessing, StreamId, StreamKind, TrackSid, UserId, VideoCodec};
 
 /// A wish, carried out in order by the engine's task. What comes of it is told by events.
 #[derive(Debug)]
@@ -60,6 +60,8 @@ pub enum RoomCommand {
     ///
     /// [`RoomEvent::RoomChanged`]: super::RoomEvent::RoomChanged
     SetRoomMetadata(String),
+    /// Keep order in the room: for hosts, whose token grants `roomAdmin`. What comes of it is told to everyone.
+    Host(HostCommand),
     /// Set own participant attributes, for everyone and for those who come later; an empty value deletes one, those not
     /// named stay. They survive reconnecting within this login. [`RoomEvent::UserUpdated`] of this client tells what the
     /// room knows. Needs the right to (`canUpdateOwnMetadata`), which [`EngineSnapshot::may_set_attributes`] tells.
@@ -94,6 +96,25 @@ pub enum RoomCommand {
         /// What it says.
         content: String,
     },
+}
+
+/// What hosts may do to others; the server carries it out, and decides who may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostCommand {
+    /// Mute a track; its owner may unmute it.
+    Mute {
+        /// Whose.
+        user: UserId,
+        /// Which.
+        track: TrackSid,
+    },
+    /// Mute everybody else's microphone.
+    MuteAll,
+    /// End the screens that somebody shares; they may share again.
+    StopSharing(UserId),
+    /// Put somebody out of the room; their token does not let them in again. To keep them out whatever token they have,
+    /// ban them in the room's metadata ([`RoomOrder`](crate::model::RoomOrder)) before.
+    Remove(UserId),
 }
 
 /// All a login needs.

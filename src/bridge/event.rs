@@ -1,5 +1,6 @@
 //! What the engine tells the application.
 
+use super::command::RoomCommand;
 use super::mailbox::VideoFeed;
 use crate::model::{
     CallError, DeviceUse, EndReason, MediaKind, PlayState, PublishState, RoomState, RoomStateReason, StreamId,
@@ -100,6 +101,20 @@ pub enum RoomEvent {
         /// Unix time of writing by the writer's clock, in ms.
         sent_at_ms: i64,
     },
+    /// An own chat message is on its way to everyone.
+    ChatSent {
+        /// The text.
+        text: String,
+        /// Unix time of writing, in ms.
+        sent_at_ms: i64,
+    },
+    /// An own chat message was not sent, none of it.
+    ChatRefused {
+        /// The text, to be written again.
+        text: String,
+        /// Why, and what to do.
+        error: CallError,
+    },
     /// A barrage message arrived.
     BarrageReceived {
         /// Who wrote it.
@@ -143,4 +158,17 @@ pub enum RoomEvent {
     SpeakerChanged(DeviceUse),
     /// A command could not be carried out.
     CommandFailed(CallError),
+}
+
+impl RoomEvent {
+    /// What is told of a command that cannot be carried out.
+    pub fn refused(command: RoomCommand, error: CallError) -> Self {
+        match command {
+            RoomCommand::PublishStream(request) => {
+                Self::PublishStateChanged { stream: request.stream, state: PublishState::NoPublish, error: Some(error) }
+            }
+            RoomCommand::SendChat(text) => Self::ChatRefused { text, error },
+            _ => Self::CommandFailed(error),
+        }
+    }
 }

@@ -10,7 +10,9 @@ mod handle;
 mod mailbox;
 mod poses;
 
-pub use command::{AudioOptions, DataMessage, LoginRequest, PlayQuality, PublishRequest, RoomCommand, VideoOptions};
+pub use command::{
+    AudioOptions, DataMessage, HostCommand, LoginRequest, PlayQuality, PublishRequest, RoomCommand, VideoOptions,
+};
 pub use event::{EventEnvelope, RoomEvent, SessionId};
 pub use handle::{
     COMMAND_CAPACITY, CommandError, EVENT_CAPACITY, EngineHandle, EnginePort, SnapshotCell, engine_channels,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use rotunda::app::{RoomRun, View};
+use rotunda::app::{RoomRun, SettingsFile, View};
 use rotunda::bridge::{AudioOptions, LoginRequest, PublishRequest, VideoOptions};
 use rotunda::client::guest::{GuestConfig, Guests, camera_bitrate_bps};
 use rotunda::client::{self, EngineConfig};
@@ -87,6 +87,7 @@ pub fn run(args: DemoArgs) -> anyhow::Result<()> {
         remote_videos: video_count(args.guests),
         title: "Rotunda".into(),
         progress: Some(Box::new(GuestProgress::new(guests))),
+        settings: SettingsFile::of_this_user(),
     };
     let report = run.run()?;
     progress("Closing the room.");

@@ -106,8 +106,13 @@ fn call(
     publications: Vec<PublishRequest>,
     renewal: Option<TokenRequest>,
 ) -> anyhow::Result<Report> {
-    use rotunda::app::{RoomRun, TokenRenewal, View};
+    use rotunda::app::{BeautyChange, RoomRun, SettingsFile, TokenRenewal, View};
     if args.no_render || args.watch {
+        if args.look.beauty() != BeautyChange::default() {
+            bail!(
+                "beauty is done where the room is drawn: leave out --no-render and --watch, or --beauty and --low-light"
+            );
+        }
         return call_without_room(args, login, publications, renewal);
     }
     let view = if args.headless || !View::has_display() { View::Offscreen } else { View::Window };
@@ -132,6 +137,7 @@ fn call(
         remote_videos: 0,
         title: format!("{} in {}", args.name, args.room),
         progress: None,
+        settings: SettingsFile::of_this_user(),
     };
     Ok(run.run()?)
 }

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use rotunda::app::RoomLook;
+use rotunda::app::{BeautyChange, RoomLook};
+use rotunda::model::{BeautyError, BeautyParams, OnBeautyFailure};
 use rotunda::space::{Mood, QualityTier, RoomLayout, SoundMode, ViewMode};
 
 use super::args::Size;
@@ -26,9 +27,27 @@ pub struct LookArgs {
     /// How voices are heard: from where people are (best with headphones), or alike in both ears.
     #[arg(long, value_enum, default_value_t = SoundArg::Spatial)]
     sound: SoundArg,
+    /// How you look to the others: natural, clear or warm; or each filter, 0 to 100, as in
+    /// smooth=60,whiten=30,rosy=20,sharpen=40; or off [default: as you left it].
+    #[arg(long, value_name = "FILTERS", value_parser = beauty)]
+    beauty: Option<BeautyArg>,
+    /// Brighten your picture in low light.
+    #[arg(long)]
+    low_light: bool,
+    /// End your video when beauty fails, instead of going on without.
+    #[arg(long, requires = "beauty")]
+    beauty_or_nothing: bool,
     /// A room of your own: a TOML file as assets/rooms/rotunda.toml.
     #[arg(long, value_name = "FILE")]
     room_layout: Option<PathBuf>,
+}
+
+/// Filters, or none.
+#[derive(Clone, Copy, Debug)]
+struct BeautyArg(Option<BeautyParams>);
+
+fn beauty(text: &str) -> Result<BeautyArg, BeautyError> {
+    if text == "off" { Ok(BeautyArg(None)) } else { text.parse().map(|params| BeautyArg(Some(params))) }
 }
 
 /// How richly the room is drawn.
@@ -74,6 +93,13 @@ enum SoundArg {
 }
 
 impl LookArgs {
+    /// What was asked for the own picture: the room's renderer does it.
+    pub fn beauty(&self) -> BeautyChange {
+        let filters = self.beauty.map(|beauty| beauty.0);
+        let on_failure = self.beauty_or_nothing.then_some(OnBeautyFailure::Stop);
+        BeautyChange { filters, low_light: self.low_light.then_some(true), on_failure }
+    }
+
     /// Reads the layout's file, if one was named.
     pub fn read(&self) -> anyhow::Result<RoomLook> {
         let mut layout = self.room_layout.as_deref().map_or_else(|| Ok(RoomLayout::built_in()), RoomLayout::load)?;
@@ -100,6 +126,7 @@ impl LookArgs {
                 SoundArg::Spatial => SoundMode::Spatial,
                 SoundArg::Mono => SoundMode::Mono,
             },
+            beauty: self.beauty(),
         })
     }
 }

@@ -12,7 +12,7 @@ use super::call::{Call, CallEnd};
 use super::link::{Dialed, dial};
 use super::{login, reasons};
 use crate::bridge::{COMMAND_CAPACITY, EnginePort, LoginRequest, RoomCommand, RoomEvent, SessionId};
-use crate::model::{CallError, ErrorCode, PublishState, RoomState, RoomStateReason};
+use crate::model::{CallError, ErrorCode, RoomState, RoomStateReason};
 
 /// An attempt to dial that was given up may take this long to end when the engine ends.
 const DIALS_END: Duration = Duration::from_millis(1500);
@@ -134,16 +134,9 @@ impl Engine {
 /// Says that a command needs a room; leaving without one is no fault.
 async fn refuse(port: &EnginePort, session: SessionId, command: RoomCommand) {
     let error = CallError::new(ErrorCode::WrongState, "you are in no room: log in first");
-    let event = match command {
-        RoomCommand::Logout => return,
-        RoomCommand::PublishStream(request) => RoomEvent::PublishStateChanged {
-            stream: request.stream,
-            state: PublishState::NoPublish,
-            error: Some(error),
-        },
-        _ => RoomEvent::CommandFailed(error),
-    };
-    port.tell(session, event).await;
+    if !matches!(command, RoomCommand::Logout) {
+        port.tell(session, RoomEvent::refused(command, error)).await;
+    }
 }
 
 /// Dials the servers in order until one takes us, or one says that none will.

@@ -49,6 +49,13 @@ fn refused(server: &str, status: u16, body: &str) -> CallError {
     if lower.contains("full") || lower.contains("max participants") || lower.contains("participant limit") {
         return room_full();
     }
+    if lower.contains("room is locked") {
+        let message = "the room is locked: ask its host to let you in";
+        return CallError::new(ErrorCode::RoomLocked, message);
+    }
+    if lower.contains("banned") {
+        return CallError::new(ErrorCode::KickedByHost, "a host of this room does not let you in any more");
+    }
     let quoted = if said.is_empty() { String::new() } else { format!(": {said}") };
     match status {
         401 | 403 => CallError::new(
@@ -108,6 +115,8 @@ mod tests {
         assert_eq!(refused("ws://x", 401, "no permissions").code.number(), 1_002_033);
         assert_eq!(refused("ws://x", 401, "token is expired (exp)").code.number(), 1_002_056);
         assert_eq!(refused("ws://x", 500, "room is full").code.number(), 1_002_034);
+        assert_eq!(refused("ws://x", 403, "the room is locked: its hosts …").code.number(), 1_002_039);
+        assert_eq!(refused("ws://x", 403, "you are banned from this room").code.number(), 1_002_055);
         assert_eq!(refused("ws://x", 503, "").code.number(), 1_002_030);
         assert!(!may_retry(&refused("ws://x", 403, "")));
         assert!(may_retry(&timeout("ws://x")));

@@ -278,12 +278,13 @@ impl Recorder {
                 self.note_own(stream, *state, error.as_ref());
             }
             RoomEvent::PlayStateChanged { error, .. } => self.note_error(error.as_ref()),
-            RoomEvent::CommandFailed(error) => self.note_error(Some(error)),
+            RoomEvent::CommandFailed(error) | RoomEvent::ChatRefused { error, .. } => self.note_error(Some(error)),
             RoomEvent::ChatReceived { .. } => self.chat_messages += 1,
             RoomEvent::DataReceived { .. } | RoomEvent::BarrageReceived { .. } | RoomEvent::CustomReceived { .. } => {
                 self.data_packets += 1;
             }
             RoomEvent::UserLeft { .. }
+            | RoomEvent::ChatSent { .. }
             | RoomEvent::RoomChanged { .. }
             | RoomEvent::VideoFeedOpened { .. }
             | RoomEvent::TokenExpiring { .. }

@@ -29,7 +29,9 @@ pub enum BeautyError {
         value: String,
     },
     /// Not one of the four.
-    #[error("there is no filter `{0}`: write smooth=50,whiten=50,rosy=50,sharpen=50, or some of them")]
+    #[error(
+        "there is no filter `{0}`: write smooth=50,whiten=50,rosy=50,sharpen=50, or some of them; or natural, clear or warm"
+    )]
     Unknown(String),
     /// One filter, two values.
     #[error("{0} is named twice")]
@@ -41,6 +43,13 @@ const NAMES: [&str; 4] = ["smooth", "whiten", "rosy", "sharpen"];
 impl BeautyParams {
     /// Everything off: the picture stays as it is, bit for bit.
     pub const NONE: Self = Self { smooth: 0, whiten: 0, rosy: 0, sharpen: 0 };
+
+    /// Ready-made ones: hardly visible; rested and crisp; with colour in the cheeks.
+    pub const PRESETS: [(&'static str, Self); 3] = [
+        ("natural", Self { smooth: 35, whiten: 15, rosy: 15, sharpen: 20 }),
+        ("clear", Self { smooth: 55, whiten: 40, rosy: 15, sharpen: 45 }),
+        ("warm", Self { smooth: 45, whiten: 15, rosy: 60, sharpen: 20 }),
+    ];
 
     /// # Errors
     /// [`BeautyError::OutOfRange`] when a value is not 0..=100.
@@ -62,6 +71,14 @@ impl BeautyParams {
         self.values().map(|value| f32::from(value) / f32::from(BEAUTY_MAX))
     }
 
+    /// Of [`BeautyParams::values`]; nothing is clamped.
+    ///
+    /// # Errors
+    /// [`BeautyError::OutOfRange`] when a value is not 0..=100.
+    pub fn of_values([smooth, whiten, rosy, sharpen]: [u8; 4]) -> Result<Self, BeautyError> {
+        Self::new(smooth.into(), whiten.into(), rosy.into(), sharpen.into())
+    }
+
     /// Smooth, whiten, rosy and sharpen.
     pub fn values(self) -> [u8; 4] {
         [self.smooth, self.whiten, self.rosy, self.sharpen]
@@ -70,6 +87,60 @@ impl BeautyParams {
     /// Whether nothing is to be done at all.
     pub fn is_none(self) -> bool {
         self == Self::NONE
+    }
+}
+
+/// What is done to an own picture before it is shown and sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Beauty {
+    /// Whether `params` apply.
+    pub enabled: bool,
+    /// How much of each filter.
+    pub params: BeautyParams,
+    /// Dark pictures are brightened. A switch of its own: `enabled` is not asked.
+    pub low_light: bool,
+    /// What becomes of the stream when filtering fails.
+    pub on_failure: OnBeautyFailure,
+}
+
+/// What becomes of a stream whose picture cannot be filtered any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OnBeautyFailure {
+    /// It goes on unfiltered, and filtered again as soon as that works.
+    #[default]
+    Continue,
+    /// It ends: better no picture than an unfiltered one.
+    Stop,
+}
+
+/// How far the filtering of an own picture is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum BeautyState {
+    /// The picture is sent as it comes.
+    #[default]
+    Off,
+    /// Asked for; until the first filtered picture nothing is sent.
+    Starting,
+    /// What is sent is filtered.
+    On,
+    /// It did not work; what is sent is what [`OnBeautyFailure`] says.
+    Failed,
+}
+
+impl Beauty {
+    /// Filters of this strength, and no brightening.
+    pub fn of(params: BeautyParams) -> Self {
+        Self { enabled: true, params, ..Self::default() }
+    }
+
+    /// The filters that apply now.
+    pub fn applied(self) -> BeautyParams {
+        if self.enabled { self.params } else { BeautyParams::NONE }
+    }
+
+    /// Whether the picture is left as it is.
+    pub fn is_idle(self) -> bool {
+        self.applied().is_none() && !self.low_light
     }
 }
 
@@ -86,11 +157,14 @@ impl fmt::Display for BeautyParams {
     }
 }
 
-/// As in `smooth=60,whiten=30`; what is not named is off.
+/// As in `smooth=60,whiten=30`, where what is not named is off; or the name of a preset.
 impl FromStr for BeautyParams {
     type Err = BeautyError;
 
     fn from_str(text: &str) -> Result<Self, BeautyError> {
+        if let Some((_, preset)) = Self::PRESETS.iter().find(|(name, _)| *name == text.trim()) {
+            return Ok(*preset);
+        }
         let mut values = [None; 4];
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
@@ -117,6 +191,7 @@ mod tests {
         assert_eq!(params.values(), [60, 30, 0, 100]);
         assert_eq!(params.to_string().parse(), Ok(params));
         assert_eq!("".parse(), Ok(BeautyParams::NONE));
+        assert_eq!("clear".parse::<BeautyParams>().map(BeautyParams::values), Ok([55, 40, 15, 45]));
         assert!(BeautyParams::NONE.is_none() && !params.is_none());
         assert_eq!(BeautyParams::default().values(), [50; 4]);
         assert_eq!(BeautyParams::new(100, 0, 1, 2).map(BeautyParams::values), Ok([100, 0, 1, 2]));

@@ -32,6 +32,8 @@ pub enum ErrorCode {
     AuthenticationFailed,
     /// The room has no place left.
     RoomFull,
+    /// The room's hosts let nobody in.
+    RoomLocked,
     /// A second login of the same user replaced this one.
     KickedBySecondLogin,
     /// Every attempt to come back failed.
@@ -84,6 +86,8 @@ pub enum ErrorCode {
     CaptureFailed,
     /// What was published came to its end by itself: a shared window closed.
     SourceEnded,
+    /// An own picture could not be filtered.
+    BeautyFailed,
     /// Asked for while not logged in, or in a state that does not allow it.
     WrongState,
 }
@@ -106,6 +110,7 @@ impl ErrorCode {
             Self::ConnectTimeout => 1_002_031,
             Self::AuthenticationFailed => 1_002_033,
             Self::RoomFull => 1_002_034,
+            Self::RoomLocked => 1_002_039,
             Self::KickedBySecondLogin => 1_002_050,
             Self::RetriesExhausted => 1_002_053,
             Self::KickedByHost => 1_002_055,
@@ -132,6 +137,7 @@ impl ErrorCode {
             Self::MessageTooFast => 1_009_015,
             Self::CaptureFailed => 1_011_001,
             Self::SourceEnded => 1_011_002,
+            Self::BeautyFailed => 1_012_001,
         }
     }
 }

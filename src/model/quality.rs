@@ -214,6 +214,9 @@ pub struct EngineSnapshot {
     pub online: u32,
     /// Whether this client may change its own attributes here.
     pub may_set_attributes: bool,
+    /// Whether the server holds to what hosts choose in the room's metadata ([`RoomOrder`](crate::model::RoomOrder)): ours
+    /// does.
+    pub keeps_order: bool,
     /// Own streams over the last three seconds.
     pub publishing: BTreeMap<StreamId, PublishQuality>,
     /// Played streams over the last three seconds.

@@ -11,13 +11,13 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::ids::StreamId;
-use super::limits::ROOM_METADATA_MAX_BYTES;
+use super::room_text::{self, ChoicesError};
 
 /// Places on the wall; 0 is the great centre, odd ones are left of it, even ones right, the lower the nearer.
 pub const WALL_SLOTS: usize = 5;
 
-/// The part of a room's metadata that is ours.
-const OURS: &str = "rotunda";
+/// Where in our part of a room's metadata the wall stands.
+const PART: &str = "wall";
 /// Pins that are looked at: there are fewer slots, but nobody knows what stands there.
 const PINS_READ_AT_MOST: usize = 64;
 
@@ -37,18 +37,6 @@ pub struct WallChoices {
     pins: BTreeMap<u8, StreamId>,
     /// The stream that has the whole centre; the others hang smaller.
     large: Option<StreamId>,
-}
-
-/// Why choices cannot be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ChoicesError {
-    /// Somebody else's text would be lost.
-    #[error("the room's metadata is another application's and no JSON object: clear it to arrange the wall")]
-    Foreign,
-    /// It would not be taken.
-    #[error("the room's metadata is full: shorten what other applications keep there")]
-    Full,
 }
 
 /// Who hangs where.
@@ -109,11 +97,7 @@ impl WallChoices {
     /// Reads a room's metadata, piece by piece: what makes no sense is left out, and the rest holds.
     pub fn read(metadata: &str) -> Self {
         let mut choices = Self::default();
-        if metadata.len() > 2 * ROOM_METADATA_MAX_BYTES {
-            return choices;
-        }
-        let Ok(value) = serde_json::from_str::<Value>(metadata) else { return choices };
-        let wall = &value[OURS]["wall"];
+        let wall = room_text::read(metadata, PART);
         let stream = |value: &Value| StreamId::new(value.as_str()?).ok();
         for (slot, pinned) in wall["pins"].as_object().into_iter().flatten().take(PINS_READ_AT_MOST) {
             let slot = slot.parse::<u8>().ok().filter(|slot| usize::from(*slot) < WALL_SLOTS);
@@ -130,14 +114,6 @@ impl WallChoices {
     /// # Errors
     /// [`ChoicesError`] when that cannot be done without losing something, or grows too long.
     pub fn write(&self, metadata: &str) -> Result<String, ChoicesError> {
-        let mut all: Map<String, Value> = match metadata.trim() {
-            "" => Map::new(),
-            text => serde_json::from_str(text).map_err(|_| ChoicesError::Foreign)?,
-        };
-        let ours = all.entry(OURS).or_insert_with(|| Value::Object(Map::new()));
-        if !ours.is_object() {
-            *ours = Value::Object(Map::new());
-        }
         let pins: Map<String, Value> =
             self.pins.iter().map(|(slot, stream)| (slot.to_string(), stream.as_str().into())).collect();
         let mut wall = Map::new();
@@ -147,9 +123,7 @@ impl WallChoices {
         if let Some(large) = &self.large {
             wall.insert("large".to_owned(), large.as_str().into());
         }
-        ours["wall"] = wall.into();
-        let text = Value::Object(all).to_string();
-        if text.len() > ROOM_METADATA_MAX_BYTES { Err(ChoicesError::Full) } else { Ok(text) }
+        room_text::write(metadata, PART, wall.into())
     }
 
     /// The slot that a stream is pinned to.
@@ -202,6 +176,7 @@ impl WallChoices {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::limits::ROOM_METADATA_MAX_BYTES;
 
     fn id(name: &str) -> StreamId {
         StreamId::new(name).unwrap()

@@ -52,6 +52,10 @@ pub(crate) enum Refusal {
     TooManyRooms,
     #[error("the token is revoked: its bearer was removed from the room")]
     Revoked,
+    #[error("the room is locked: its hosts let nobody in now")]
+    Locked,
+    #[error("you are banned from this room by its hosts")]
+    Banned,
     #[error("the server is stopping")]
     Stopping,
 }
@@ -62,7 +66,7 @@ impl Refusal {
         match self {
             Self::Token(_) | Self::MetadataNotGranted | Self::Revoked => 401,
             Self::BadRequest(_) => 400,
-            Self::Full(_) => 403,
+            Self::Full(_) | Self::Locked | Self::Banned => 403,
             Self::TooManyRooms => 429,
             Self::Stopping => 503,
         }

@@ -85,10 +85,22 @@ async fn close_after(mut response: Response) -> Response {
 
 /// Says whether the same login would be let in: clients ask after a failed upgrade, which hides the reason from them.
 async fn validate(State(http): State<Http>, Query(query): Params, headers: HeaderMap, v1: bool) -> Response {
-    match http.admit(query, &headers, v1) {
-        Ok(_) => (StatusCode::OK, "success").into_response(),
+    match would_admit(&http, query, &headers, v1).await {
+        Ok(()) => (StatusCode::OK, "success").into_response(),
         Err(refusal) => http.refuse(&refusal),
     }
+}
+
+async fn would_admit(
+    http: &Http,
+    query: HashMap<String, String>,
+    headers: &HeaderMap,
+    v1: bool,
+) -> Result<(), Refusal> {
+    let admission = Box::new(http.admit(query, headers, v1)?);
+    let (reply, answer) = oneshot::channel();
+    http.hub.send(HubMessage::Ask { admission, reply }).await.map_err(|_| Refusal::Stopping)?;
+    answer.await.map_err(|_| Refusal::Stopping)?
 }
 
 /// Lets a client in and starts its WebSocket.

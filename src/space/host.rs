@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bevy::app::{PluginGroup, PluginGroupBuilder, ScheduleRunnerPlugin};
+use bevy::light::cluster::GlobalClusterSettings;
 use bevy::log::LogPlugin;
 use bevy::pbr::PbrPlugin;
 use bevy::prelude::*;
 use bevy::render::batching::gpu_preprocessing::{GpuPreprocessingMode, GpuPreprocessingSupport};
+use bevy::render::error_handler::{ErrorType, RenderErrorHandler, RenderErrorPolicy};
 use bevy::render::pipelined_rendering::PipelinedRenderingPlugin;
 use bevy::render::render_resource::PipelineCache;
 use bevy::render::settings::{Backends, PowerPreference, RenderCreation, WgpuSettings};
@@ -65,13 +67,7 @@ fn base() -> PluginGroupBuilder {
     DefaultPlugins
         .build()
         .disable::<LogPlugin>()
-        .set(RenderPlugin {
-            render_creation: RenderCreation::Automatic(Box::new(WgpuSettings {
-                power_preference: PowerPreference::from_env().unwrap_or(PowerPreference::HighPerformance),
-                ..default()
-            })),
-            ..default()
-        })
+        .set(RenderPlugin { render_creation: renderer(), ..default() })
         .set(PbrPlugin {
             use_gpu_instance_buffer_builder: false,
             prepass_enabled: false,
@@ -79,19 +75,53 @@ fn base() -> PluginGroupBuilder {
             ..default()
         })
         .add_after::<PbrPlugin>(PlainDrawing)
+        .add_after::<RenderPlugin>(Recovery)
 }
 
-/// Draws without preparing draws in compute shaders. The room has a few hundred meshes: that preparation costs a
-/// software renderer some milliseconds of every frame and gains a GPU nothing; and so every machine takes the path
-/// that is tested.
+fn renderer() -> RenderCreation {
+    RenderCreation::Automatic(Box::new(WgpuSettings {
+        power_preference: PowerPreference::from_env().unwrap_or(PowerPreference::HighPerformance),
+        ..default()
+    }))
+}
+
+/// Opens a graphics device anew that was lost, as drivers lose them when they hang or are replaced: the call goes on
+/// meanwhile, and the room is drawn again.
+struct Recovery;
+
+impl Plugin for Recovery {
+    fn build(&self, app: &mut App) {
+        app.insert_resource(RenderErrorHandler(|error, main, _| {
+            if error.ty == ErrorType::DeviceLost {
+                warn!("the graphics device was lost: opening one anew");
+                return RenderErrorPolicy::Recover(renderer());
+            }
+            error!(kind = ?error.ty, "drawing cannot go on");
+            main.write_message(AppExit::error());
+            RenderErrorPolicy::StopRendering
+        }));
+    }
+}
+
+/// Draws without preparing draws and sorting lights in compute shaders. The room has a few hundred meshes and a handful of
+/// lights: that preparation costs a software renderer some milliseconds of every frame and gains a GPU nothing; and so
+/// every machine takes the path that is tested.
 struct PlainDrawing;
 
 impl Plugin for PlainDrawing {
     fn build(&self, app: &mut App) {
+        app.add_systems(PreStartup, sort_lights_on_the_cpu);
         if let Some(render_app) = app.get_sub_app_mut(RenderApp) {
             render_app
                 .add_systems(RenderStartup, prepare_on_the_cpu.after(init_gpu_resource::<GpuPreprocessingSupport>));
         }
+    }
+}
+
+/// Also, what the compute shaders read back cannot be read from a device that was lost.
+fn sort_lights_on_the_cpu(settings: Option<ResMut<GlobalClusterSettings>>) {
+    if let Some(mut settings) = settings {
+        settings.gpu_clustering = None;
     }
 }
 

@@ -7,17 +7,19 @@
 //! - foundations: [`schedule`], [`settings`], [`geometry`], [`layout`]
 //! - what is in the room: [`participant`], [`stream`], and [`sync`], which keeps them in step with the engine
 //! - features: [`panel`], [`wall`], [`environment`], [`view`], [`pose`], [`fetch`], [`spatial_audio`], [`picture`],
-//!   [`pace`], [`beauty`] (single pictures so far)
+//!   [`pace`], [`beauty`], [`chat`], [`order`]
 //! - and [`ui`], which may use all of them and which nothing uses
 //!
 //! Invariant: no system waits for the engine, the network or a file.
 
 pub mod beauty;
+pub mod chat;
 pub mod environment;
 pub mod fetch;
 pub mod geometry;
 pub mod host;
 pub mod layout;
+pub mod order;
 pub mod pace;
 pub mod panel;
 pub mod participant;
@@ -34,18 +36,23 @@ pub mod wall;
 
 use bevy::app::{PluginGroup, PluginGroupBuilder};
 
+pub use beauty::{BeautyChanged, BeautyChoice, BeautyStatus, SetBeauty};
+pub use chat::{ChatLog, React, SendMessage};
 pub use fetch::{FetchFigures, FetchSettings, Fetched};
 pub use layout::{Mood, RoomLayout};
+pub use order::KeepOrder;
 pub use participant::{
     CameraOff, Connection, HandRaised, LocalParticipant, Muted, Participant, Seat, SeatClaim, SeatPlan, Speaking,
-    Standing, VoiceLevel,
+    Spotlit, Standing, VoiceLevel,
 };
 pub use picture::{PictureRequest, PictureTaken};
 pub use schedule::SpaceSystems;
 pub use settings::{QualityTier, SpaceSettings, Tier, ViewTarget};
 pub use spatial_audio::{HearToAll, SoundMode, SpeaksToAll, Volume};
 pub use stream::{FramePresented, PublishedBy, Publishes, SoundPlace, VideoStream};
-pub use sync::{ChatReceived, EngineBridge, EngineEvent, Outbox, RoomFigures, RoomStatus, UserCame, UserWent};
+pub use sync::{
+    ChatReceived, ChatRefused, ChatSent, EngineBridge, EngineEvent, Outbox, RoomFigures, RoomStatus, UserCame, UserWent,
+};
 pub use view::{TakeSeat, ViewMode};
 
 /// The whole room. Insert [`SpaceSettings`] before, [`EngineBridge`] before or later.
@@ -66,6 +73,9 @@ impl PluginGroup for RotundaPlugins {
             .add(fetch::FetchPlugin)
             .add(pose::PosePlugin)
             .add(spatial_audio::SpatialAudioPlugin)
+            .add(beauty::BeautyPlugin)
+            .add(chat::ChatPlugin)
+            .add(order::OrderPlugin)
             .add(picture::PicturePlugin)
             .add(pace::PacePlugin)
             .add(ui::UiPlugin)

@@ -93,7 +93,7 @@ impl QualityTier {
 /// How large the overlay is drawn in a view of this size, in logical pixels: small views get a small one, so that it does
 /// not cover the room.
 pub fn overlay_zoom(view: Vec2) -> f32 {
-    (view.y / 640.0).min(view.x / 480.0).clamp(0.5, 1.0)
+    (view.y / 640.0).min(view.x / 600.0).clamp(0.5, 1.0)
 }
 
 /// Settles the [`Tier`], the [`RoomLayout`] and its mood before anything is spawned.

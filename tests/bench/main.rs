@@ -2,11 +2,13 @@
 //! several runs on this machine in this run; nothing here passes or fails.
 //!
 //! Arguments select measures by name, as [`MEASURES`] has them; none means all. `ROTUNDA_BENCH_SECS` (10) is how long
-//! each picture or sound is watched. Without the `app` feature everything but the room's frame times is measured, which
+//! each picture or sound is watched. Without the `app` feature everything but the room's frame times and beauty is measured, which
 //! spares an optimised build of Bevy.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench reports to the terminal")]
 
+#[cfg(feature = "app")]
+mod beauty;
 mod binaural;
 mod capture;
 #[path = "../common/mod.rs"]
@@ -43,6 +45,8 @@ const MEASURES: &[(&str, Measure)] = &[
     ("delay", delay::measure),
     #[cfg(feature = "app")]
     ("frames", frames::measure),
+    #[cfg(feature = "app")]
+    ("beauty", beauty::measure),
     ("glass", glass::measure),
     ("ear", ear::measure),
     ("binaural", binaural::measure),

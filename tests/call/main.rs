@@ -4,7 +4,9 @@
 #![allow(clippy::print_stdout, reason = "figures are shown beside a test's result")]
 
 mod admin;
+mod beauty;
 mod browser;
+mod chat;
 mod cli;
 #[path = "../common/mod.rs"]
 mod common;

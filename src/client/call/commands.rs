@@ -2,7 +2,7 @@
 
 use super::reconnect::reconnecting;
 use super::{Call, CallEnd, Flow, LinkEnd};
-use crate::bridge::RoomCommand;
+use crate::bridge::{RoomCommand, RoomEvent};
 use crate::client::link::Link;
 
 impl Call<'_> {
@@ -10,7 +10,7 @@ impl Call<'_> {
     pub(super) async fn command(&mut self, link: &mut Link, command: Option<RoomCommand>) -> Flow {
         let Some(command) = command else { return Err(LinkEnd::Leave(CallEnd::Stopped)) };
         if link.is_full() && !matches!(command, RoomCommand::Login(_) | RoomCommand::Logout) {
-            self.refuse(reconnecting()).await;
+            self.tell(RoomEvent::refused(command, reconnecting())).await;
             return Ok(());
         }
         match command {
@@ -34,6 +34,7 @@ impl Call<'_> {
                 self.sync_notes(link).await;
             }
             RoomCommand::SetRoomMetadata(metadata) => self.set_room_metadata(link, metadata).await,
+            RoomCommand::Host(command) => self.keep_order(link, command).await,
             RoomCommand::SetAttributes(changes) => {
                 self.set_attributes(changes).await;
                 self.sync_attributes(link).await;

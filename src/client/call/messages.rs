@@ -89,14 +89,19 @@ impl Call<'_> {
     pub(super) async fn send_chat(&mut self, link: &mut Link, text: String) {
         let id = format!("{:016x}", rand::random::<u64>());
         let sent_at_ms = i64::try_from(unix_now().as_millis()).unwrap_or(i64::MAX);
-        if let Err(error) = self.try_chat(link, Chat { id, text, sent_at_ms }).await {
-            self.refuse(error).await;
-        }
+        let chat = Chat { id, text, sent_at_ms };
+        let sent = self.try_chat(link, &chat).await;
+        let text = chat.text;
+        self.tell(match sent {
+            Ok(()) => RoomEvent::ChatSent { text, sent_at_ms },
+            Err(error) => RoomEvent::ChatRefused { text, error },
+        })
+        .await;
     }
 
-    async fn try_chat(&mut self, link: &mut Link, chat: Chat) -> Result<(), CallError> {
+    async fn try_chat(&mut self, link: &mut Link, chat: &Chat) -> Result<(), CallError> {
         topics::check_chat(&chat.text)?;
-        let values = topics::chat_packets(&chat);
+        let values = topics::chat_packets(chat);
         // In two forms and several packets, but never half of it.
         let bytes = values.iter().map(|_| CHAT_PACKET_BYTES + chat.text.len()).sum();
         link.channels.check_room(true, bytes).await?;

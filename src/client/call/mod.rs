@@ -17,6 +17,7 @@ mod rates;
 mod reconnect;
 mod recovery;
 mod room_notes;
+mod room_service;
 mod signals;
 mod sizes;
 mod snapshot;
@@ -43,6 +44,7 @@ use self::publishing::Publication;
 use self::reconnect::{RollCall, Trouble};
 use self::recovery::Recovery;
 use self::room_notes::RoomNotes;
+use self::room_service::RoomService;
 use self::snapshot::Levels;
 use self::token::CallToken;
 use super::MediaHub;
@@ -103,6 +105,7 @@ pub(super) struct Call<'a> {
     messages: Messages,
     notes: Notes,
     room_notes: RoomNotes,
+    room_service: Option<RoomService>,
     attributes: Attributes,
     poses: Poses,
     token: CallToken,
@@ -156,6 +159,7 @@ impl<'a> Call<'a> {
             messages: Messages::default(),
             notes: Notes::default(),
             room_notes: RoomNotes::default(),
+            room_service: None,
             attributes: Attributes::default(),
             poses,
             token: CallToken::default(),
@@ -236,6 +240,9 @@ impl<'a> Call<'a> {
         self.attributes.new_session(me.joined_at_ms);
         self.poses.new_link();
         self.tell(RoomEvent::StateChanged { state: RoomState::Connected, reason, error: None, me: Some(me) }).await;
+        // How our server names itself (`server::hub::join`).
+        let ours = |info: &livekit_protocol::ServerInfo| info.debug_info.starts_with("rotunda ");
+        self.room_notes.server_keeps_order = join.server_info.as_ref().is_some_and(ours);
         self.room_is(&join.room.unwrap_or_default(), &token).await;
         // First of all: by it everyone knows our seat.
         self.sync_attributes(link).await;
@@ -244,8 +251,12 @@ impl<'a> Call<'a> {
         self.roster_changed(link, changes).await?;
         self.resume_playing(link).await?;
         self.resume_publishing(link).await?;
-        for command in waiting {
-            self.command(link, Some(command)).await?;
+        let mut waiting = waiting.into_iter();
+        while let Some(command) = waiting.next() {
+            if let Err(end) = self.command(link, Some(command)).await {
+                self.refuse_waiting(waiting).await;
+                return Err(end);
+            }
         }
         Ok(())
     }

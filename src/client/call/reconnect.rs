@@ -256,6 +256,7 @@ impl Call<'_> {
                     result = &mut dialing => break result,
                     command = self.port.commands.recv() => {
                         if let Some(end) = self.command_meanwhile(command, &mut waiting).await {
+                            self.refuse_waiting(waiting).await;
                             self.finish(RoomStateReason::LoggedOut, None).await;
                             return Err(end);
                         }
@@ -269,6 +270,7 @@ impl Call<'_> {
                     let hopeless = !reasons::may_retry(&error);
                     last = error;
                     if hopeless {
+                        self.refuse_waiting(waiting).await;
                         self.finish(RoomStateReason::ReconnectFailed, Some(last)).await;
                         return Err(CallEnd::Left);
                     }
@@ -283,8 +285,20 @@ impl Call<'_> {
                 last.message
             ),
         );
+        self.refuse_waiting(waiting).await;
         self.finish(RoomStateReason::ReconnectFailed, Some(error)).await;
         Err(CallEnd::Left)
+    }
+
+    /// What waited for a connection that does not come: whoever wrote or wanted to publish something learns it.
+    pub(super) async fn refuse_waiting(&self, waiting: impl IntoIterator<Item = RoomCommand>) {
+        for command in waiting {
+            if matches!(command, RoomCommand::SendChat(_) | RoomCommand::PublishStream(_)) {
+                let error =
+                    CallError::new(ErrorCode::SendFailed, "the connection was lost: come in again, then try again");
+                self.tell(RoomEvent::refused(command, error)).await;
+            }
+        }
     }
 
     /// Own and played streams are being brought back.
@@ -335,10 +349,7 @@ impl Call<'_> {
                 tracing::debug!(topic = message.topic, "unreliable data is dropped: there is no connection");
             }
             Some(other) if waiting.len() < COMMAND_CAPACITY => waiting.push_back(other),
-            Some(RoomCommand::PublishStream(request)) => {
-                self.publish_state(request.stream, PublishState::NoPublish, Some(reconnecting())).await;
-            }
-            Some(_) => self.refuse(reconnecting()).await,
+            Some(other) => self.tell(RoomEvent::refused(other, reconnecting())).await,
         }
         None
     }

@@ -101,6 +101,7 @@ impl Call<'_> {
             network: self.levels.network.clone(),
             online: self.online(),
             may_set_attributes: self.notes.are_allowed(),
+            keeps_order: self.room_notes.server_keeps_order,
             publishing: self.levels.qualities.publishing.clone(),
             playing: self.levels.qualities.playing.clone(),
             ..Default::default()

@@ -103,6 +103,8 @@ fn said(event: &RoomEvent) -> String {
         RoomEvent::ChatReceived { from, text, sent_at_ms } => {
             line("chat", from.as_str(), [format!("{text:?}"), format!("sent_at_ms={sent_at_ms}")])
         }
+        RoomEvent::ChatSent { text, .. } => line("chat", "sent", [format!("{text:?}")]),
+        RoomEvent::ChatRefused { text, error } => line("chat", "refused", [format!("{text:?}"), error.to_string()]),
         RoomEvent::BarrageReceived { from, text } => line("barrage", from.as_str(), [format!("{text:?}")]),
         RoomEvent::CustomReceived { from, content } => line("custom", from.as_str(), [format!("{content:?}")]),
         RoomEvent::DataReceived { from, topic, payload, reliable } => {

@@ -94,9 +94,9 @@ impl Hub {
             if ask.max_participants > 0 {
                 room.max_participants = Some(ask.max_participants as usize);
             }
-            if !ask.metadata.is_empty() {
-                room.metadata = ask.metadata;
-            }
+        }
+        if !ask.metadata.is_empty() {
+            self.set_room_metadata(key, ask.metadata);
         }
         Ok(AdminAnswer::Room(Box::new(self.room_info(key))))
     }
@@ -120,6 +120,7 @@ impl Hub {
         let until_secs = if ask.revoke_token_ts > 0 { ask.revoke_token_ts } else { now_ms() / 1000 };
         let key = self.room_named(&ask.room)?;
         if let Some(room) = self.rooms.get_mut(&key) {
+            room.forget(&ask.identity);
             room.revoke(&ask.identity, u64::try_from(until_secs).unwrap_or(0), self.limits.participants_per_room);
         }
         self.remove(id, DisconnectReason::ParticipantRemoved, Some(Action::Disconnect));
@@ -231,12 +232,17 @@ impl Hub {
         if ask.metadata.len() > self.limits.metadata_bytes {
             return Err(AdminError::Invalid("the room's metadata is too long"));
         }
-        if let Some(room) = self.rooms.get_mut(&key) {
-            room.metadata = ask.metadata;
-        }
+        self.set_room_metadata(key, ask.metadata);
         let info = self.room_info(key);
         self.tell_room(key, &response(Message::RoomUpdate(RoomUpdate { room: Some(info.clone()) })));
         Ok(AdminAnswer::Room(Box::new(info)))
+    }
+
+    fn set_room_metadata(&mut self, key: RoomKey, metadata: String) {
+        let Some(room) = self.rooms.get_mut(&key) else { return };
+        let people = room.members.iter().filter_map(|id| self.participants.get(id));
+        let inside: Vec<String> = people.map(|participant| participant.identity.clone()).collect();
+        room.set_metadata(metadata, inside.into_iter());
     }
 
     /// Closes created rooms that were empty for long enough.

@@ -120,8 +120,8 @@ impl Hub {
         }
     }
 
-    /// Finds or opens the room, making sure that there is a place; an earlier login of the same identity goes.
-    fn place(&mut self, admission: &Admission) -> Result<RoomKey, Refusal> {
+    /// Whether somebody would be let in; the room, when it is open, and who they would replace.
+    fn check(&self, admission: &Admission) -> Result<(Option<RoomKey>, Option<PeerId>), Refusal> {
         let known = self.keys_by_name.get(&admission.room).copied();
         let earlier = known.and_then(|key| {
             let members = &self.rooms.get(&key)?.members;
@@ -132,10 +132,11 @@ impl Hub {
         });
         let crowd = known.and_then(|key| self.rooms.get(&key)).map_or(0, |room| room.members.len());
         let freed = usize::from(earlier.is_some());
-        let issued_secs = admission.claims.nbf;
-        if known.and_then(|key| self.rooms.get(&key)).is_some_and(|room| !room.admits(&admission.identity, issued_secs))
-        {
-            return Err(Refusal::Revoked);
+        if let Some(room) = known.and_then(|key| self.rooms.get(&key)) {
+            if !room.admits(&admission.identity, admission.claims.nbf) {
+                return Err(Refusal::Revoked);
+            }
+            room.lets_in(&admission.identity, admission.claims.video.room_admin)?;
         }
         let most = known.map_or(self.limits.participants_per_room, |key| self.room_limit(key));
         if crowd - freed >= most {
@@ -147,14 +148,31 @@ impl Hub {
         if known.is_none() && self.rooms.len() >= self.limits.rooms {
             return Err(Refusal::TooManyRooms);
         }
+        Ok((known, earlier))
+    }
+
+    /// Whether the same login would be let in now.
+    pub(super) fn would_admit(&self, admission: &Admission) -> Result<(), Refusal> {
+        self.check(admission).map(|_| ())
+    }
+
+    /// Finds or opens the room, making sure that there is a place; an earlier login of the same identity goes.
+    fn place(&mut self, admission: &Admission) -> Result<RoomKey, Refusal> {
+        let (known, earlier) = self.check(admission)?;
+        let Some(key) = known else { return Ok(self.open_room(&admission.room)) };
         if let Some(earlier) = earlier {
+            // Whoever replaces its only member finds the room as it was, and what hosts chose in it.
+            self.hold(key, true);
             self.remove(earlier, DisconnectReason::DuplicateIdentity, Some(Action::Disconnect));
+            self.hold(key, false);
         }
-        // The room may just have closed with its only member.
-        if let Some(key) = self.keys_by_name.get(&admission.room) {
-            return Ok(*key);
+        Ok(key)
+    }
+
+    fn hold(&mut self, key: RoomKey, held: bool) {
+        if let Some(room) = self.rooms.get_mut(&key) {
+            room.held = held;
         }
-        Ok(self.open_room(&admission.room))
     }
 
     fn close_if_empty(&mut self, key: RoomKey) {

@@ -57,6 +57,8 @@ pub(crate) struct JoinAsk {
 pub(crate) enum HubMessage {
     /// A client wants in.
     Join(Box<JoinAsk>),
+    /// A client asks whether it would be let in.
+    Ask { admission: Box<Admission>, reply: oneshot::Sender<Result<(), Refusal>> },
     /// A client asks for something.
     Signal { seat: Seat, message: Box<signal_request::Message> },
     /// A client's WebSocket ended.
@@ -164,6 +166,11 @@ impl Hub {
     fn on_message(&mut self, message: HubMessage) {
         match message {
             HubMessage::Join(ask) => self.join(*ask),
+            HubMessage::Ask { admission, reply } => {
+                if reply.send(self.would_admit(&admission)).is_err() {
+                    tracing::debug!("a client that asked was gone before its answer");
+                }
+            }
             // What an earlier WebSocket still brings was said before its client came back.
             HubMessage::Signal { seat, message } if self.is_seated(seat) => self.on_request(seat.peer, *message),
             HubMessage::SocketClosed { seat } if self.is_seated(seat) => self.unseat(seat.peer, Instant::now()),

@@ -1,5 +1,6 @@
 //! Rooms and their members: telling everyone, removing, sweeping, stopping.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,8 @@ use livekit_protocol::{DisconnectReason, LeaveRequest, ParticipantUpdate, Room a
 use super::admin::Revoked;
 use super::participant::Participant;
 use super::{Hub, new_sid, now_ms};
+use crate::model::RoomOrder;
+use crate::server::admission::Refusal;
 use crate::server::media::{MediaCommand, PeerId, RoomKey};
 use crate::server::outbox::{Signal, response};
 
@@ -20,7 +23,11 @@ pub(super) struct Room {
     pub(super) name: String,
     pub(super) sid: String,
     pub(super) created_ms: i64,
-    pub(super) metadata: String,
+    metadata: String,
+    /// What hosts chose, as the metadata says.
+    order: RoomOrder,
+    /// Who was here when it was locked: they may come back.
+    inside: HashSet<String>,
     pub(super) members: Vec<PeerId>,
     /// Set when the room is made smaller than the server allows.
     pub(super) max_participants: Option<usize>,
@@ -30,6 +37,8 @@ pub(super) struct Room {
     /// Somebody was here.
     pub(super) visited: bool,
     pub(super) empty_since: Option<Instant>,
+    /// It does not close now, though nobody is in it.
+    pub(super) held: bool,
     pub(super) revoked: Revoked,
 }
 
@@ -40,12 +49,15 @@ impl Room {
             sid: new_sid("RM_"),
             created_ms: now_ms(),
             metadata: String::new(),
+            order: RoomOrder::default(),
+            inside: HashSet::new(),
             members: Vec::new(),
             max_participants: None,
             empty_timeout_secs: 0,
             departure_timeout_secs: 0,
             visited: false,
             empty_since: None,
+            held: false,
             revoked: Revoked::new(),
         }
     }
@@ -60,6 +72,34 @@ impl Room {
         self.members.push(id);
         self.visited = true;
         self.empty_since = None;
+    }
+
+    /// Takes over what hosts chose; `inside` are the identities of those who are here.
+    pub(super) fn set_metadata(&mut self, metadata: String, inside: impl Iterator<Item = String>) {
+        let order = RoomOrder::read(&metadata);
+        if order.locked && !self.order.locked {
+            self.inside = inside.collect();
+        }
+        (self.metadata, self.order) = (metadata, order);
+    }
+
+    /// Who was put out does not count as having been here.
+    pub(super) fn forget(&mut self, identity: &str) {
+        self.inside.remove(identity);
+    }
+
+    /// Whether hosts let somebody in; hosts come in themselves.
+    pub(super) fn lets_in(&self, identity: &str, host: bool) -> Result<(), Refusal> {
+        if host {
+            return Ok(());
+        }
+        if self.order.bans(identity) {
+            return Err(Refusal::Banned);
+        }
+        if self.order.locked && !self.inside.contains(identity) {
+            return Err(Refusal::Locked);
+        }
+        Ok(())
     }
 
     /// Lets nobody in any more with a token issued to `identity` up to then; remembers at most `limit` of them.
@@ -161,7 +201,7 @@ impl Hub {
             room.members.retain(|member| *member != id);
             room.members.is_empty()
         });
-        let kept = self.rooms.get(&key).is_some_and(|room| room.kept_secs() > 0);
+        let kept = self.rooms.get(&key).is_some_and(|room| room.held || room.kept_secs() > 0);
         if empty && !kept {
             if let Some(room) = self.rooms.remove(&key) {
                 self.keys_by_name.remove(&room.name);

@@ -7,18 +7,21 @@
 //! | `rows`, `columns` | half | the means of those |
 //! | `finish` | full | the filtered picture |
 //!
-//! Without anything for the skin only `finish` runs, and without anything at all none.
+//! Without anything for the skin and in good light only `finish` runs, and without anything at all none.
+
+use std::collections::HashMap;
 
 use wgpu::{
     BindGroup, BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindGroupLayoutDescriptor, BindGroupLayoutEntry,
     BindingResource, BindingType, Buffer, BufferBindingType, BufferDescriptor, BufferUsages, ColorTargetState,
     CommandEncoder, Device, Extent3d, FilterMode, FragmentState, LoadOp, MultisampleState, Operations,
-    PipelineLayoutDescriptor, PrimitiveState, Queue, RenderPassColorAttachment, RenderPassDescriptor, RenderPipeline,
-    RenderPipelineDescriptor, Sampler, SamplerBindingType, SamplerDescriptor, ShaderModuleDescriptor, ShaderSource,
-    ShaderStages, StoreOp, TextureDescriptor, TextureDimension, TextureFormat, TextureSampleType, TextureUsages,
-    TextureView, TextureViewDimension, VertexState,
+    PipelineCompilationOptions, PipelineLayoutDescriptor, PrimitiveState, Queue, RenderPassColorAttachment,
+    RenderPassDescriptor, RenderPipeline, RenderPipelineDescriptor, Sampler, SamplerBindingType, SamplerDescriptor,
+    ShaderModuleDescriptor, ShaderSource, ShaderStages, StoreOp, TextureDescriptor, TextureDimension, TextureFormat,
+    TextureSampleType, TextureUsages, TextureView, TextureViewDimension, VertexState,
 };
 
+use super::clock::PassClock;
 use crate::model::BeautyParams;
 
 /// What is filtered and what comes out: coded sRGB, so that nothing is converted on the way.
@@ -37,6 +40,28 @@ const SKIN: &str = include_str!("../../../shaders/beauty/skin.wgsl");
 const BOX: &str = include_str!("../../../shaders/beauty/box.wgsl");
 const FINISH: &str = include_str!("../../../shaders/beauty/finish.wgsl");
 
+/// What is to be done to one picture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Retouch {
+    /// How much of each filter.
+    pub params: BeautyParams,
+    /// How much a dark picture is brightened, 0..=1.
+    pub lift: f32,
+}
+
+impl Retouch {
+    /// Whether the picture stays as it is.
+    pub fn is_none(self) -> bool {
+        self.params.is_none() && self.lift <= 0.0
+    }
+}
+
+impl From<BeautyParams> for Retouch {
+    fn from(params: BeautyParams) -> Self {
+        Self { params, lift: 0.0 }
+    }
+}
+
 /// Pipelines for one device, and textures for the size that was filtered last.
 pub struct BeautyPasses {
     sampled: BindGroupLayout,
@@ -47,9 +72,26 @@ pub struct BeautyPasses {
     coefficients: RenderPipeline,
     rows: RenderPipeline,
     columns: RenderPipeline,
-    finish: RenderPipeline,
-    sharpen: RenderPipeline,
+    finish: Finish,
     working: Option<Working>,
+}
+
+/// The last pass, compiled for what it has to do.
+struct Finish {
+    layout: BindGroupLayout,
+    made: HashMap<[bool; 3], RenderPipeline>,
+}
+
+impl Finish {
+    /// For retouching skin, lifting the dark, sharpening.
+    fn get(&mut self, device: &Device, does: [bool; 3]) -> &RenderPipeline {
+        let layout = &self.layout;
+        self.made.entry(does).or_insert_with(|| {
+            let constants = ["retouches", "lifts", "sharpens"].into_iter().zip(does.map(f64::from)).collect::<Vec<_>>();
+            let targets = [Some(ColorTargetState::from(PICTURE_FORMAT))];
+            pipeline(device, layout, &with_common(FINISH), ("fragment", &constants), &targets)
+        })
+    }
 }
 
 /// What pictures of one size are worked out in.
@@ -67,9 +109,8 @@ impl BeautyPasses {
         let (sampled, loaded) = layouts(device);
         let pair = [Some(EXACT.into()), Some(EXACT.into())];
         let soft_pair = [Some(SOFT.into()), Some(SOFT.into())];
-        let picture = [Some(ColorTargetState::from(PICTURE_FORMAT))];
         let make = |layout, source: &str, entry, targets: &[Option<ColorTargetState>]| {
-            pipeline(device, layout, source, entry, targets)
+            pipeline(device, layout, &with_common(source), (entry, &[]), targets)
         };
         let sampler = device.create_sampler(&SamplerDescriptor {
             label: Some("beauty"),
@@ -83,8 +124,7 @@ impl BeautyPasses {
             coefficients: make(&loaded, BOX, "smooth_coefficients", &pair),
             rows: make(&loaded, BOX, "rows", &pair),
             columns: make(&loaded, BOX, "columns", &soft_pair),
-            finish: make(&sampled, &FINISH.replace("#SKIN", "").replace("#END", ""), "fragment", &picture),
-            sharpen: make(&sampled, &without_skin(FINISH), "fragment", &picture),
+            finish: Finish { layout: sampled.clone(), made: HashMap::new() },
             sampled,
             loaded,
             sampler,
@@ -92,8 +132,18 @@ impl BeautyPasses {
         }
     }
 
+    /// Compiles what is compiled when it is first needed, so that nothing has to wait for it later.
+    pub fn warm_up(&mut self, device: &Device) {
+        for (retouches, lifts) in [(true, false), (true, true), (false, false)] {
+            for sharpens in [false, true] {
+                self.finish.get(device, [retouches, lifts, sharpens]);
+            }
+        }
+    }
+
     /// Records what turns `source` into `target`, both of this size, `Rgba8Unorm`, coded as sRGB is. With
     /// nothing to be done nothing is recorded, and `target` stays as it was: `false`.
+    #[expect(clippy::too_many_arguments, reason = "a device, a recording, what from, what to, how much")]
     pub fn filter(
         &mut self,
         device: &Device,
@@ -101,66 +151,74 @@ impl BeautyPasses {
         encoder: &mut CommandEncoder,
         (source, target): (&TextureView, &TextureView),
         size: (u32, u32),
-        params: BeautyParams,
+        retouch: Retouch,
+        clock: &mut PassClock,
     ) -> bool {
-        if params.is_none() {
+        if retouch.is_none() {
             return false;
         }
         let working = match self.working.take() {
             Some(working) if working.size == size => working,
             _ => Working::new(device, size),
         };
-        queue.write_buffer(&working.uniform, 0, &uniform(size, params));
-        let mut run = |pipeline: &RenderPipeline, seen: &BindGroup, targets: &[&TextureView]| {
+        queue.write_buffer(&working.uniform, 0, &uniform(size, retouch));
+        let mut run = |name, pipeline: &RenderPipeline, seen: &BindGroup, targets: &[&TextureView]| {
             draw(encoder, pipeline, seen, targets);
+            clock.mark(encoder, name);
         };
-        let bind = |seen: [&TextureView; 3]| self.sampled_group(device, &working, seen);
+        let (sampled, loaded, sampler) = (&self.sampled, &self.loaded, &self.sampler);
+        let bind = |seen: [&TextureView; 3]| sampled_group(device, sampled, sampler, &working, seen);
         let [m0, m1, c0, c1] = &working.exact;
         let [share, rest] = &working.soft;
-        let [smooth, whiten, rosy, _] = params.values();
-        if smooth == 0 && whiten == 0 && rosy == 0 {
-            run(&self.sharpen, &bind([source; 3]), &[target]);
+        let [smooth, whiten, rosy, sharpen] = retouch.params.values();
+        let lifts = retouch.lift > 0.0;
+        let retouches = lifts || smooth > 0 || whiten > 0 || rosy > 0;
+        let finish = self.finish.get(device, [retouches, lifts, sharpen > 0]);
+        if retouches {
+            let pair = |first, second| loaded_group(device, loaded, &working, first, second);
+            run("skin", &self.skin, &bind([source; 3]), &[&working.lab]);
+            run("moments", &self.moments, &pair(&working.lab, &working.lab), &[m0, m1]);
+            run("coefficients", &self.coefficients, &pair(m0, m1), &[c0, c1]);
+            run("rows", &self.rows, &pair(c0, c1), &[m0, m1]);
+            run("columns", &self.columns, &pair(m0, m1), &[share, rest]);
+            run("finish", finish, &bind([source, share, rest]), &[target]);
         } else {
-            let pair = |first, second| self.loaded_group(device, &working, first, second);
-            run(&self.skin, &bind([source; 3]), &[&working.lab]);
-            run(&self.moments, &pair(&working.lab, &working.lab), &[m0, m1]);
-            run(&self.coefficients, &pair(m0, m1), &[c0, c1]);
-            run(&self.rows, &pair(c0, c1), &[m0, m1]);
-            run(&self.columns, &pair(m0, m1), &[share, rest]);
-            run(&self.finish, &bind([source, share, rest]), &[target]);
+            run("finish", finish, &bind([source; 3]), &[target]);
         }
         self.working = Some(working);
         true
     }
+}
 
-    fn sampled_group(
-        &self,
-        device: &Device,
-        working: &Working,
-        [first, second, third]: [&TextureView; 3],
-    ) -> BindGroup {
-        let view = |binding, view| BindGroupEntry { binding, resource: BindingResource::TextureView(view) };
-        let entries = [
-            BindGroupEntry { binding: 0, resource: working.uniform.as_entire_binding() },
-            view(1, first),
-            view(2, second),
-            BindGroupEntry { binding: 3, resource: BindingResource::Sampler(&self.sampler) },
-            view(4, third),
-        ];
-        let layout = &self.sampled;
-        device.create_bind_group(&BindGroupDescriptor { label: Some("beauty"), layout, entries: &entries })
-    }
+fn sampled_group(
+    device: &Device,
+    layout: &BindGroupLayout,
+    sampler: &Sampler,
+    working: &Working,
+    [first, second, third]: [&TextureView; 3],
+) -> BindGroup {
+    let view = |binding, view| BindGroupEntry { binding, resource: BindingResource::TextureView(view) };
+    let entries = [
+        BindGroupEntry { binding: 0, resource: working.uniform.as_entire_binding() },
+        view(1, first),
+        view(2, second),
+        BindGroupEntry { binding: 3, resource: BindingResource::Sampler(sampler) },
+        view(4, third),
+    ];
+    device.create_bind_group(&BindGroupDescriptor { label: Some("beauty"), layout, entries: &entries })
+}
 
-    fn loaded_group(&self, device: &Device, working: &Working, first: &TextureView, second: &TextureView) -> BindGroup {
-        let view = |binding, view| BindGroupEntry { binding, resource: BindingResource::TextureView(view) };
-        let entries = [
-            BindGroupEntry { binding: 0, resource: working.uniform.as_entire_binding() },
-            view(1, first),
-            view(2, second),
-        ];
-        let layout = &self.loaded;
-        device.create_bind_group(&BindGroupDescriptor { label: Some("beauty"), layout, entries: &entries })
-    }
+fn loaded_group(
+    device: &Device,
+    layout: &BindGroupLayout,
+    working: &Working,
+    first: &TextureView,
+    second: &TextureView,
+) -> BindGroup {
+    let view = |binding, view| BindGroupEntry { binding, resource: BindingResource::TextureView(view) };
+    let uniform = BindGroupEntry { binding: 0, resource: working.uniform.as_entire_binding() };
+    let entries = [uniform, view(1, first), view(2, second)];
+    device.create_bind_group(&BindGroupDescriptor { label: Some("beauty"), layout, entries: &entries })
 }
 
 impl Working {
@@ -205,23 +263,15 @@ pub(super) fn radius((_, height): (u32, u32)) -> i32 {
     ((height as f32 * REACH * 0.5).round() as i32).clamp(1, 16)
 }
 
-fn uniform(size: (u32, u32), params: BeautyParams) -> [u8; UNIFORM_BYTES] {
+fn uniform(size: (u32, u32), retouch: Retouch) -> [u8; UNIFORM_BYTES] {
     let mut bytes = [0; UNIFORM_BYTES];
     let (width, height) = half(size);
-    let floats = params.strengths().into_iter().chain([size.0, size.1, width, height].map(|side| side as f32));
-    let words = floats.map(f32::to_le_bytes).chain([radius(size).to_le_bytes()]);
+    let floats = retouch.params.strengths().into_iter().chain([size.0, size.1, width, height].map(|side| side as f32));
+    let words = floats.map(f32::to_le_bytes).chain([radius(size).to_le_bytes(), retouch.lift.to_le_bytes()]);
     for (place, word) in bytes.chunks_exact_mut(4).zip(words) {
         place.copy_from_slice(&word);
     }
     bytes
-}
-
-/// The last pass without what it does to skin.
-fn without_skin(shader: &str) -> String {
-    match (shader.split_once("#SKIN"), shader.split_once("#END")) {
-        (Some((before, _)), Some((_, after))) => format!("{before}{after}"),
-        _ => shader.to_owned(),
-    }
 }
 
 /// What is sampled between texels, and what is read texel by texel: exact pictures can only be read.
@@ -242,16 +292,21 @@ fn layouts(device: &Device) -> (BindGroupLayout, BindGroupLayout) {
     (sampled, layout(&[uniform, texture(1, false), texture(2, false)]))
 }
 
-fn pipeline(
+fn with_common(source: &str) -> String {
+    format!("{COMMON}\n{source}")
+}
+
+/// A pipeline that draws one triangle over its targets.
+pub(super) fn pipeline(
     device: &Device,
     layout: &BindGroupLayout,
     source: &str,
-    entry: &str,
+    (entry, constants): (&str, &[(&str, f64)]),
     targets: &[Option<ColorTargetState>],
 ) -> RenderPipeline {
     let module = device.create_shader_module(ShaderModuleDescriptor {
         label: Some("beauty"),
-        source: ShaderSource::Wgsl(format!("{COMMON}\n{source}").into()),
+        source: ShaderSource::Wgsl(source.into()),
     });
     let layout = device.create_pipeline_layout(&PipelineLayoutDescriptor {
         label: Some("beauty"),
@@ -273,7 +328,7 @@ fn pipeline(
         fragment: Some(FragmentState {
             module: &module,
             entry_point: Some(entry),
-            compilation_options: Default::default(),
+            compilation_options: PipelineCompilationOptions { constants, ..Default::default() },
             targets,
         }),
         multiview_mask: None,
@@ -281,7 +336,13 @@ fn pipeline(
     })
 }
 
-fn draw(encoder: &mut CommandEncoder, pipeline: &RenderPipeline, seen: &BindGroup, targets: &[&TextureView]) {
+/// Covers the targets.
+pub(super) fn draw(
+    encoder: &mut CommandEncoder,
+    pipeline: &RenderPipeline,
+    seen: &BindGroup,
+    targets: &[&TextureView],
+) {
     let attachments: Vec<_> = targets
         .iter()
         .map(|view| {

@@ -6,8 +6,8 @@ use wgpu::{
     TexelCopyBufferLayout, Texture, TextureDescriptor, TextureDimension, TextureUsages,
 };
 
-use super::passes::{BeautyPasses, PICTURE_FORMAT};
-use crate::model::BeautyParams;
+use super::clock::PassClock;
+use super::passes::{BeautyPasses, PICTURE_FORMAT, Retouch};
 
 /// A device of its own, with the passes compiled.
 pub struct PictureFilter {
@@ -56,13 +56,7 @@ impl PictureFilter {
     /// # Errors
     /// [`PictureFilterError::NoDevice`] when there is none.
     pub fn open() -> Result<Self, Error> {
-        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-        descriptor.backends = wgpu::Backends::from_env().unwrap_or(wgpu::Backends::all());
-        let instance = wgpu::Instance::new(descriptor);
-        let adapter = block_on(instance.request_adapter(&Default::default())).map_err(no_device)?;
-        let limits = adapter.limits();
-        let wanted = wgpu::DeviceDescriptor { label: Some("beauty"), required_limits: limits, ..Default::default() };
-        let (device, queue) = block_on(adapter.request_device(&wanted)).map_err(no_device)?;
+        let Opened { device, queue, .. } = open_device()?;
         let passes = BeautyPasses::new(&device);
         Ok(Self { device, queue, passes })
     }
@@ -72,7 +66,8 @@ impl PictureFilter {
     ///
     /// # Errors
     /// [`PictureFilterError`] when the picture is too large, no picture, or the device is lost.
-    pub fn filter(&mut self, rgba: &[u8], size: (u32, u32), params: BeautyParams) -> Result<Vec<u8>, Error> {
+    pub fn filter(&mut self, rgba: &[u8], size: (u32, u32), retouch: impl Into<Retouch>) -> Result<Vec<u8>, Error> {
+        let retouch = retouch.into();
         let (width, height) = size;
         let most = self.device.limits().max_texture_dimension_2d;
         if !(1..=most).contains(&width) || !(1..=most).contains(&height) {
@@ -81,7 +76,7 @@ impl PictureFilter {
         if rgba.len() as u64 != u64::from(width) * u64::from(height) * 4 {
             return Err(Error::Bytes { bytes: rgba.len(), width, height });
         }
-        if params.is_none() {
+        if retouch.is_none() {
             return Ok(rgba.to_vec());
         }
         let source = self.texture(size, TextureUsages::TEXTURE_BINDING | TextureUsages::COPY_DST);
@@ -91,7 +86,8 @@ impl PictureFilter {
         self.queue.write_texture(source.as_image_copy(), rgba, row, extent);
         let mut encoder = self.device.create_command_encoder(&Default::default());
         let views = (&source.create_view(&Default::default()), &target.create_view(&Default::default()));
-        self.passes.filter(&self.device, &self.queue, &mut encoder, views, size, params);
+        let mut clock = PassClock::none();
+        self.passes.filter(&self.device, &self.queue, &mut encoder, views, size, retouch, &mut clock);
         // Rows of a buffer begin at multiples of 256 bytes.
         let pitch = (width * 4).next_multiple_of(wgpu::COPY_BYTES_PER_ROW_ALIGNMENT);
         let buffer = self.device.create_buffer(&BufferDescriptor {
@@ -127,6 +123,29 @@ impl PictureFilter {
             view_formats: &[],
         })
     }
+}
+
+/// A graphics device.
+pub(super) struct Opened {
+    pub device: Device,
+    pub queue: Queue,
+    pub name: String,
+}
+
+/// Opens the device a program without a window gets, with its clock where it has one.
+pub(super) fn open_device() -> Result<Opened, Error> {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = wgpu::Backends::from_env().unwrap_or(wgpu::Backends::all());
+    let instance = wgpu::Instance::new(descriptor);
+    let adapter = block_on(instance.request_adapter(&Default::default())).map_err(no_device)?;
+    let wanted = wgpu::DeviceDescriptor {
+        label: Some("beauty"),
+        required_limits: adapter.limits(),
+        required_features: adapter.features() & PassClock::FEATURES,
+        ..Default::default()
+    };
+    let (device, queue) = block_on(adapter.request_device(&wanted)).map_err(no_device)?;
+    Ok(Opened { device, queue, name: adapter.get_info().name })
 }
 
 fn no_device(error: impl std::fmt::Display) -> Error {

@@ -1,7 +1,6 @@
 //! What the passes are to compute, plainly and slowly on the CPU. For tests.
 
-use super::passes::{half, radius};
-use crate::model::BeautyParams;
+use super::passes::{Retouch, half, radius};
 
 /// As many values a pixel as a texture has.
 type Texel = [f32; 4];
@@ -98,13 +97,14 @@ pub(super) fn skin_likelihood(coded: [f32; 3]) -> f32 {
 }
 
 /// Filters as the passes do, but for the dither.
-pub(super) fn filter(rgba: &[u8], size: (u32, u32), params: BeautyParams) -> Vec<f32> {
+pub(super) fn filter(rgba: &[u8], size: (u32, u32), retouch: impl Into<Retouch>) -> Vec<f32> {
+    let Retouch { params, lift } = retouch.into();
     let [smooth, whiten, rosy, sharpen] = params.strengths();
     let picture = Plane::of(size, |x, y| {
         let at = (y * size.0 as usize + x) * 4;
         std::array::from_fn(|i| f32::from(rgba[at + i]) / 255.0)
     });
-    let skin_passes = smooth + whiten + rosy > 0.0;
+    let skin_passes = smooth + whiten + rosy + lift > 0.0;
     let small = half(size);
     let lab = Plane::of(small, |x, y| {
         let (u, v) = ((x as f32 + 0.5) * 2.0 / size.0 as f32, (y as f32 + 0.5) * 2.0 / size.1 as f32);
@@ -119,7 +119,7 @@ pub(super) fn filter(rgba: &[u8], size: (u32, u32), params: BeautyParams) -> Vec
         texel.map(|value| texel[0] * value)
     });
     let squares = squares.boxed(reach);
-    let softness = 0.0002 + (0.0022 - 0.0002) * smooth;
+    let softness = (0.0002 + (0.0022 - 0.0002) * smooth).max(0.0012 * lift);
     let share = Plane::of(small, |x, y| {
         let (mean, square) = (means.load(x as i64, y as i64), squares.load(x as i64, y as i64));
         let spread: Texel = std::array::from_fn(|i| square[i] - mean[0] * mean[i]);
@@ -136,13 +136,23 @@ pub(super) fn filter(rgba: &[u8], size: (u32, u32), params: BeautyParams) -> Vec
         if skin_passes {
             let (u, v) = ((x as f32 + 0.5) / size.0 as f32, (y as f32 + 0.5) / size.1 as f32);
             let (share, rest) = (share.sample(u, v), rest.sample(u, v));
-            let lab = to_oklab(colour);
+            let mut lab = to_oklab(colour);
             let skin = (share[3] * lab[0] + rest[3]).clamp(0.0, 1.0);
-            let even: [f32; 3] = std::array::from_fn(|i| share[i] * lab[0] + rest[i]);
+            let mut even: [f32; 3] = std::array::from_fn(|i| share[i] * lab[0] + rest[i]);
+            let mut brightest = coded[0].max(coded[1]).max(coded[2]);
+            if lift > 0.0 {
+                let (gain, base) = (2.2 * lift, even[0].clamp(0.0, 1.0));
+                let raised = base * (1.0 + gain) / (1.0 + gain * base);
+                let ratio = raised / base.max(0.05);
+                let hue = [1, 2].map(|i| (lab[i] + (even[i] - lab[i]) * 0.7 * lift) * ratio);
+                lab = [(lab[0] + raised - base).max(0.0), hue[0], hue[1]];
+                even = [raised, even[1] * ratio, even[2] * ratio];
+                brightest = from_oklab(lab).into_iter().fold(0.0, f32::max);
+            }
             let smoothing = smooth * skin * 0.86;
             let mut lab: [f32; 3] = std::array::from_fn(|i| lab[i] + (even[i] - lab[i]) * smoothing);
             crisp = 1.0 - 0.7 * smooth * skin;
-            let (wished, above) = (0.065 * whiten * skin, (1.0 - coded[0].max(coded[1]).max(coded[2])) * 0.5);
+            let (wished, above) = (0.065 * whiten * skin, (1.0 - brightest) * 0.5);
             let larger = wished.max(above).max(1e-6);
             let lesser = wished * above / larger * (1.0 + (wished.min(above) / larger).powi(8)).powf(-0.125);
             let lighter = lab[0] + lesser;
@@ -151,7 +161,7 @@ pub(super) fn filter(rgba: &[u8], size: (u32, u32), params: BeautyParams) -> Vec
             let redness = even[1] / even[1].hypot(even[2]).max(0.01);
             let room = ((1.0 - coded[0]) * 8.0).clamp(0.0, 1.0);
             lab[1] += 0.024 * rosy * skin * (0.3 + 0.7 * smoothstep(0.5, 0.9, redness)) * room;
-            if skin > 0.004 {
+            if skin > 0.004 || lift > 0.0 {
                 colour = from_oklab(lab);
             }
         }

@@ -1,10 +1,10 @@
 //! The passes on painted faces of every tone: against the reference, and what a person would notice.
 
 use super::reference;
-use super::{PictureFilter, PictureFilterError};
+use super::{PictureFilter, PictureFilterError, Retouch};
 use crate::model::BeautyParams;
 
-const SIZE: (u32, u32) = (320, 240);
+pub(super) const SIZE: (u32, u32) = (320, 240);
 
 /// Six tones from very light to very dark, as lightness in Oklab: what cameras show of the Monk Skin Tone Scale's (Ellis
 /// Monk, 2019) numbers 3 to 9 in good light.
@@ -21,7 +21,7 @@ fn tone(index: usize) -> [f32; 3] {
 }
 
 /// Noise without a library: the same everywhere.
-fn hash(x: u32, y: u32, seed: u32) -> f32 {
+pub(super) fn hash(x: u32, y: u32, seed: u32) -> f32 {
     let mut h = x.wrapping_mul(0x9e37_79b1) ^ y.wrapping_mul(0x85eb_ca77) ^ seed.wrapping_mul(0xc2b2_ae3d);
     h ^= h >> 15;
     h = h.wrapping_mul(0x2c1b_3c6d);
@@ -52,7 +52,7 @@ fn inside((xs, ys): &(std::ops::Range<u32>, std::ops::Range<u32>), x: u32, y: u3
 }
 
 /// Skin of a tone with pores, blotches and a mole, beside text, a wall and a lash.
-fn face(index: usize) -> Vec<u8> {
+pub(super) fn face(index: usize) -> Vec<u8> {
     let skin = tone(index);
     let mut rgba = Vec::new();
     for y in 0..SIZE.1 {
@@ -113,7 +113,7 @@ fn colour(rgba: &[u8], region: &(std::ops::Range<u32>, std::ops::Range<u32>)) ->
     )
 }
 
-fn params(smooth: u32, whiten: u32, rosy: u32, sharpen: u32) -> BeautyParams {
+pub(super) fn params(smooth: u32, whiten: u32, rosy: u32, sharpen: u32) -> BeautyParams {
     BeautyParams::new(smooth, whiten, rosy, sharpen).unwrap()
 }
 
@@ -129,16 +129,19 @@ fn filter() -> Option<PictureFilter> {
 #[test]
 fn the_passes_compute_what_the_reference_does() {
     let Some(mut filter) = filter() else { return };
-    for (index, params) in [
-        (0, params(50, 50, 50, 50)),
-        (2, params(100, 0, 0, 0)),
-        (3, params(0, 100, 100, 0)),
-        (4, params(100, 100, 100, 100)),
-        (5, params(0, 0, 0, 100)),
+    for (index, params, lift) in [
+        (0, params(50, 50, 50, 50), 0.0),
+        (2, params(100, 0, 0, 0), 0.0),
+        (3, params(0, 100, 100, 0), 0.0),
+        (4, params(100, 100, 100, 100), 0.0),
+        (5, params(0, 0, 0, 100), 0.0),
+        (1, params(0, 0, 0, 0), 1.0),
+        (3, params(60, 40, 20, 30), 0.5),
     ] {
+        let retouch = Retouch { params, lift };
         let before = face(index);
-        let after = filter.filter(&before, SIZE, params).unwrap();
-        let wanted = reference::filter(&before, SIZE, params);
+        let after = filter.filter(&before, SIZE, retouch).unwrap();
+        let wanted = reference::filter(&before, SIZE, retouch);
         let off = |i: usize| (f32::from(after[i]) - wanted[i] * 255.0).abs();
         let (mut most, mut sum) = (0.0_f32, 0.0);
         for i in 0..after.len() {

@@ -9,7 +9,7 @@ use super::flat::{self, PAGE_TILES, STRIP_TILES, Tile};
 use super::spotlight::Spotlight;
 use super::{PanelOf, share_style};
 use crate::model::StreamKind;
-use crate::space::participant::{Participant, Seat, Speaking, VoiceLevel};
+use crate::space::participant::{Participant, Seat, Speaking, Spotlit, VoiceLevel};
 use crate::space::stream::{FaceAssets, VideoFace, VideoMaterial, VideoStream};
 use crate::space::view::{RoomCamera, ViewMode, in_flat_views};
 
@@ -70,7 +70,7 @@ pub(super) fn note_speakers(mut commands: Commands, time: Res<Time>, speakers: Q
     }
 }
 
-type Person = (&'static Seat, &'static VoiceLevel, Has<Speaking>, Option<&'static SpokeAt>);
+type Person = (&'static Seat, &'static VoiceLevel, Has<Speaking>, Option<&'static SpokeAt>, Has<Spotlit>);
 
 /// Gives every panel its tile, or hides it while it has none; in the hall there are no tiles.
 #[expect(clippy::too_many_arguments, reason = "a system names all it touches")]
@@ -88,10 +88,12 @@ pub(super) fn arrange_panels(
 ) {
     tiles.clear();
     if let Some(half_view) = half_view(camera.iter().next()).filter(|_| mode.is_flat()) {
+        let mut lights = Vec::new();
         let mut order: Vec<_> = panels
             .iter()
             .filter_map(|(panel, of, ..)| Some((panel, of.0, people.get(of.0).ok()?)))
-            .map(|(panel, person, (seat, level, speaking, spoke))| {
+            .map(|(panel, person, (seat, level, speaking, spoke, lit))| {
+                lights.extend(lit.then_some(person));
                 (panel, person, seat.index, level.0, speaking, spoke.map_or(f32::NEG_INFINITY, |at| at.0))
             })
             .collect();
@@ -103,7 +105,9 @@ pub(super) fn arrange_panels(
         } else {
             let voices: Vec<_> =
                 order.iter().map(|(_, person, _, level, speaking, _)| (*person, *speaking, *level)).collect();
-            let large = spotlight.follow(&voices, time.delta_secs());
+            let speaker = spotlight.follow(&voices, time.delta_secs());
+            // Whom a host put into the light goes before whoever speaks.
+            let large = lights.first().copied().or(speaker);
             let shared = shares.iter().any(|face| face.stream.is_some());
             let large =
                 if shared { None } else { order.iter().find(|(_, person, ..)| Some(*person) == large).copied() };

@@ -17,7 +17,7 @@ const SHARE: f32 = 0.13;
 /// Air below and beside it, as a share of the view's height.
 const EDGE: f32 = 0.028;
 /// The place of the bar at the bottom, in points of the overlay: its width, and its height with the air below and above.
-const BAR: Vec2 = Vec2::new(340.0, 112.0);
+const BAR: Vec2 = Vec2::new(556.0, 112.0);
 /// The width its frame is measured for, in metres: shown in another size it keeps its proportions.
 const FRAME_WIDTH: f32 = 0.2;
 

@@ -86,9 +86,13 @@ pub struct Standing {
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Presenting(pub usize);
 
-/// Asks to speak.
+/// Asks to speak, since this Unix time in ms by their own clock; who asked first comes first.
+#[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HandRaised(pub i64);
+
+/// In the light: hosts want everyone to see them.
 #[derive(Component, Clone, Copy, Debug, Default)]
-pub struct HandRaised;
+pub struct Spotlit;
 
 /// How good their connection is, as the server judges it; absent while nothing is known.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,6 +14,7 @@ use cosmic_text::{
 use wgpu::{Extent3d, TextureDimension, TextureFormat};
 
 use super::material::plane_sampler;
+use crate::model::text;
 
 /// Width of a label texture in pixels.
 pub const LABEL_WIDTH_PX: u32 = 512;
@@ -23,8 +24,10 @@ const NAME: Line = Line { top: 0, height: 64, size: 46.0, left: 8 };
 const INITIALS: Line = Line { top: 64, height: 128, size: 96.0, left: 4 };
 /// Characters of a name that are shaped at all; what is too wide ends in an ellipsis.
 const NAME_MAX_CHARS: usize = 64;
-/// Marks in a row that may stand on one letter: more are a prank.
-const MAX_MARKS: usize = 3;
+/// Lines of a paragraph that are drawn at most.
+const MAX_LINES: u32 = 24;
+/// From line to line, as a share of the size of the letters.
+const LINE_SPACING: f32 = 1.4;
 /// Glyph pictures are dropped when so many different characters were drawn.
 const CACHED_GLYPHS: usize = 4096;
 
@@ -123,7 +126,7 @@ impl Lettering {
     pub fn draw(text: &str, size_px: f32, room_px: u32) -> Self {
         let room = room_px.clamp(1, 4096);
         let size = size_px.clamp(4.0, 256.0);
-        let height = (size * 1.4).ceil() as u32;
+        let height = (size * LINE_SPACING).ceil() as u32;
         let mut pixels = vec![0; (room * height) as usize];
         let mut fonts = FONTS.lock().unwrap_or_else(PoisonError::into_inner);
         let line = Line { top: 0, height, size, left: 0 };
@@ -139,6 +142,63 @@ impl Lettering {
         let pixels = pixels.chunks(room as usize).flat_map(|row| &row[..width as usize]).copied().collect();
         Self { pixels, width, height }
     }
+
+    /// Draws a text in as many lines of this width as it needs; what runs from right to left begins at the right.
+    pub fn paragraph(text: &str, size_px: f32, width_px: u32) -> Self {
+        let (width, size) = (width_px.clamp(1, 4096), size_px.clamp(4.0, 256.0));
+        let line_px = (size * LINE_SPACING).ceil();
+        let mut fonts = FONTS.lock().unwrap_or_else(PoisonError::into_inner);
+        let Fonts { system, glyphs } = &mut *fonts;
+        let mut buffer = Buffer::new(system, Metrics::new(size, line_px));
+        buffer.set_wrap(Wrap::WordOrGlyph);
+        buffer.set_size(Some(width as f32), None);
+        buffer.set_text(text, &attributes(), Shaping::Advanced, None);
+        buffer.shape_until_scroll(system, false);
+        let lines = (buffer.layout_runs().count() as u32).clamp(1, MAX_LINES);
+        let height = lines * line_px as u32;
+        let mut pixels = vec![0; (width * height) as usize];
+        for run in buffer.layout_runs().take(lines as usize) {
+            for glyph in run.glyphs {
+                let physical = glyph.physical((0.0, run.line_y), 1.0);
+                glyphs.with_pixels(system, physical.cache_key, Color::rgb(255, 255, 255), |x, y, colour| {
+                    let place = (u32::try_from(physical.x + x), u32::try_from(physical.y + y));
+                    if let (Ok(x), Ok(y)) = place
+                        && x < width
+                        && y < height
+                    {
+                        let pixel = &mut pixels[(y * width + x) as usize];
+                        *pixel = coverage(colour).max(*pixel);
+                    }
+                });
+            }
+        }
+        Self { pixels, width, height }
+    }
+}
+
+/// The system's fonts that have what this program's own lack, each with its number in its file: for those who set text
+/// themselves. Takes as long as finding fonts does: call it beside the frames.
+pub fn further_fonts() -> Vec<(Vec<u8>, u32)> {
+    // Chinese, Japanese, Korean, Greek and Cyrillic, Hebrew, Arabic, Thai, Devanagari.
+    const SAMPLES: [&str; 8] = ["中", "あ", "한", "Ωж", "א", "ا", "ก", "अ"];
+    let mut fonts = FONTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let system = &mut fonts.system;
+    let mut found: Vec<cosmic_text::fontdb::ID> = Vec::new();
+    for sample in SAMPLES {
+        let mut buffer = Buffer::new(system, Metrics::new(16.0, 20.0));
+        buffer.set_text(sample, &attributes(), Shaping::Advanced, None);
+        buffer.shape_until_scroll(system, false);
+        let glyphs =
+            buffer.layout_runs().flat_map(|run| run.glyphs.iter()).map(|glyph| (glyph.font_id, glyph.glyph_id));
+        // Glyph 0 is the box of a font that has no such letter.
+        let of_system: Vec<_> = glyphs.filter(|(_, glyph)| *glyph != 0).map(|(font, _)| font).collect();
+        found.extend(of_system.first().filter(|id| !found.contains(id)).copied());
+    }
+    found.into_iter().filter_map(|id| system.db().with_face_data(id, |data, index| (data.to_vec(), index))).collect()
+}
+
+fn attributes() -> Attrs<'static> {
+    Attrs::new().family(Family::Name("Ubuntu")).weight(Weight::LIGHT)
 }
 
 impl Fonts {
@@ -155,8 +215,7 @@ impl Fonts {
         buffer.set_wrap(Wrap::None);
         buffer.set_ellipsize(Ellipsize::End(EllipsizeHeightLimit::Lines(1)));
         buffer.set_size(Some(room as f32), Some(line.height as f32));
-        let attributes = Attrs::new().family(Family::Name("Ubuntu")).weight(Weight::LIGHT);
-        buffer.set_text(text, &attributes, Shaping::Advanced, None);
+        buffer.set_text(text, &attributes(), Shaping::Advanced, None);
         buffer.shape_until_scroll(system, false);
         let mut width = 0.0_f32;
         for run in buffer.layout_runs().take(1) {
@@ -186,23 +245,9 @@ fn coverage(colour: Color) -> u8 {
     (a * (96 + bright * 159 / 255) / 255).min(255) as u8
 }
 
-/// What of a name is drawn: nothing that changes the direction of what stands beside it, no towers of marks, no end
-/// without end.
+/// What of a name is drawn.
 fn presentable(name: &str) -> String {
-    let mut marks = 0;
-    let shown = |character: &char| {
-        let directs = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        marks = if is_mark(*character) { marks + 1 } else { 0 };
-        !character.is_control() && !directs && marks <= MAX_MARKS
-    };
-    let shown: String = name.chars().filter(shown).take(NAME_MAX_CHARS).collect();
-    shown.trim().to_owned()
-}
-
-/// The blocks of combining marks (Unicode 16, "Combining Diacritical Marks" and its four extensions).
-fn is_mark(character: char) -> bool {
-    matches!(character, '\u{300}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}'
-        | '\u{20d0}'..='\u{20ff}' | '\u{fe20}'..='\u{fe2f}')
+    text::one_line(name, NAME_MAX_CHARS)
 }
 
 #[cfg(test)]
@@ -291,7 +336,7 @@ mod tests {
     fn pranks_are_taken_out() {
         assert_eq!(presentable("a\u{7}b\n"), "ab");
         assert_eq!(presentable("\u{202e}ab\u{2066}"), "ab", "no turning around of what follows");
-        assert_eq!(presentable(&format!("z{}", "\u{311}".repeat(200))).chars().count(), 1 + MAX_MARKS);
+        assert_eq!(presentable(&format!("z{}", "\u{311}".repeat(200))).chars().count(), 4);
         assert_eq!(presentable("e\u{301}"), "e\u{301}", "an accent is no prank");
         assert_eq!(presentable(&"x".repeat(255)).chars().count(), NAME_MAX_CHARS);
     }

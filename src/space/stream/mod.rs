@@ -12,7 +12,7 @@ mod upload;
 use bevy::prelude::*;
 
 pub use face::{FaceLook, FramePresented, LinkLook, Mipmapped, VideoFace};
-pub use lettering::{LABEL_HEIGHT_PX, LABEL_WIDTH_PX, Label, Lettering};
+pub use lettering::{LABEL_HEIGHT_PX, LABEL_WIDTH_PX, Label, Lettering, further_fonts};
 pub use material::{FaceAssets, FaceStyle, VideoMaterial};
 pub use planes::PlanePool;
 pub use upload::UploadStats;

@@ -117,6 +117,24 @@ pub struct ChatReceived {
     pub sent_at_ms: i64,
 }
 
+/// An own chat message is on its way to everyone.
+#[derive(Message, Clone, Debug, PartialEq, Eq)]
+pub struct ChatSent {
+    /// The text.
+    pub text: String,
+    /// Unix time of writing, in ms.
+    pub sent_at_ms: i64,
+}
+
+/// An own chat message was not sent, none of it.
+#[derive(Message, Clone, Debug, PartialEq, Eq)]
+pub struct ChatRefused {
+    /// The text, to be written again.
+    pub text: String,
+    /// Why, and what to do.
+    pub error: CallError,
+}
+
 /// A data packet arrived.
 #[derive(Message, Clone, Debug)]
 pub struct DataReceived {

@@ -4,6 +4,7 @@
 //! Invariant: an event of an earlier login than the newest one seen is dropped, so nothing of an old session can
 //! appear in a new one.
 
+mod asked;
 mod levels;
 mod messages;
 mod outbox;
@@ -14,11 +15,13 @@ use std::sync::Arc;
 
 use bevy::prelude::*;
 
+pub use asked::AskedMetadata;
 pub use messages::{
-    CallTrouble, ChatReceived, DataReceived, EngineEvent, PlayStateChanged, PublishStateChanged, RoomStateChanged,
-    StreamCame, StreamChanged, StreamWent, UserCame, UserChanged, UserWent,
+    CallTrouble, ChatReceived, ChatRefused, ChatSent, DataReceived, EngineEvent, PlayStateChanged, PublishStateChanged,
+    RoomStateChanged, StreamCame, StreamChanged, StreamWent, UserCame, UserChanged, UserWent,
 };
 pub use outbox::Outbox;
+pub(in crate::space) use outbox::send_commands;
 pub use receive::ReceiveCounts;
 pub use roster::Roster;
 
@@ -26,7 +29,7 @@ use super::schedule::SpaceSystems;
 use super::settings::SpaceSettings;
 use crate::bridge::{EngineHandle, SessionId};
 use crate::model::quality::EngineSnapshot;
-use crate::model::{CallError, RoomState, RoomStateReason, UserInfo};
+use crate::model::{CallError, RoomOrder, RoomState, RoomStateReason, UserInfo};
 
 /// The engine. Anything that speaks [`crate::bridge`] will do: see [`crate::bridge::engine_channels`].
 #[derive(Resource)]
@@ -47,6 +50,8 @@ pub struct RoomStatus {
     pub me: Option<UserInfo>,
     /// The room's metadata: what its hosts chose for everyone.
     pub metadata: String,
+    /// Of that what concerns order: who may come in, who is in the light.
+    pub order: RoomOrder,
     /// Whether this client may change it.
     pub host: bool,
 }
@@ -66,6 +71,7 @@ impl Plugin for SyncPlugin {
             .init_resource::<Roster>()
             .init_resource::<ReceiveCounts>()
             .init_resource::<Outbox>()
+            .init_resource::<AskedMetadata>()
             .add_message::<EngineEvent>()
             .add_message::<RoomStateChanged>()
             .add_message::<UserCame>()
@@ -77,12 +83,15 @@ impl Plugin for SyncPlugin {
             .add_message::<PublishStateChanged>()
             .add_message::<PlayStateChanged>()
             .add_message::<ChatReceived>()
+            .add_message::<ChatSent>()
+            .add_message::<ChatRefused>()
             .add_message::<DataReceived>()
             .add_message::<CallTrouble>()
             .add_systems(
                 PreUpdate,
                 (
                     receive::apply_room_events,
+                    asked::settle,
                     levels::read_figures,
                     (levels::mark_speaking, levels::mark_states, levels::mark_connections),
                 )

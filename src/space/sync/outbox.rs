@@ -4,7 +4,7 @@
 use bevy::platform::cell::SyncCell;
 use bevy::prelude::*;
 
-use super::{CallTrouble, EngineBridge};
+use super::{CallTrouble, ChatRefused, EngineBridge};
 use crate::bridge::{CommandError, RoomCommand};
 
 /// Commands that wait for the end of the frame. At most [`Outbox::CAPACITY`] wait; more are refused.
@@ -33,22 +33,30 @@ impl Outbox {
         self.0.get().push(command);
         true
     }
+
+    /// Looks through what waits, and may change it.
+    pub fn for_each(&mut self, change: impl FnMut(&mut RoomCommand)) {
+        self.0.get().iter_mut().for_each(change);
+    }
 }
 
 /// Hands everything over. What the engine refuses is shown to the user and not tried again: a repeated wish (a click)
 /// is the user's to make.
-pub(super) fn send_commands(
+pub(in crate::space) fn send_commands(
     mut outbox: ResMut<Outbox>,
     bridge: Res<EngineBridge>,
     mut trouble: MessageWriter<CallTrouble>,
+    mut unsent: MessageWriter<ChatRefused>,
 ) {
     if outbox.0.get().is_empty() {
         return;
     }
     let mut refused: Option<CommandError> = None;
     for command in outbox.0.get().drain(..) {
+        let text = if let RoomCommand::SendChat(text) = &command { Some(text.clone()) } else { None };
         if let Err(error) = bridge.0.send(command) {
             refused = Some(error);
+            unsent.write_batch(text.map(|text| ChatRefused { text, error: error.into() }));
         }
     }
     if let Some(error) = refused {

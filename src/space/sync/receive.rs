@@ -5,14 +5,14 @@ use bevy::ecs::system::SystemParam;
 use bevy::prelude::*;
 
 use super::messages::{
-    CallTrouble, ChatReceived, DataReceived, EngineEvent, PlayStateChanged, PublishStateChanged, RoomStateChanged,
-    StreamCame, StreamChanged, StreamWent, UserCame, UserChanged, UserWent,
+    CallTrouble, ChatReceived, ChatRefused, ChatSent, DataReceived, EngineEvent, PlayStateChanged, PublishStateChanged,
+    RoomStateChanged, StreamCame, StreamChanged, StreamWent, UserCame, UserChanged, UserWent,
 };
 use super::roster::{MAX_PARTICIPANTS, MAX_STREAMS, Roster};
 use super::{EngineBridge, RoomStatus};
 use crate::bridge::{RoomEvent, SessionId, VideoFeed};
 use crate::model::{
-    ATTRIBUTE_HAND, CallError, EndReason, ErrorCode, RoomState, StreamId, StreamInfo, UserId, UserInfo,
+    ATTRIBUTE_HAND, CallError, EndReason, ErrorCode, RoomOrder, RoomState, StreamId, StreamInfo, UserId, UserInfo,
 };
 use crate::space::participant::{HandRaised, LocalParticipant, Participant, SeatClaim};
 use crate::space::settings::SpaceSettings;
@@ -29,8 +29,10 @@ pub struct ReceiveCounts {
     pub refused: u64,
 }
 
-fn hand_raised(user: &UserInfo) -> bool {
-    user.attributes.get(ATTRIBUTE_HAND).is_some_and(|value| !value.is_empty())
+fn hand_raised(user: &UserInfo) -> Option<HandRaised> {
+    let value = user.attributes.get(ATTRIBUTE_HAND).filter(|value| !value.is_empty())?;
+    // Who only says that it is raised comes first.
+    Some(HandRaised(value.parse().unwrap_or_default()))
 }
 
 #[derive(SystemParam)]
@@ -45,6 +47,8 @@ pub(super) struct Told<'w> {
     publish: MessageWriter<'w, PublishStateChanged>,
     play: MessageWriter<'w, PlayStateChanged>,
     chat: MessageWriter<'w, ChatReceived>,
+    chat_sent: MessageWriter<'w, ChatSent>,
+    chat_refused: MessageWriter<'w, ChatRefused>,
     data: MessageWriter<'w, DataReceived>,
     trouble: MessageWriter<'w, CallTrouble>,
     every: MessageWriter<'w, EngineEvent>,
@@ -118,6 +122,7 @@ impl Room<'_, '_> {
                 self.told.state.write(RoomStateChanged { state, reason, error });
             }
             RoomEvent::RoomChanged { metadata, may_change } => {
+                self.status.order = RoomOrder::read(&metadata);
                 self.status.metadata = metadata;
                 self.status.host = may_change;
             }
@@ -137,6 +142,12 @@ impl Room<'_, '_> {
             RoomEvent::VideoFeedOpened { stream, feed } => self.open_feed(&stream, feed),
             RoomEvent::ChatReceived { from, text, sent_at_ms } => {
                 self.told.chat.write(ChatReceived { from, text, sent_at_ms });
+            }
+            RoomEvent::ChatSent { text, sent_at_ms } => {
+                self.told.chat_sent.write(ChatSent { text, sent_at_ms });
+            }
+            RoomEvent::ChatRefused { text, error } => {
+                self.told.chat_refused.write(ChatRefused { text, error });
             }
             RoomEvent::DataReceived { from, topic, payload, reliable } => {
                 self.told.data.write(DataReceived { from, topic, payload, reliable });
@@ -179,11 +190,10 @@ impl Room<'_, '_> {
             if local {
                 entity_commands.insert(LocalParticipant);
             }
-            if hand_raised(user) {
-                entity_commands.insert(HandRaised);
-            } else {
-                entity_commands.remove::<HandRaised>();
-            }
+            match hand_raised(user) {
+                Some(raised) => entity_commands.insert(raised),
+                None => entity_commands.remove::<HandRaised>(),
+            };
             self.told.user_changed.write(UserChanged { entity, user: user.clone() });
             return Some(entity);
         }
@@ -195,8 +205,8 @@ impl Room<'_, '_> {
         if local {
             entity_commands.insert(LocalParticipant);
         }
-        if hand_raised(user) {
-            entity_commands.insert(HandRaised);
+        if let Some(raised) = hand_raised(user) {
+            entity_commands.insert(raised);
         }
         let entity = entity_commands.id();
         self.roster.users.insert(user.id.clone(), entity);

@@ -1,7 +1,8 @@
-//! The bar at the bottom: microphone, camera, people, leave.
+//! The bar at the bottom: microphone, camera, beauty, signs, messages, people, leave.
 
 use bevy_egui::egui::{self, Align2, Color32, CornerRadius, Response, Sense, pos2, vec2};
 
+use super::OpenPanes;
 use super::own_media::{OwnMedia, Sending};
 use super::signs::{self, Sign};
 use super::theme;
@@ -11,11 +12,22 @@ use super::theme;
 pub(super) struct Pressed {
     pub microphone: bool,
     pub camera: bool,
+    pub beauty: bool,
+    pub signs: bool,
+    pub chat: bool,
     pub people: bool,
     pub leave: bool,
 }
 
-pub(super) fn show(ctx: &egui::Context, own: &OwnMedia, people: usize, list_open: bool) -> Pressed {
+/// Messages that nobody has looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Unread {
+    pub count: usize,
+    /// One of them calls this client's user by name.
+    pub mentioned: bool,
+}
+
+pub(super) fn show(ctx: &egui::Context, own: &OwnMedia, people: usize, panes: OpenPanes, unread: Unread) -> Pressed {
     let mut pressed = Pressed::default();
     egui::Area::new(egui::Id::new("bar")).anchor(Align2::CENTER_BOTTOM, [0.0, -theme::EDGE_PT]).show(ctx, |ui| {
         theme::pane().show(ui, |ui| {
@@ -23,15 +35,37 @@ pub(super) fn show(ctx: &egui::Context, own: &OwnMedia, people: usize, list_open
                 ui.spacing_mut().item_spacing.x = 10.0;
                 pressed.microphone = media(ui, Sign::Microphone, own.microphone, ["Mute", "Unmute", "No mic"], "M");
                 pressed.camera = media(ui, Sign::Camera, own.camera, ["Stop video", "Start video", "No camera"], "V");
+                let open = |open| if open { Look::On } else { Look::Rest };
+                let hint = "How you look to the others (B)";
+                pressed.beauty = button(ui, Sign::Beauty, open(panes.beauty), "Beauty", hint).clicked();
+                let hint = "Applause, hearts, a raised hand (R)";
+                pressed.signs = button(ui, Sign::Hand, open(panes.signs), "React", hint).clicked();
+                let messages =
+                    button(ui, Sign::Message, open(panes.chat), "Messages", "What is written in the room (C)");
+                badge(ui, messages.rect, unread);
+                pressed.chat = messages.clicked();
                 let count = format!("{people}");
-                let look = if list_open { Look::On } else { Look::Rest };
-                pressed.people = button(ui, Sign::People, look, &count, "Who is here").clicked();
+                pressed.people = button(ui, Sign::People, open(panes.people), &count, "Who is here").clicked();
                 ui.add_space(6.0);
                 pressed.leave = button(ui, Sign::Leave, Look::Alarm, "Leave", "Leave the room").clicked();
             });
         });
     });
     pressed
+}
+
+/// How many messages wait, at a button's corner; coral when one of them is for this client's user.
+fn badge(ui: &egui::Ui, rect: egui::Rect, unread: Unread) {
+    if unread.count == 0 {
+        return;
+    }
+    let text = if unread.count > 99 { "99+".to_owned() } else { unread.count.to_string() };
+    let (ground, ink) = if unread.mentioned { (theme::CORAL, Color32::WHITE) } else { (theme::BRASS, theme::INK) };
+    let at = pos2(rect.right() - 10.0, rect.top() + 8.0);
+    let wide = 9.0 + 3.5 * (text.len() as f32 - 1.0);
+    let plate = egui::Rect::from_center_size(at, vec2(2.0 * wide, 17.0));
+    ui.painter().rect_filled(plate, CornerRadius::same(8), ground);
+    ui.painter().text(at, Align2::CENTER_CENTER, text, theme::caption(), ink);
 }
 
 /// What the flat views say instead of showing nothing.
@@ -83,7 +117,7 @@ fn button(ui: &mut egui::Ui, sign: Sign, look: Look, caption: &str, hint: &str) 
     let hovered = response.hovered();
     let (ground, ink) = match look {
         Look::Rest => (if hovered { theme::BUTTON_HOVER } else { theme::BUTTON }, theme::PAPER),
-        Look::On => (theme::BRASS, Color32::from_rgb(30, 24, 18)),
+        Look::On => (theme::BRASS, theme::INK),
         Look::Alarm | Look::Struck => (if hovered { theme::CORAL_HOVER } else { theme::CORAL }, Color32::WHITE),
         Look::Dead => (Color32::from_rgb(38, 34, 31), Color32::from_rgb(120, 110, 100)),
     };

@@ -2,6 +2,10 @@
 //! It may use every feature; nothing uses it.
 
 mod bar;
+mod beauty;
+mod chat;
+mod floats;
+mod fonts;
 mod notices;
 mod own_media;
 mod people;
@@ -10,13 +14,20 @@ mod theme;
 mod wall;
 mod writing;
 
+use bevy::ecs::system::SystemParam;
 use bevy::prelude::*;
+use bevy::render::render_resource::SpecializedRenderPipelines;
+use bevy::render::{RenderApp, RenderStartup};
+use bevy_egui::input::EguiWantsInput;
+use bevy_egui::render::EguiPipeline;
+use bevy_egui::render::systems::{EguiRenderData, EguiTransforms};
 use bevy_egui::{EguiContexts, EguiGlobalSettings, EguiPlugin, EguiPrimaryContextPass, egui};
 
 pub use notices::Notices;
 pub use own_media::{OwnMedia, Sending, ToggleMuted};
 
-use super::participant::{CameraOff, LocalParticipant, Muted, Participant, Seat, Speaking};
+use super::chat::ChatLog;
+use super::participant::Participant;
 use super::schedule::SpaceSystems;
 use super::settings::{SpaceSettings, overlay_zoom};
 use super::sync::{Outbox, RoomStatus};
@@ -35,6 +46,43 @@ pub struct LeaveRequested;
 pub struct OpenPanes {
     /// The list of people.
     pub people: bool,
+    /// How one looks to the others.
+    pub beauty: bool,
+    /// The messages.
+    pub chat: bool,
+    /// The signs one can give.
+    pub signs: bool,
+}
+
+impl OpenPanes {
+    /// The messages and the list of people have one place.
+    pub fn toggle_chat(&mut self) {
+        self.chat = !self.chat;
+        self.people &= !self.chat;
+    }
+
+    /// See [`OpenPanes::toggle_chat`].
+    pub fn toggle_people(&mut self) {
+        self.people = !self.people;
+        self.chat &= !self.people;
+    }
+}
+
+/// Keys that were just pressed, to the overlay's ears: none while something is typed, nor with Ctrl, Alt or the system's
+/// key, which belong to other things.
+#[derive(SystemParam)]
+struct Keys<'w> {
+    keys: Option<Res<'w, ButtonInput<KeyCode>>>,
+    overlay: Option<Res<'w, EguiWantsInput>>,
+}
+
+impl Keys<'_> {
+    fn just(&self, key: KeyCode) -> bool {
+        use KeyCode::{AltLeft, AltRight, ControlLeft, ControlRight, SuperLeft, SuperRight};
+        let typing = self.overlay.as_ref().is_some_and(|overlay| overlay.wants_any_keyboard_input());
+        let held = [ControlLeft, ControlRight, AltLeft, AltRight, SuperLeft, SuperRight];
+        !typing && self.keys.as_ref().is_some_and(|keys| keys.just_pressed(key) && !keys.any_pressed(held))
+    }
 }
 
 /// How the overlay stands in this frame.
@@ -60,6 +108,9 @@ impl Plugin for UiPlugin {
             // Few textures are drawn: binding arrays gain nothing, and software renderers lack them.
             app.add_plugins(EguiPlugin { bindless_mode_array_size: None });
         }
+        if let Some(render_app) = app.get_sub_app_mut(RenderApp) {
+            render_app.add_systems(RenderStartup, renew_overlay);
+        }
         app.insert_resource(EguiGlobalSettings { auto_create_primary_context: false, ..default() })
             .init_resource::<OwnMedia>()
             .init_resource::<Notices>()
@@ -71,17 +122,44 @@ impl Plugin for UiPlugin {
             .add_message::<LeaveRequested>()
             .add_systems(
                 Update,
-                (own_media::read_keys, own_media::follow_own_streams, notices::collect)
+                (
+                    own_media::read_keys,
+                    own_media::follow_own_streams,
+                    beauty::read_keys,
+                    chat::read_keys,
+                    notices::collect,
+                )
                     .chain()
                     .in_set(SpaceSystems::Sync),
             )
-            .add_systems(EguiPrimaryContextPass, (prepare, wall::draw, draw_overlay).chain());
+            .add_systems(
+                EguiPrimaryContextPass,
+                (
+                    prepare,
+                    floats::draw,
+                    wall::draw,
+                    draw_overlay,
+                    people::draw,
+                    beauty::draw,
+                    chat::draw,
+                    chat::draw_signs,
+                )
+                    .chain(),
+            );
     }
 }
 
-type Person<'a> = (&'a Participant, &'a Seat, Has<LocalParticipant>, Has<Speaking>, Has<Muted>, Has<CameraOff>);
+/// The graphics device may be another one, and egui's renderer keeps what belonged to the old one.
+fn renew_overlay(world: &mut World) {
+    let pipeline = EguiPipeline::from_world(world);
+    world.insert_resource(pipeline);
+    world.insert_resource(SpecializedRenderPipelines::<EguiPipeline>::default());
+    world.insert_resource(EguiTransforms::default());
+    world.insert_resource(EguiRenderData::default());
+}
 
 /// Style, size, and whether the overlay rests.
+#[expect(clippy::too_many_arguments, reason = "a system names all it touches")]
 fn prepare(
     mut contexts: EguiContexts,
     settings: Res<SpaceSettings>,
@@ -90,12 +168,13 @@ fn prepare(
     time: Res<Time>,
     mut overlay: ResMut<Overlay>,
     mut themed: Local<bool>,
+    mut letters: Local<fonts::Fonts>,
 ) -> Result {
     if !settings.overlay {
         return Ok(());
     }
     let ctx = contexts.ctx_mut()?;
-    if !*themed {
+    if letters.look(ctx) || !*themed {
         theme::apply(ctx);
         *themed = true;
     }
@@ -108,7 +187,8 @@ fn prepare(
         let moved = input.pointer.delta() != egui::Vec2::ZERO || input.smooth_scroll_delta() != egui::Vec2::ZERO;
         moved || input.pointer.any_down() || !input.keys_down.is_empty()
     });
-    let closely = matches!(*mode, ViewMode::Wall(_)) && !panes.people && !ctx.egui_wants_pointer_input();
+    let closely =
+        matches!(*mode, ViewMode::Wall(_)) && *panes == OpenPanes::default() && !ctx.egui_wants_pointer_input();
     let still_secs = if touched || !closely { 0.0 } else { overlay.still_secs + time.delta_secs() };
     *overlay = Overlay { still_secs, top_pt: 0.0, rests: still_secs > RESTS_AFTER_SECS };
     Ok(())
@@ -119,11 +199,11 @@ fn draw_overlay(
     mut contexts: EguiContexts,
     settings: Res<SpaceSettings>,
     overlay: Res<Overlay>,
-    (mode, slots): (Res<ViewMode>, Res<WallSlots>),
+    (mode, slots, log): (Res<ViewMode>, Res<WallSlots>, Res<ChatLog>),
     status: Res<RoomStatus>,
     own: Res<OwnMedia>,
     notices: Res<Notices>,
-    people: Query<Person>,
+    people: Query<(), With<Participant>>,
     mut panes: ResMut<OpenPanes>,
     mut toggle: MessageWriter<ToggleMuted>,
     mut leave: MessageWriter<LeaveRequested>,
@@ -136,6 +216,7 @@ fn draw_overlay(
     let ctx = contexts.ctx_mut()?;
     writing.begin();
     let count = people.iter().count();
+    let unread = bar::Unread { count: log.unread(), mentioned: log.is_mentioned() };
     if mode.is_flat() && count < 2 && slots.taken().next().is_none() {
         bar::nobody_here(ctx);
     }
@@ -143,40 +224,28 @@ fn draw_overlay(
     if own.microphone == Sending::Muted {
         bar::muted_banner(ctx);
     }
-    let pressed = if overlay.rests { bar::Pressed::default() } else { bar::show(ctx, &own, count, panes.people) };
+    let pressed = if overlay.rests { bar::Pressed::default() } else { bar::show(ctx, &own, count, *panes, unread) };
     if pressed.microphone {
         toggle.write(ToggleMuted(MediaKind::Audio));
     }
     if pressed.camera {
         toggle.write(ToggleMuted(MediaKind::Video));
     }
+    if pressed.beauty {
+        panes.beauty = !panes.beauty;
+    }
+    if pressed.signs {
+        panes.signs = !panes.signs;
+    }
+    if pressed.chat {
+        panes.toggle_chat();
+    }
     if pressed.people {
-        panes.people = !panes.people;
+        panes.toggle_people();
     }
     if pressed.leave {
         outbox.push(RoomCommand::Logout);
         leave.write(LeaveRequested);
     }
-    if panes.people {
-        let mut rows: Vec<_> = people.iter().collect();
-        rows.sort_by_key(|(_, seat, ..)| seat.index);
-        let rows: Vec<_> = rows.into_iter().map(row).collect();
-        people::show(ctx, &rows, &mut writing);
-    }
     Ok(())
-}
-
-fn row(
-    (participant, _, local, speaking, muted, camera_off): (&Participant, &Seat, bool, bool, bool, bool),
-) -> people::Row {
-    let colour = participant.colour();
-    let [r, g, b, _] = Srgba::from(colour).to_u8_array();
-    people::Row {
-        name: participant.name.clone(),
-        colour: egui::Color32::from_rgb(r, g, b),
-        local,
-        speaking,
-        muted,
-        camera_off,
-    }
 }

@@ -8,7 +8,8 @@ use bevy_egui::egui::{self, Align2, Color32};
 use super::theme;
 use super::writing::Writing;
 use crate::model::{ErrorCode, RoomState, RoomStateReason};
-use crate::space::participant::LocalParticipant;
+use crate::space::chat::AskedToLook;
+use crate::space::participant::{LocalParticipant, Participant, Spotlit};
 use crate::space::sync::{
     CallTrouble, PlayStateChanged, PublishStateChanged, RoomStateChanged, RoomStatus, UserCame, UserWent,
 };
@@ -58,6 +59,9 @@ pub(super) fn collect(
     mut trouble: MessageReader<CallTrouble>,
     mut publish: MessageReader<PublishStateChanged>,
     mut play: MessageReader<PlayStateChanged>,
+    mut asked: MessageReader<AskedToLook>,
+    lit: Query<(&Participant, Has<LocalParticipant>), Added<Spotlit>>,
+    mut locked: Local<Option<bool>>,
     local: Query<(), With<LocalParticipant>>,
 ) {
     let dt = time.delta_secs();
@@ -78,6 +82,25 @@ pub(super) fn collect(
     for user in went.read().filter(|_| settled) {
         notices.tell(format!("{} left", user.name), false);
     }
+    for asked in asked.read() {
+        notices.tell(format!("{} asks you to look at the wall", asked.name), false);
+    }
+    for (participant, me) in &lit {
+        let words = if me {
+            "You are in the spotlight".to_owned()
+        } else {
+            format!("{} is in the spotlight: F shows them large", participant.name)
+        };
+        notices.tell(words, false);
+    }
+    // As it was when one came in is no news.
+    let now = (status.state == RoomState::Connected).then_some(status.order.locked);
+    if let (Some(before), Some(now)) = (*locked, now)
+        && before != now
+    {
+        notices.tell(if now { "The room is locked" } else { "The room is open again" }, false);
+    }
+    *locked = now;
     let own = trouble.read().map(|t| &t.0).chain(publish.read().filter_map(|p| p.error.as_ref()));
     // Who is played when there are too many is chosen by what is seen and heard: nobody has to do anything.
     let playing = play.read().filter_map(|p| p.error.as_ref()).filter(|error| error.code != ErrorCode::TooManyPlays);

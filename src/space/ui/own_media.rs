@@ -2,8 +2,8 @@
 //! streams; a wish shows at once and gives way to what the engine tells.
 
 use bevy::prelude::*;
-use bevy_egui::input::EguiWantsInput;
 
+use super::Keys;
 use crate::bridge::RoomCommand;
 use crate::model::{MediaKind, StreamKind, TrackInfo};
 use crate::space::participant::LocalParticipant;
@@ -44,17 +44,9 @@ fn slot(kind: MediaKind) -> usize {
 }
 
 /// `M` and `V`, unless something is being typed.
-pub(super) fn read_keys(
-    keys: Option<Res<ButtonInput<KeyCode>>>,
-    overlay: Option<Res<EguiWantsInput>>,
-    mut toggle: MessageWriter<ToggleMuted>,
-) {
-    let Some(keys) = keys else { return };
-    if overlay.is_some_and(|overlay| overlay.wants_any_keyboard_input()) {
-        return;
-    }
+pub(super) fn read_keys(keys: Keys, mut toggle: MessageWriter<ToggleMuted>) {
     for (key, kind) in [(KeyCode::KeyM, MediaKind::Audio), (KeyCode::KeyV, MediaKind::Video)] {
-        if keys.just_pressed(key) {
+        if keys.just(key) {
             toggle.write(ToggleMuted(kind));
         }
     }

@@ -1,54 +1,281 @@
-//! Who is here: a list at the right, with what each sends.
+//! Who is here: a list at the right, with what each sends. A click on a line shows how loud they are for oneself and, for
+//! hosts, what can be done.
 
-use bevy_egui::egui::{self, Align2, Color32, pos2, vec2};
+use bevy::prelude::*;
+use bevy_egui::{EguiContexts, egui};
+use egui::{Align2, Color32, RichText, Sense, pos2, vec2};
 
 use super::signs::{self, Sign};
-use super::theme;
 use super::writing::Writing;
+use super::{OpenPanes, theme};
+use crate::model::{StreamKind, UserId};
+use crate::space::order::KeepOrder;
+use crate::space::participant::{CameraOff, HandRaised, LocalParticipant, Muted, Participant, Seat, Speaking, Spotlit};
+use crate::space::settings::SpaceSettings;
+use crate::space::spatial_audio::Volume;
+use crate::space::stream::{Publishes, VideoStream};
+use crate::space::sync::{RoomFigures, RoomStatus};
 
 /// Height of a line, and what is between two.
 const LINE_PT: f32 = 26.0;
 const GAP_PT: f32 = 3.0;
+/// Width of the list.
+const WIDTH_PT: f32 = 236.0;
+/// With more people than this one can search.
+const SEARCH_FROM: usize = 8;
+/// Characters that can be searched for.
+const SEARCH_CHARS: usize = 64;
+
+/// What one looks at in the list.
+#[derive(Default)]
+pub(super) struct Looking {
+    chosen: Option<UserId>,
+    search: String,
+    /// Asked whether somebody is really to be put out; and whether for good.
+    sure: Option<(UserId, bool)>,
+}
 
 /// One line of the list.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Row {
-    pub name: String,
-    pub colour: Color32,
-    pub local: bool,
-    pub speaking: bool,
-    pub muted: bool,
-    pub camera_off: bool,
+struct Row {
+    entity: Entity,
+    user: UserId,
+    name: String,
+    colour: Color32,
+    seat: usize,
+    local: bool,
+    speaking: bool,
+    muted: bool,
+    camera_off: bool,
+    /// Asks to speak, since then.
+    hand: Option<i64>,
+    shares: bool,
+    spotlit: bool,
+    volume: f32,
 }
 
-pub(super) fn show(ctx: &egui::Context, rows: &[Row], writing: &mut Writing) {
+/// What the room lets one do.
+#[derive(Clone, Copy)]
+struct Powers {
+    host: bool,
+    /// The server holds to a locked door.
+    doors: bool,
+    locked: bool,
+}
+
+enum Wish {
+    Volume(Entity, f32),
+    Order(KeepOrder),
+}
+
+type Person = (
+    Entity,
+    &'static Participant,
+    &'static Seat,
+    (Has<LocalParticipant>, Has<Speaking>, Has<Muted>, Has<CameraOff>, Has<Spotlit>),
+    Option<&'static HandRaised>,
+    Option<&'static Publishes>,
+    Option<&'static Volume>,
+);
+
+#[expect(clippy::too_many_arguments, reason = "a system names all it touches")]
+pub(super) fn draw(
+    mut contexts: EguiContexts,
+    mut commands: Commands,
+    settings: Res<SpaceSettings>,
+    panes: Res<OpenPanes>,
+    status: Res<RoomStatus>,
+    figures: Res<RoomFigures>,
+    people: Query<Person>,
+    streams: Query<&VideoStream>,
+    mut orders: MessageWriter<KeepOrder>,
+    mut writing: Local<Writing>,
+    mut looking: Local<Looking>,
+) -> Result {
+    if !settings.overlay || !panes.people {
+        return Ok(());
+    }
+    let ctx = contexts.ctx_mut()?;
+    writing.begin();
+    let shares = |publishes: Option<&Publishes>| {
+        let mut own = publishes.into_iter().flat_map(Publishes::iter).filter_map(|stream| streams.get(stream).ok());
+        own.any(|stream| stream.info.kind == StreamKind::Screen)
+    };
+    let mut rows: Vec<Row> = people
+        .iter()
+        .map(|(entity, participant, seat, (local, speaking, muted, camera_off, spotlit), hand, publishes, volume)| {
+            let [r, g, b, _] = Srgba::from(participant.colour()).to_u8_array();
+            Row {
+                entity,
+                user: participant.user.clone(),
+                name: participant.name.clone(),
+                colour: Color32::from_rgb(r, g, b),
+                seat: seat.index,
+                local,
+                speaking,
+                muted,
+                camera_off,
+                hand: hand.map(|hand| hand.0),
+                shares: shares(publishes),
+                spotlit,
+                volume: volume.copied().unwrap_or_default().0,
+            }
+        })
+        .collect();
+    // Who asks to speak stands first, in the order of asking.
+    rows.sort_by_key(|row| (row.hand.unwrap_or(i64::MAX), row.seat));
+    let powers = Powers { host: status.host, doors: figures.0.keeps_order, locked: status.order.locked };
+    for wish in show(ctx, &rows, powers, &mut looking, &mut writing) {
+        match wish {
+            Wish::Volume(entity, volume) => {
+                commands.entity(entity).insert(Volume(volume));
+            }
+            Wish::Order(order) => {
+                orders.write(order);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn show(ctx: &egui::Context, rows: &[Row], powers: Powers, looking: &mut Looking, writing: &mut Writing) -> Vec<Wish> {
     let tallest = (ctx.content_rect().height() - 2.0 * theme::EDGE_PT - 140.0).max(80.0);
-    let needed = rows.len() as f32 * (LINE_PT + GAP_PT);
-    egui::Area::new(egui::Id::new("people")).anchor(Align2::RIGHT_TOP, [-theme::EDGE_PT, theme::EDGE_PT]).show(
-        ctx,
-        |ui| {
-            theme::pane().show(ui, |ui| {
-                ui.set_width(220.0);
-                ui.label(egui::RichText::new(format!("In the room: {}", rows.len())).font(theme::body()).strong());
-                ui.add_space(4.0);
-                ui.spacing_mut().item_spacing.y = GAP_PT;
-                // As tall as the list, though the pane was smaller when fewer were here.
-                let list = egui::ScrollArea::vertical().max_height(tallest).min_scrolled_height(needed.min(tallest));
-                list.show(ui, |ui| {
-                    for row in rows {
-                        line(ui, row, writing);
+    let mut wishes = Vec::new();
+    let place = egui::Area::new(egui::Id::new("people")).anchor(Align2::RIGHT_TOP, [-theme::EDGE_PT, theme::EDGE_PT]);
+    place.show(ctx, |ui| {
+        theme::pane().show(ui, |ui| {
+            ui.set_width(WIDTH_PT);
+            ui.label(RichText::new(format!("In the room: {}", rows.len())).font(theme::body()).strong());
+            if powers.host {
+                for_all(ui, powers, &mut wishes);
+            }
+            if rows.len() > SEARCH_FROM {
+                let search = egui::TextEdit::singleline(&mut looking.search);
+                ui.add(
+                    search
+                        .hint_text("Search")
+                        .font(theme::body())
+                        .char_limit(SEARCH_CHARS)
+                        .desired_width(WIDTH_PT - 12.0),
+                );
+            } else {
+                looking.search.clear();
+            }
+            ui.add_space(4.0);
+            ui.spacing_mut().item_spacing.y = GAP_PT;
+            let wanted = looking.search.trim().to_lowercase();
+            let found = rows.iter().filter(|row| wanted.is_empty() || row.name.to_lowercase().contains(&wanted));
+            let needed = rows.len() as f32 * (LINE_PT + GAP_PT) + if looking.chosen.is_some() { 150.0 } else { 0.0 };
+            // As tall as the list, though the pane was smaller when fewer were here.
+            let list = egui::ScrollArea::vertical().max_height(tallest).min_scrolled_height(needed.min(tallest));
+            list.show(ui, |ui| {
+                for row in found {
+                    if line(ui, row, writing) {
+                        let open = looking.chosen.as_ref() == Some(&row.user);
+                        looking.chosen = if open { None } else { Some(row.user.clone()) };
+                        looking.sure = None;
                     }
-                });
+                    if looking.chosen.as_ref() == Some(&row.user) {
+                        more(ui, row, powers, looking, &mut wishes);
+                    }
+                }
             });
-        },
-    );
+        });
+    });
+    wishes
 }
 
-fn line(ui: &mut egui::Ui, row: &Row, writing: &mut Writing) {
+fn button(ui: &mut egui::Ui, text: &str, hint: &str) -> bool {
+    ui.button(RichText::new(text).font(theme::body())).on_hover_text(hint).clicked()
+}
+
+/// What hosts do to everyone.
+fn for_all(ui: &mut egui::Ui, powers: Powers, wishes: &mut Vec<Wish>) {
+    ui.horizontal(|ui| {
+        if button(ui, "Mute all", "Everybody's microphone but yours; they may unmute themselves") {
+            wishes.push(Wish::Order(KeepOrder::MuteAll));
+        }
+        let (text, hint) = if powers.locked {
+            ("Unlock the room", "Whoever has a token may come in again")
+        } else {
+            ("Lock the room", "Nobody else comes in; who is here may come back")
+        };
+        let lock = egui::Button::new(RichText::new(text).font(theme::body()));
+        let cannot = "This server lets in whoever has a token; Rotunda's own holds to it";
+        let lock = ui.add_enabled(powers.doors, lock).on_hover_text(hint).on_disabled_hover_text(cannot);
+        if lock.clicked() {
+            wishes.push(Wish::Order(KeepOrder::Lock(!powers.locked)));
+        }
+    });
+}
+
+/// Below the line that was chosen.
+fn more(ui: &mut egui::Ui, row: &Row, powers: Powers, looking: &mut Looking, wishes: &mut Vec<Wish>) {
+    let frame = egui::Frame::new().inner_margin(egui::Margin { left: 22, right: 4, top: 0, bottom: 6 });
+    frame.show(ui, |ui| {
+        ui.spacing_mut().item_spacing.y = 5.0;
+        if row.local {
+            ui.label(RichText::new("This is you").font(theme::caption()).color(theme::FADED));
+        } else {
+            ui.horizontal(|ui| {
+                ui.label(RichText::new("Volume").font(theme::body()).color(theme::FADED));
+                let mut percent = (row.volume * 100.0).round();
+                ui.spacing_mut().slider_width = 84.0;
+                let slider = egui::Slider::new(&mut percent, 0.0..=200.0).suffix(" %").fixed_decimals(0);
+                if ui.add(slider).on_hover_text("For you alone").changed() {
+                    wishes.push(Wish::Volume(row.entity, percent / 100.0));
+                }
+            });
+        }
+        if !powers.host {
+            return;
+        }
+        let user = || row.user.clone();
+        let mut order = |order| wishes.push(Wish::Order(order));
+        ui.horizontal_wrapped(|ui| {
+            if !row.local && !row.muted && button(ui, "Mute", "They may unmute themselves") {
+                order(KeepOrder::Mute(user()));
+            }
+            if row.shares && button(ui, "Stop share", "Takes their screen off the wall") {
+                order(KeepOrder::StopSharing(user()));
+            }
+            let (text, next) = if row.spotlit { ("Out of the light", None) } else { ("Spotlight", Some(user())) };
+            if button(ui, text, "Large for everyone who looks at whoever speaks (F)") {
+                order(KeepOrder::Spotlight(next));
+            }
+            if row.local {
+                return;
+            }
+            for (text, ban, hint) in [
+                ("Remove", false, "Their token does not let them in again; another one does"),
+                ("Ban", true, "They do not come in again, whatever token they have"),
+            ] {
+                let asked = looking.sure.as_ref() == Some(&(user(), ban));
+                let possible = powers.doors || !ban;
+                let label = RichText::new(if asked { "Really?" } else { text }).font(theme::body());
+                let label = if asked { label.color(Color32::WHITE) } else { label };
+                let fill = if asked { theme::CORAL } else { theme::BUTTON };
+                let pressed =
+                    ui.add_enabled(possible, egui::Button::new(label).fill(fill)).on_hover_text(hint).clicked();
+                if pressed && asked {
+                    looking.sure = None;
+                    order(KeepOrder::Remove { user: user(), ban });
+                } else if pressed {
+                    looking.sure = Some((user(), ban));
+                }
+            }
+        });
+    });
+}
+
+/// Whether it was clicked.
+fn line(ui: &mut egui::Ui, row: &Row, writing: &mut Writing) -> bool {
     // The scroll bar, when it comes, has room at the right.
-    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), LINE_PT), egui::Sense::hover());
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), LINE_PT), Sense::click());
     if !ui.is_rect_visible(rect) {
-        return;
+        return false;
+    }
+    if response.hovered() || response.has_focus() {
+        ui.painter().rect_filled(rect, egui::CornerRadius::same(7), theme::BUTTON);
     }
     let painter = ui.painter_at(rect);
     let middle = rect.center().y;
@@ -58,10 +285,18 @@ fn line(ui: &mut egui::Ui, row: &Row, writing: &mut Writing) {
         painter.circle_stroke(dot, 7.5, egui::Stroke::new(2.0, theme::BRASS));
     }
     let name = if row.local { format!("{} (you)", row.name) } else { row.name.clone() };
-    let size = (theme::body().size, rect.width() - 84.0);
+    let extra = [(row.hand.is_some(), Sign::Hand), (row.spotlit, Sign::Beauty)];
+    let mut x = 66.0;
+    for (_, sign) in extra.iter().filter(|(shown, _)| *shown) {
+        signs::draw(&painter, *sign, pos2(rect.right() - x, middle), 14.0, theme::BRASS, None);
+        x += 22.0;
+    }
+    let size = (theme::body().size, rect.width() - 24.0 - x + 6.0);
     writing.paint(&painter, pos2(rect.left() + 24.0, middle), &name, size, theme::PAPER);
     for (sign, off, x) in [(Sign::Microphone, row.muted, 42.0), (Sign::Camera, row.camera_off, 18.0)] {
         let colour = if off { theme::CORAL_HOVER } else { theme::FADED };
         signs::draw(&painter, sign, pos2(rect.right() - x, middle), 13.0, colour, off.then_some(theme::GROUND));
     }
+    let hint = if row.local { "You" } else { "Volume and more" };
+    response.on_hover_text(hint).clicked()
 }

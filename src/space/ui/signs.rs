@@ -11,6 +11,12 @@ pub enum Sign {
     Camera,
     /// People.
     People,
+    /// A raised hand.
+    Hand,
+    /// What somebody says.
+    Message,
+    /// Two sparkles.
+    Beauty,
     /// A door.
     Leave,
 }
@@ -50,6 +56,35 @@ pub fn draw(painter: &Painter, sign: Sign, centre: Pos2, size: f32, colour: Colo
                     })
                     .collect();
                 painter.add(bevy_egui::egui::Shape::convex_polygon(shoulders, colour, Stroke::NONE));
+            }
+        }
+        Sign::Hand => {
+            let palm = Rect::from_min_max(at(-5.2, -1.0), at(4.6, 8.6));
+            painter.rect_filled(palm, round(3.6 * s), colour);
+            for (x, top) in [(-4.0, -6.4), (-1.3, -8.8), (1.4, -8.4), (4.0, -6.0)] {
+                painter.line_segment([at(x - 0.1, 1.5), at(x, top)], Stroke::new(2.2 * s, colour));
+                painter.circle_filled(at(x, top), 1.1 * s, colour);
+            }
+            painter.line_segment([at(-4.0, 5.0), at(-8.2, 0.6)], Stroke::new(2.4 * s, colour));
+            painter.circle_filled(at(-8.2, 0.6), 1.2 * s, colour);
+        }
+        Sign::Message => {
+            let bubble = Rect::from_min_max(at(-9.0, -7.5), at(9.0, 4.6));
+            painter.rect_filled(bubble, round(4.0 * s), colour);
+            let tail = vec![at(-4.6, 3.6), at(0.6, 3.6), at(-5.4, 8.8)];
+            painter.add(bevy_egui::egui::Shape::convex_polygon(tail, colour, Stroke::NONE));
+        }
+        Sign::Beauty => {
+            for (x, y, reach) in [(-2.2, 1.4, 8.2), (6.4, -5.6, 4.2)] {
+                // Four points with hollow sides: each side is a polygon of its own, for only convex ones are filled.
+                let waist = reach * 0.22;
+                for turn in 0..4 {
+                    let angle = std::f32::consts::FRAC_PI_2 * turn as f32;
+                    let (sin, cos) = angle.sin_cos();
+                    let place = |px: f32, py: f32| at(x + px * cos - py * sin, y + px * sin + py * cos);
+                    let point = vec![place(reach, 0.0), place(waist, waist), place(0.0, 0.0), place(waist, -waist)];
+                    painter.add(bevy_egui::egui::Shape::convex_polygon(point, colour, Stroke::NONE));
+                }
             }
         }
         Sign::Leave => {

@@ -11,6 +11,8 @@ use crate::space::stream::Lettering;
 const NEW_PER_FRAME: usize = 3;
 /// Texts that were not shown for so many frames are forgotten.
 const KEPT_FRAMES: u64 = 240;
+/// With more pixels than this all but those in view are.
+const MOST_PIXELS: f32 = 4_000_000.0;
 
 /// The texts that are shown, as pictures.
 #[derive(Default)]
@@ -26,6 +28,8 @@ struct Key {
     /// Size and room in pixels, in tenths.
     size: u32,
     room: u32,
+    /// In as many lines as it needs.
+    wraps: bool,
 }
 
 struct Written {
@@ -40,13 +44,15 @@ impl Writing {
         self.frame += 1;
         self.lettered = 0;
         let frame = self.frame;
-        self.lines.retain(|_, line| line.seen + KEPT_FRAMES > frame);
+        let area = |line: &Written| line.size_px.x * line.size_px.y;
+        let kept = if self.lines.values().map(area).sum::<f32>() > MOST_PIXELS { 2 } else { KEPT_FRAMES };
+        self.lines.retain(|_, line| line.seen + kept > frame);
     }
 
     /// How large a text will be, in points; `None` until its picture is there.
     pub(super) fn measure(&mut self, ctx: &egui::Context, text: &str, size_pt: f32, room_pt: f32) -> Option<Vec2> {
         let scale = ctx.pixels_per_point();
-        self.line(ctx, text, size_pt * scale, room_pt * scale).map(|line| line.size_px / scale)
+        self.line(ctx, text, size_pt * scale, room_pt * scale, false).map(|line| line.size_px / scale)
     }
 
     /// Draws a text of this size, its left edge and middle at `at`; what is too long for its room ends in an ellipsis.
@@ -59,7 +65,9 @@ impl Writing {
         colour: Color32,
     ) {
         let scale = painter.ctx().pixels_per_point();
-        let Some(line) = self.line(&painter.ctx().clone(), text, size_pt * scale, room_pt * scale) else { return };
+        let Some(line) = self.line(&painter.ctx().clone(), text, size_pt * scale, room_pt * scale, false) else {
+            return;
+        };
         let size = line.size_px / scale;
         // On whole pixels: letters are drawn as they were lettered.
         let snap = |value: f32| (value * scale).round() / scale;
@@ -68,15 +76,31 @@ impl Writing {
         painter.image(line.picture.id(), rect, whole, colour);
     }
 
-    fn line(&mut self, ctx: &egui::Context, text: &str, size_px: f32, room_px: f32) -> Option<&Written> {
+    /// Puts a text there in as many lines of this width as it needs; nothing until its picture is there.
+    pub(super) fn paragraph(
+        &mut self,
+        ui: &mut egui::Ui,
+        text: &str,
+        (size_pt, width_pt): (f32, f32),
+        colour: Color32,
+    ) {
+        let scale = ui.ctx().pixels_per_point();
+        let ctx = ui.ctx().clone();
+        let Some(line) = self.line(&ctx, text, size_pt * scale, width_pt * scale, true) else { return };
+        let image = egui::Image::from_texture((line.picture.id(), line.size_px / scale)).tint(colour);
+        ui.add(image.fit_to_original_size(1.0));
+    }
+
+    fn line(&mut self, ctx: &egui::Context, text: &str, size_px: f32, room_px: f32, wraps: bool) -> Option<&Written> {
         let tenths = |px: f32| (px.clamp(1.0, 4096.0) * 10.0) as u32;
-        let key = Key { text: text.to_owned(), size: tenths(size_px), room: tenths(room_px) };
+        let key = Key { text: text.to_owned(), size: tenths(size_px), room: tenths(room_px), wraps };
         if !self.lines.contains_key(&key) {
             if self.lettered >= NEW_PER_FRAME {
                 return None;
             }
             self.lettered += 1;
-            let lettering = Lettering::draw(text, size_px, room_px as u32);
+            let draw = if wraps { Lettering::paragraph } else { Lettering::draw };
+            let lettering = draw(text, size_px, room_px as u32);
             let size = [lettering.width as usize, lettering.height as usize];
             let pixels = lettering.pixels.iter().map(|coverage| Color32::from_white_alpha(*coverage)).collect();
             let picture = ctx.load_texture("writing", egui::ColorImage::new(size, pixels), TextureOptions::LINEAR);

@@ -3,13 +3,9 @@
 
 use bevy::prelude::*;
 
-use crate::bridge::RoomCommand;
 use crate::model::{CallError, ErrorCode, StreamId, WallChoices, WallPlan, WallShare};
 use crate::space::stream::VideoStream;
-use crate::space::sync::{CallTrouble, Outbox, RoomStatus};
-
-/// A change that was asked for is taken as made this long, so that one that follows at once builds on it.
-const PATIENCE_SECS: f32 = 3.0;
+use crate::space::sync::{AskedMetadata, CallTrouble, Outbox, RoomStatus};
 
 /// Asks for a change of the wall, for everyone. Takes a host's token.
 #[derive(Message, Clone, Debug, PartialEq, Eq)]
@@ -31,27 +27,15 @@ pub enum ArrangeWall {
     Reset,
 }
 
-/// What was asked for last and is not told yet.
-#[derive(Default)]
-pub(super) struct Asked {
-    metadata: Option<String>,
-    left_secs: f32,
-}
-
 /// Turns wishes into the room's next metadata.
 pub(super) fn carry_out(
     mut wishes: MessageReader<ArrangeWall>,
-    time: Res<Time>,
     status: Res<RoomStatus>,
     streams: Query<&VideoStream>,
-    mut asked: Local<Asked>,
+    mut asked: ResMut<AskedMetadata>,
     mut outbox: ResMut<Outbox>,
     mut trouble: MessageWriter<CallTrouble>,
 ) {
-    asked.left_secs -= time.delta_secs();
-    if asked.left_secs <= 0.0 || asked.metadata.as_ref() == Some(&status.metadata) {
-        asked.metadata = None;
-    }
     if wishes.is_empty() {
         return;
     }
@@ -64,8 +48,8 @@ pub(super) fn carry_out(
         return;
     }
     let shares: Vec<WallShare> = shares(&streams).collect();
-    let known = asked.metadata.as_ref().unwrap_or(&status.metadata);
-    let mut choices = WallChoices::read(known);
+    let known = asked.newest(&status).to_owned();
+    let mut choices = WallChoices::read(&known);
     for wish in wishes.read() {
         match wish {
             ArrangeWall::Pin { stream, slot } => choices.pin(stream.clone(), *slot),
@@ -79,12 +63,8 @@ pub(super) fn carry_out(
     if choices.write("").is_ok_and(|text| text.len() > 4096) {
         choices.keep_only(|stream| shares.iter().any(|share| share.stream == *stream));
     }
-    match choices.write(known) {
-        Ok(metadata) if metadata == *known => {}
-        Ok(metadata) => {
-            outbox.push(RoomCommand::SetRoomMetadata(metadata.clone()));
-            *asked = Asked { metadata: Some(metadata), left_secs: PATIENCE_SECS };
-        }
+    match choices.write(&known) {
+        Ok(metadata) => asked.ask(metadata, &status, &mut outbox),
         Err(error) => {
             trouble.write(CallTrouble(CallError::new(ErrorCode::WrongState, error.to_string())));
         }

@@ -81,12 +81,20 @@ fn data_and_chat_go_both_ways() {
             .find(|event| matches!(event, RoomEvent::DataReceived { .. } | RoomEvent::ChatReceived { .. }));
         assert!(extra.is_none(), "{extra:?}");
     }
+    // The writer learns what became of each message, and gets back what was not sent.
+    let outcome = |event: &RoomEvent| match event {
+        RoomEvent::ChatSent { text, .. } => Some((text.clone(), None)),
+        RoomEvent::ChatRefused { text, error } => Some((text.clone(), Some(error.code))),
+        _ => None,
+    };
+    assert_eq!(ann.wait("the first message's fate", SOON, outcome), ("grüße".to_owned(), None));
     ann.send(RoomCommand::SendChat("x".repeat(1025)));
-    assert_eq!(ann.wait_failure().code, ErrorCode::MessageTooLong);
-    for _ in 0..3 {
-        ann.send(RoomCommand::SendChat("again and again".into()));
+    assert_eq!(ann.wait("a refusal", SOON, outcome), ("x".repeat(1025), Some(ErrorCode::MessageTooLong)));
+    for text in ["one", "two", "three"] {
+        ann.send(RoomCommand::SendChat(text.into()));
     }
-    assert_eq!(ann.wait_failure().code, ErrorCode::MessageTooFast);
+    let fates: Vec<_> = (0..3).map(|_| ann.wait("a fate", SOON, outcome)).collect();
+    assert_eq!(fates[2], ("three".to_owned(), Some(ErrorCode::MessageTooFast)), "{fates:?}");
 }
 
 #[test]

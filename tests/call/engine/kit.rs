@@ -202,6 +202,14 @@ impl TestServer {
         bot.wait_state(RoomState::Connected, RoomStateReason::LoggedIn);
         bot
     }
+
+    /// The same with a token that makes it a host.
+    pub fn enter_as_host(&self, room: &RoomId, identity: &str) -> Bot {
+        let mut bot = Bot::new(identity);
+        bot.login(&[self.url_for(identity)], room, self.host_token(room, identity));
+        bot.wait_state(RoomState::Connected, RoomStateReason::LoggedIn);
+        bot
+    }
 }
 
 /// An engine and what it told so far.
@@ -312,7 +320,7 @@ impl Bot {
 
     pub fn wait_failure(&mut self) -> CallError {
         self.wait("a refusal", SOON, |event| match event {
-            RoomEvent::CommandFailed(error) => Some(error.clone()),
+            RoomEvent::CommandFailed(error) | RoomEvent::ChatRefused { error, .. } => Some(error.clone()),
             _ => None,
         })
     }

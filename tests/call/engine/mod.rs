@@ -16,6 +16,7 @@ mod flow;
 mod garbage;
 pub mod kit;
 mod meddled;
+mod order;
 mod poses;
 mod receiving;
 mod reconnect;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rotunda::bridge::{PublishRequest, RoomCommand, RoomEvent, VideoOptions};
 use rotunda::media::{CaptureError, ColourSpace, VideoFormat, VideoFrame, VideoSource};
-use rotunda::model::{ErrorCode, RoomState, RoomStateReason, StreamInfo, StreamKind, VideoPreset, WallChoices};
+use rotunda::model::{ErrorCode, StreamInfo, StreamKind, VideoPreset, WallChoices};
 
 use super::kit::{Bot, Kind, Picture, SOON, TestServer, kind, room, stream};
 
@@ -15,18 +15,11 @@ fn room_news(bot: &mut Bot, what: &str, is: impl Fn(&str) -> bool) -> (String, b
     })
 }
 
-fn host(server: &TestServer, room: &rotunda::model::RoomId, identity: &str) -> Bot {
-    let mut bot = Bot::new(identity);
-    bot.login(&[server.url_for(identity)], room, server.host_token(room, identity));
-    bot.wait_state(RoomState::Connected, RoomStateReason::LoggedIn);
-    bot
-}
-
 #[test]
 fn a_host_arranges_the_wall_for_everyone_and_a_guest_does_not() {
     let server = TestServer::start();
     let room = room("arranged");
-    let mut ann = host(&server, &room, "ann");
+    let mut ann = server.enter_as_host(&room, "ann");
     let mut bob = server.enter(&room, "bob");
     assert_eq!(room_news(&mut ann, "the room", |_| true), (String::new(), true));
     assert_eq!(room_news(&mut bob, "the room", |_| true), (String::new(), false));

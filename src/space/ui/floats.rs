@@ -1,0 +1,87 @@
+//! Remarks across the view, and signs above those who gave them.
+
+use bevy::prelude::*;
+use bevy_egui::{EguiContexts, egui};
+use egui::{Align2, Color32, FontId, pos2};
+
+use super::writing::Writing;
+use super::{chat, theme};
+use crate::space::chat::{FloatKind, Floats};
+use crate::space::panel::PanelOf;
+use crate::space::settings::SpaceSettings;
+use crate::space::view::RoomCamera;
+
+/// Size of remarks and of signs, in points.
+const REMARK_PT: f32 = 22.0;
+const SIGN_PT: f32 = 38.0;
+/// Remarks float in the upper part of the view, row by row, in points.
+const ROW_PT: f32 = 34.0;
+const TOP_PT: f32 = 60.0;
+/// How far a sign rises, in points, and how far it drifts.
+const RISE_PT: f32 = 130.0;
+const DRIFT_PT: f32 = 30.0;
+
+pub(super) fn draw(
+    mut contexts: EguiContexts,
+    settings: Res<SpaceSettings>,
+    floats: Res<Floats>,
+    panels: Query<(&PanelOf, &GlobalTransform)>,
+    camera: Query<(&Camera, &GlobalTransform), With<RoomCamera>>,
+    mut writing: Local<Writing>,
+) -> Result {
+    if !settings.overlay || floats.iter().next().is_none() {
+        return Ok(());
+    }
+    let ctx = contexts.ctx_mut()?.clone();
+    writing.begin();
+    let view = ctx.content_rect();
+    let painter = ctx.layer_painter(egui::LayerId::new(egui::Order::Background, egui::Id::new("floats")));
+    for float in floats.iter() {
+        let progress = float.progress();
+        match &float.kind {
+            FloatKind::Remark { text, row } => {
+                let room = view.width() * 2.0;
+                let Some(size) = writing.measure(&ctx, text, REMARK_PT, room) else { continue };
+                let x = view.right() - (view.width() + size.x) * progress;
+                let at = pos2(x, view.top() + TOP_PT + ROW_PT * *row as f32);
+                // Readable on light and dark.
+                let shade = egui::vec2(1.2, 1.2);
+                writing.paint(&painter, at + shade, text, (REMARK_PT, room), Color32::from_black_alpha(190));
+                writing.paint(&painter, at, text, (REMARK_PT, room), theme::PAPER);
+            }
+            FloatKind::Sign { reaction, of, drift } => {
+                let from = match of {
+                    Some(who) => above_panel(*who, &panels, &camera).map(|at| {
+                        // The camera counts in logical pixels, the overlay in its own points.
+                        pos2(at.x / ctx.zoom_factor(), at.y / ctx.zoom_factor())
+                    }),
+                    None => Some(pos2(view.center().x, view.bottom() - 120.0)),
+                };
+                let Some(from) = from else { continue };
+                let rise = 1.0 - (1.0 - progress).powi(2);
+                let sway = (progress * 7.0 + drift * 3.0).sin() * 6.0;
+                let at = from + egui::vec2(drift * DRIFT_PT + sway, -RISE_PT * rise);
+                let strength = ((1.0 - progress) * 3.0).min(1.0);
+                let font = FontId::proportional(SIGN_PT * (0.7 + 0.3 * (progress * 8.0).min(1.0)));
+                let letter = chat::letter(*reaction);
+                let shade = Color32::from_black_alpha((150.0 * strength) as u8);
+                painter.text(at + egui::vec2(1.5, 1.5), Align2::CENTER_CENTER, letter, font.clone(), shade);
+                painter.text(at, Align2::CENTER_CENTER, letter, font, theme::BRASS.gamma_multiply(strength));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Where the upper edge of somebody's panel is in the view, in logical pixels; `None` while it is out of it.
+fn above_panel(
+    who: Entity,
+    panels: &Query<(&PanelOf, &GlobalTransform)>,
+    camera: &Query<(&Camera, &GlobalTransform), With<RoomCamera>>,
+) -> Option<Vec2> {
+    let (_, panel) = panels.iter().find(|(of, _)| of.0 == who)?;
+    let (camera, eye) = camera.iter().next()?;
+    let at = camera.world_to_viewport(eye, panel.transform_point(Vec3::Y * 0.4)).ok()?;
+    let view = camera.logical_viewport_size()?;
+    (at.cmpge(Vec2::ZERO).all() && at.cmple(view).all()).then_some(at)
+}

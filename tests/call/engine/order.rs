@@ -1,0 +1,170 @@
+//! Hosts keep order, and the server holds to it: muting, ending shares, putting out; on our own server a locked room and
+//! bans, too.
+
+use std::time::Duration;
+
+use rotunda::bridge::{HostCommand, PublishRequest, RoomCommand, RoomEvent, VideoOptions};
+use rotunda::model::{
+    EndReason, ErrorCode, MediaKind, PublishState, RoomOrder, RoomState, RoomStateReason, StreamKind,
+};
+
+use super::kit::{Bot, Kind, Picture, SOON, TestServer, kind, room, stream, user};
+
+fn share(bot: &Bot, id: &str) {
+    bot.send(RoomCommand::PublishStream(PublishRequest {
+        stream: stream(id),
+        kind: StreamKind::Screen,
+        video: Some((Box::new(Picture::new(90)), VideoOptions::single(300_000))),
+        audio: None,
+        extra_info: String::new(),
+    }));
+}
+
+fn keep(bot: &Bot, command: HostCommand) {
+    bot.send(RoomCommand::Host(command));
+}
+
+#[test]
+fn a_host_mutes_ends_shares_and_puts_out_and_nobody_else_does() {
+    let server = TestServer::start();
+    let hall = room("order");
+    let (mut ann, mut bob) = (server.enter_as_host(&hall, "ann"), server.enter(&hall, "bob"));
+    bob.publish("bob-cam", 120);
+    let voice = ann.wait("bob's voice", SOON, |event| match event {
+        RoomEvent::StreamAdded(info) | RoomEvent::StreamUpdated(info) if info.id == stream("bob-cam") => {
+            info.audio.as_ref().map(|track| track.sid.clone())
+        }
+        _ => None,
+    });
+    bob.wait_publishing("bob-cam");
+
+    // Who is no host is told so, by the engine and not only by a missing button.
+    keep(&bob, HostCommand::Remove(user("ann")));
+    assert_eq!(bob.wait_failure().code, ErrorCode::NotPermitted);
+
+    keep(&ann, HostCommand::Mute { user: user("bob"), track: voice });
+    for bot in [&mut ann, &mut bob] {
+        bot.wait("bob is muted", SOON, |event| match event {
+            RoomEvent::StreamUpdated(info) if info.id == stream("bob-cam") => {
+                info.audio.as_ref().is_some_and(|track| track.muted).then_some(())
+            }
+            _ => None,
+        });
+    }
+    // The owner may speak again.
+    bob.send(RoomCommand::SetMuted { stream: stream("bob-cam"), kind: MediaKind::Audio, muted: false });
+    ann.wait("bob speaks again", SOON, |event| match event {
+        RoomEvent::StreamUpdated(info) if info.id == stream("bob-cam") => {
+            info.audio.as_ref().is_some_and(|track| !track.muted).then_some(())
+        }
+        _ => None,
+    });
+
+    share(&bob, "bob-page");
+    bob.wait_publishing("bob-page");
+    ann.wait_feed("bob-page");
+    keep(&ann, HostCommand::StopSharing(user("bob")));
+    let error = bob.wait("the end of the share", SOON, |event| match event {
+        RoomEvent::PublishStateChanged { stream: id, state: PublishState::NoPublish, error }
+            if *id == stream("bob-page") =>
+        {
+            Some(error.clone())
+        }
+        _ => None,
+    });
+    assert!(error.is_some(), "whoever shared learns why it ended");
+    ann.wait("the share is gone", SOON, |event| match event {
+        RoomEvent::StreamRemoved { stream: id, .. } if *id == stream("bob-page") => Some(()),
+        _ => None,
+    });
+    // What else they send goes on, and they may share again.
+    ann.wait_figures("bob's camera", |now| {
+        super::kit::video_of(now, "bob-cam").filter(|video| video.frames_decoded > 0)
+    });
+    std::thread::sleep(Duration::from_millis(500));
+    share(&bob, "bob-page-2");
+    bob.wait_publishing("bob-page-2");
+
+    keep(&ann, HostCommand::Remove(user("bob")));
+    let error = bob.wait_state(RoomState::Disconnected, RoomStateReason::KickedOut);
+    assert_eq!(error.unwrap().code, ErrorCode::KickedByHost);
+    ann.wait("bob is put out", SOON, |event| match event {
+        RoomEvent::UserLeft { user: who, reason } if *who == user("bob") => Some(*reason),
+        _ => None,
+    });
+    // Who is gone already needs no putting out: that is no trouble.
+    keep(&ann, HostCommand::Remove(user("bob")));
+    std::thread::sleep(Duration::from_millis(500));
+    ann.listen();
+    assert!(!ann.heard.iter().any(|event| matches!(event, RoomEvent::CommandFailed(_))), "{:?}", ann.heard);
+}
+
+#[test]
+fn a_locked_room_lets_in_hosts_and_who_was_there_and_a_banned_user_comes_no_more() {
+    if kind() != Kind::Embedded {
+        // Nothing in LiveKit's own server reads what hosts choose.
+        return;
+    }
+    let server = TestServer::start();
+    let hall = room("doors");
+    let (mut ann, bob) = (server.enter_as_host(&hall, "ann"), server.enter(&hall, "bob"));
+    ann.wait_user("bob");
+    ann.wait_figures("a server that holds to order", |now| now.keeps_order.then_some(()));
+    let choose = |ann: &mut Bot, order: &RoomOrder| {
+        let text = order.write("").unwrap();
+        ann.send(RoomCommand::SetRoomMetadata(text.clone()));
+        ann.wait("what was chosen", SOON, |event| match event {
+            RoomEvent::RoomChanged { metadata, .. } if *metadata == text => Some(()),
+            _ => None,
+        });
+    };
+    let refused = |name: &str| {
+        let mut bot = Bot::new(name);
+        bot.login(&[server.url_for(name)], &hall, server.token(&hall, name));
+        bot.wait_state(RoomState::Disconnected, RoomStateReason::LoginFailed).unwrap()
+    };
+    let mut order = RoomOrder::default();
+    order.locked = true;
+    choose(&mut ann, &order);
+    let error = refused("eve");
+    assert_eq!(error.code, ErrorCode::RoomLocked, "{error}");
+    assert!(error.message.contains("ask its host"), "{error}");
+    // Who was there comes back; hosts come in.
+    drop(bob);
+    ann.wait_left("bob");
+    let bob = server.enter(&hall, "bob");
+    drop(server.enter_as_host(&hall, "dan"));
+
+    // Banned: with the room open again, and whatever token they have.
+    order.locked = false;
+    assert!(order.ban(user("bob")));
+    choose(&mut ann, &order);
+    keep(&ann, HostCommand::Remove(user("bob")));
+    ann.wait("bob is put out", SOON, |event| match event {
+        RoomEvent::UserLeft { user: who, reason: EndReason::Kicked } if *who == user("bob") => Some(()),
+        _ => None,
+    });
+    drop(bob);
+    // A token of the next second is another one.
+    std::thread::sleep(Duration::from_millis(1100));
+    assert_eq!(refused("bob").code, ErrorCode::KickedByHost);
+    drop(server.enter(&hall, "eve"));
+    choose(&mut ann, &RoomOrder::default());
+    let bob = server.enter(&hall, "bob");
+    ann.wait_user("bob");
+
+    // Who was put out of a locked room does not count as having been there.
+    let mut order = RoomOrder::default();
+    order.locked = true;
+    choose(&mut ann, &order);
+    keep(&ann, HostCommand::Remove(user("bob")));
+    ann.wait_left("bob");
+    drop(bob);
+    std::thread::sleep(Duration::from_millis(1100));
+    assert_eq!(refused("bob").code, ErrorCode::RoomLocked);
+    // A host who logs in again, alone, finds the door as it was.
+    let again = server.enter_as_host(&hall, "ann");
+    drop(ann);
+    assert_eq!(refused("eve").code, ErrorCode::RoomLocked);
+    drop(again);
+}
