@@ -272,6 +272,37 @@ fn noise_does_not_shimmer_more_than_it_did() {
 }
 
 #[test]
+fn a_gentle_change_stays_gentle() {
+    let Some(mut filter) = filter() else { return };
+    // Skin that goes from shade to light, finer than eight bits can say.
+    let (dark, light) = (tone(4), tone(1));
+    let ramp: Vec<u8> = (0..SIZE.1)
+        .flat_map(|_| 0..SIZE.0)
+        .flat_map(|x| {
+            let share = x as f32 / SIZE.0 as f32;
+            let mixed = std::array::from_fn::<f32, 3, _>(|i| dark[i] + (light[i] - dark[i]) * share);
+            [mixed[0].round() as u8, mixed[1].round() as u8, mixed[2].round() as u8, 255]
+        })
+        .collect();
+    for params in [params(50, 50, 50, 0), params(100, 100, 100, 0)] {
+        let after = filter.filter(&ramp, SIZE, params).unwrap();
+        // Of a column: what is spread over its pixels is no band.
+        let column = |rgba: &[u8], x: u32| (40..200).map(|y| brightness(rgba, x, y)).sum::<f32>() / 160.0;
+        let steps =
+            |rgba: &[u8]| -> Vec<f32> { (20..SIZE.0 - 20).map(|x| column(rgba, x + 1) - column(rgba, x)).collect() };
+        let (was, is) = (steps(&ramp), steps(&after));
+        let steepest = |steps: &[f32]| steps.iter().copied().fold(0.0, f32::max);
+        assert!(is.iter().all(|step| *step > -0.35), "{params}: it goes back");
+        assert!(
+            steepest(&is) < 1.6 * steepest(&was),
+            "{params}: a step of {} beside {}",
+            steepest(&is),
+            steepest(&was)
+        );
+    }
+}
+
+#[test]
 fn pictures_of_any_size_are_filtered_and_impossible_ones_refused() {
     let Some(mut filter) = filter() else { return };
     for size in [(1, 1), (2, 1), (1, 3), (641, 359), (17, 480), (2000, 3)] {
