@@ -1,5 +1,5 @@
-//! The overlay: a bar, a list of people, notices. Drawn with egui over the room, in the window and off-screen alike.
-//! It may use every feature; nothing uses it.
+//! The overlay: a bar, a list of people, messages, how one looks, notices, what floats. Drawn with egui over the room, in
+//! the window and off-screen alike. It may use every feature; nothing uses it.
 
 mod bar;
 mod beauty;
