@@ -18,10 +18,6 @@ pub(super) fn dial_error(server: &str, error: &SignalError) -> CallError {
         SignalError::Client(status, body) | SignalError::Server(status, body) => refused(server, status.as_u16(), body),
         // The server found nothing wrong with the token when asked again: the login failed for want of room.
         SignalError::Handshake { status } if status.as_u16() == 403 => room_full(),
-        SignalError::Handshake { status } if status.as_u16() == 429 => CallError::new(
-            ErrorCode::TooManyRooms,
-            format!("{server} has as many rooms as it can hold: enter one that exists, or try later"),
-        ),
         SignalError::Handshake { status } => refused(server, status.as_u16(), ""),
         SignalError::LeaveRequest { reason, .. } => ended(*reason),
         other => CallError::new(
@@ -58,6 +54,10 @@ fn refused(server: &str, status: u16, body: &str) -> CallError {
     }
     let quoted = if said.is_empty() { String::new() } else { format!(": {said}") };
     match status {
+        429 => CallError::new(
+            ErrorCode::TooManyRooms,
+            format!("{server} has as many rooms as it can hold: enter one that exists, or try later"),
+        ),
         401 | 403 => CallError::new(
             ErrorCode::AuthenticationFailed,
             format!("{server} refused the token{quoted}; ask the room's host for a new one"),
@@ -117,6 +117,11 @@ mod tests {
         assert_eq!(refused("ws://x", 500, "room is full").code.number(), 1_002_034);
         assert_eq!(refused("ws://x", 403, "the room is locked: its hosts …").code.number(), 1_002_039);
         assert_eq!(refused("ws://x", 403, "you are banned from this room").code.number(), 1_002_055);
+        assert_eq!(refused("ws://x", 429, "the server holds no more rooms").code.number(), 1_002_001);
+        assert_eq!(
+            refused("ws://x", 403, "the server takes no more participants: the room is full").code.number(),
+            1_002_034
+        );
         assert_eq!(refused("ws://x", 503, "").code.number(), 1_002_030);
         assert!(!may_retry(&refused("ws://x", 403, "")));
         assert!(may_retry(&timeout("ws://x")));
