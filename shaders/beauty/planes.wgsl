@@ -21,12 +21,6 @@ struct Coding {
 @group(0) @binding(5) var after: texture_2d<f32>;
 @group(0) @binding(6) var linear_sampler: sampler;
 
-@vertex
-fn vertex(@builtin(vertex_index) index: u32) -> @builtin(position) vec4<f32> {
-    let at = vec2(f32((index << 1u) & 2u), f32(index & 2u));
-    return vec4(at * 2.0 - 1.0, 0.0, 1.0);
-}
-
 // Cb and Cr of a colour difference: each is what blue or red exceeds luma by, scaled to -0.5..0.5.
 fn chroma(rgb: vec3<f32>) -> vec2<f32> {
     let y = dot(rgb, coding.luma.rgb);
@@ -69,10 +63,6 @@ fn to_chroma(@builtin(position) at: vec4<f32>) -> Chroma {
     let cb = textureLoad(cb_plane, here, 0).r + moved.x;
     let cr = textureLoad(cr_plane, here, 0).r + moved.y;
     return Chroma(vec4(cb, 0.0, 0.0, 1.0), vec4(cr, 0.0, 0.0, 1.0));
-}
-
-fn to_linear(c: vec3<f32>) -> vec3<f32> {
-    return select(pow((c + 0.055) / 1.055, vec3(2.4)), c / 12.92, c <= vec3(0.04045));
 }
 
 // For looking at: mirrored, as it was at the left of the split and as it is sent at the right. The target encodes sRGB.

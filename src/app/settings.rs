@@ -270,7 +270,8 @@ fn keep(time: Res<Time<Real>>, choice: Res<BeautyChoice>, mut keeper: ResMut<Kee
 /// The last choice has no time to settle.
 fn keep_at_exit(exits: MessageReader<AppExit>, choice: Res<BeautyChoice>, mut keeper: ResMut<Keeper>) {
     let now = Settings { beauty: choice.0 };
-    if exits.is_empty() || now == keeper.kept {
+    // What is being written may not come to its end either.
+    if exits.is_empty() || (now == keeper.kept && keeper.writing.is_none()) {
         return;
     }
     keeper.kept = now;

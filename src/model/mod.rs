@@ -15,6 +15,7 @@ pub mod room_text;
 pub mod sound;
 pub mod stream;
 pub mod text;
+pub mod topic;
 pub mod user;
 pub mod wall;
 

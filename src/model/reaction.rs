@@ -1,7 +1,5 @@
-//! Short signs that people give without words. They travel as data packets under [`TOPIC_REACTION`].
-
-/// The topic of a packet whose payload is a [`Reaction::word`].
-pub const TOPIC_REACTION: &str = "rotunda.reaction";
+//! Short signs that people give without words. They travel as data packets under
+//! [`TOPIC_REACTION`](crate::model::topic::TOPIC_REACTION).
 
 /// A sign that is given once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -10,16 +10,13 @@ use proto::data_stream;
 use serde::Deserialize;
 
 use crate::model::limits::CHAT_MAX_BYTES;
+pub use crate::model::topic::{TOPIC_BARRAGE, TOPIC_CUSTOM};
 use crate::model::{CallError, ErrorCode};
 
 /// Every topic of ours starts with this.
 pub const TOPIC_PREFIX: &str = "rotunda.";
 /// Where people stand and look; lossy, 10 to 20 times a second while they move.
 pub const TOPIC_POSE: &str = "rotunda.pose";
-/// Remarks that float by; lossy.
-pub const TOPIC_BARRAGE: &str = "rotunda.barrage";
-/// Commands of applications; reliable.
-pub const TOPIC_CUSTOM: &str = "rotunda.command";
 /// Text streams of LiveKit's components carry chat on this topic.
 pub const TOPIC_CHAT_STREAM: &str = "lk.chat";
 /// Older components send chat as JSON in a data packet on this topic.

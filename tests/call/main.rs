@@ -23,6 +23,7 @@ mod fetching;
 mod forwarding;
 mod forwarding_kinds;
 mod forwarding_loss;
+mod host;
 mod peer;
 mod relay;
 mod room;

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::Call;
 use crate::bridge::{EventEnvelope, HostCommand, RoomEvent, SessionId};
 use crate::client::link::{Link, OwnedTask};
-use crate::model::{CallError, ErrorCode, StreamKind};
+use crate::model::{CallError, ErrorCode, StreamKind, TrackSid, UserId};
 use crate::protocol::token;
 
 /// The server has this long to answer.
@@ -31,9 +31,11 @@ pub(super) enum Ask {
     /// Replace the room's metadata.
     Metadata(String),
     /// Mute these tracks, each with whose it is.
-    MuteAll(Vec<(String, String)>),
-    /// Keep order.
-    Order(HostCommand),
+    Mute(Vec<(UserId, TrackSid)>),
+    /// End the screens of somebody.
+    StopSharing(UserId),
+    /// Put somebody out.
+    Remove(UserId),
 }
 
 /// One request, with the address and the token of the link it was asked on.
@@ -69,8 +71,10 @@ impl Call<'_> {
     /// Keeps order, or says why not.
     pub(super) async fn keep_order(&mut self, link: &Link, command: HostCommand) {
         let ask = match command {
-            HostCommand::MuteAll => Ask::MuteAll(self.voices()),
-            command => Ask::Order(command),
+            HostCommand::Mute { user, track } => Ask::Mute(vec![(user, track)]),
+            HostCommand::MuteAll => Ask::Mute(self.voices()),
+            HostCommand::StopSharing(user) => Ask::StopSharing(user),
+            HostCommand::Remove(user) => Ask::Remove(user),
         };
         if let Err(error) = self.ask_server(link, ask) {
             self.refuse(error).await;
@@ -78,10 +82,10 @@ impl Call<'_> {
     }
 
     /// The microphones of all others that are not muted. What a shared screen plays is no voice.
-    fn voices(&self) -> Vec<(String, String)> {
+    fn voices(&self) -> Vec<(UserId, TrackSid)> {
         let streams = self.roster.streams().filter(|stream| stream.kind != StreamKind::Screen);
         let voices = streams.filter_map(|stream| Some((stream, stream.audio.as_ref().filter(|track| !track.muted)?)));
-        voices.map(|(stream, track)| (stream.owner.to_string(), track.sid.to_string())).collect()
+        voices.map(|(stream, track)| (stream.owner.clone(), track.sid.clone())).collect()
     }
 
     /// Puts a request into the queue.
@@ -127,24 +131,21 @@ async fn carry_out(client: &reqwest::Client, request: Request) -> Result<(), Cal
         Ask::Metadata(metadata) => {
             server.call("UpdateRoomMetadata", &proto::UpdateRoomMetadataRequest { room, metadata }).await?;
         }
-        Ask::Order(HostCommand::Mute { user, track }) => {
-            let (identity, track_sid) = (user.to_string(), track.to_string());
-            let ask = proto::MuteRoomTrackRequest { room, identity, track_sid, muted: true };
-            gone_is_done(server.call("MutePublishedTrack", &ask).await)?;
-        }
-        Ask::MuteAll(tracks) => {
-            for (identity, track_sid) in tracks {
-                let ask = proto::MuteRoomTrackRequest { room: room.clone(), identity, track_sid, muted: true };
-                gone_is_done(server.call("MutePublishedTrack", &ask).await)?;
+        Ask::Mute(tracks) => {
+            // Who cannot be muted keeps nobody else loud.
+            let mut outcome = Ok(());
+            for (user, track) in tracks {
+                let (room, identity, track_sid) = (room.clone(), user.to_string(), track.to_string());
+                let ask = proto::MuteRoomTrackRequest { room, identity, track_sid, muted: true };
+                outcome = outcome.and(gone_is_done(server.call("MutePublishedTrack", &ask).await));
             }
+            outcome?;
         }
-        // Known by its tracks before it was queued.
-        Ask::Order(HostCommand::MuteAll) => {}
-        Ask::Order(HostCommand::Remove(user)) => {
+        Ask::Remove(user) => {
             let ask = proto::RoomParticipantIdentity { room, identity: user.to_string(), ..Default::default() };
             gone_is_done(server.call("RemoveParticipant", &ask).await)?;
         }
-        Ask::Order(HostCommand::StopSharing(user)) => {
+        Ask::StopSharing(user) => {
             let identity = user.to_string();
             let who =
                 proto::RoomParticipantIdentity { room: room.clone(), identity: identity.clone(), ..Default::default() };

@@ -35,6 +35,7 @@ const REACH: f32 = 1.0 / 80.0;
 /// Bytes of the uniform in `shaders/beauty/common.wgsl`.
 const UNIFORM_BYTES: usize = 48;
 
+const SHARED: &str = include_str!("../../../shaders/beauty/shared.wgsl");
 const COMMON: &str = include_str!("../../../shaders/beauty/common.wgsl");
 const SKIN: &str = include_str!("../../../shaders/beauty/skin.wgsl");
 const BOX: &str = include_str!("../../../shaders/beauty/box.wgsl");
@@ -306,7 +307,7 @@ pub(super) fn pipeline(
 ) -> RenderPipeline {
     let module = device.create_shader_module(ShaderModuleDescriptor {
         label: Some("beauty"),
-        source: ShaderSource::Wgsl(source.into()),
+        source: ShaderSource::Wgsl(format!("{SHARED}\n{source}").into()),
     });
     let layout = device.create_pipeline_layout(&PipelineLayoutDescriptor {
         label: Some("beauty"),

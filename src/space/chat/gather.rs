@@ -8,7 +8,7 @@ use bevy::prelude::*;
 use super::float::Floats;
 use super::log::{ChatLog, Voice};
 use crate::bridge::{DataMessage, RoomCommand, SessionId};
-use crate::model::reaction::TOPIC_REACTION;
+use crate::model::topic::{TOPIC_BARRAGE, TOPIC_REACTION};
 use crate::model::{Reaction, RoomState, UserId, text};
 use crate::space::participant::{LocalParticipant, Participant};
 use crate::space::sync::{ChatReceived, ChatRefused, ChatSent, DataReceived, Outbox, RoomStatus, UserCame, UserWent};
@@ -17,8 +17,6 @@ use crate::space::sync::{ChatReceived, ChatRefused, ChatSent, DataReceived, Outb
 const SIGNS_PER_SEC: usize = 5;
 /// Comings are not told while the room fills right after a login.
 const SETTLE: Duration = Duration::from_secs(2);
-/// The topic of remarks that float by, as the room tells them.
-const TOPIC_BARRAGE: &str = "rotunda.barrage";
 
 /// Writes to everyone: by the overlay, by a plugin.
 #[derive(Message, Clone, Debug, PartialEq, Eq)]

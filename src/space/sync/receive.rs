@@ -11,6 +11,7 @@ use super::messages::{
 use super::roster::{MAX_PARTICIPANTS, MAX_STREAMS, Roster};
 use super::{EngineBridge, RoomStatus};
 use crate::bridge::{RoomEvent, SessionId, VideoFeed};
+use crate::model::topic::{TOPIC_BARRAGE, TOPIC_CUSTOM};
 use crate::model::{
     ATTRIBUTE_HAND, CallError, EndReason, ErrorCode, RoomOrder, RoomState, StreamId, StreamInfo, UserId, UserInfo,
 };
@@ -154,10 +155,10 @@ impl Room<'_, '_> {
             }
             // Plugins read them like any data, under their topics.
             RoomEvent::BarrageReceived { from, text } => {
-                self.tell_data(from, "rotunda.barrage", text, false);
+                self.tell_data(from, TOPIC_BARRAGE, text, false);
             }
             RoomEvent::CustomReceived { from, content } => {
-                self.tell_data(from, "rotunda.command", content, true);
+                self.tell_data(from, TOPIC_CUSTOM, content, true);
             }
             RoomEvent::TokenExpiring { in_secs } => {
                 let sentence = format!("the token ends in {in_secs} s: ask the room's host for a fresh one");

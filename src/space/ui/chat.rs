@@ -11,6 +11,7 @@ use egui::{Align2, Color32, Key, KeyboardShortcut, Modifiers, RichText, vec2};
 use super::writing::Writing;
 use super::{Keys, OpenPanes, theme};
 use crate::bridge::RoomCommand;
+use crate::media::capture::stamp::unix_now_ms;
 use crate::model::limits::CHAT_MAX_BYTES;
 use crate::model::{ATTRIBUTE_HAND, Reaction, text};
 use crate::space::chat::{ChatLine, ChatLog, React, SendMessage, Voice};
@@ -346,10 +347,6 @@ pub(super) fn draw_signs(
         });
     });
     Ok(())
-}
-
-fn unix_now_ms() -> u128 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_millis()
 }
 
 #[cfg(test)]

@@ -60,6 +60,14 @@ fn a_host_mutes_ends_shares_and_puts_out_and_nobody_else_does() {
         _ => None,
     });
 
+    keep(&ann, HostCommand::MuteAll);
+    ann.wait("everybody is muted", SOON, |event| match event {
+        RoomEvent::StreamUpdated(info) if info.id == stream("bob-cam") => {
+            info.audio.as_ref().is_some_and(|track| track.muted).then_some(())
+        }
+        _ => None,
+    });
+
     share(&bob, "bob-page");
     bob.wait_publishing("bob-page");
     ann.wait_feed("bob-page");
