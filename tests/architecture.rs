@@ -66,7 +66,7 @@ fn walls() -> Vec<Wall> {
 }
 
 /// Files and folders of `space` that are no features: everybody inside may import them.
-const SPACE_GROUND: [&str; 5] = ["schedule", "settings", "geometry", "layout", "pace"];
+const SPACE_GROUND: [&str; 6] = ["schedule", "settings", "geometry", "layout", "pace", "words"];
 /// What features build on.
 const SPACE_CORE: [&str; 3] = ["participant", "stream", "sync"];
 /// The camera: features may ask where it is.

@@ -4,7 +4,7 @@
 //! alone. The engine is behind [`EngineBridge`], so a scripted stand-in made from
 //! [`crate::bridge::engine_channels`] runs the whole room without network or devices.
 //!
-//! - foundations: [`schedule`], [`settings`], [`geometry`], [`layout`]
+//! - foundations: [`schedule`], [`settings`], [`geometry`], [`layout`], [`words`]
 //! - what is in the room: [`participant`], [`stream`], and [`sync`], which keeps them in step with the engine
 //! - features: [`panel`], [`wall`], [`environment`], [`view`], [`pose`], [`fetch`], [`spatial_audio`], [`picture`],
 //!   [`pace`], [`beauty`], [`chat`], [`order`]
@@ -33,6 +33,7 @@ pub mod sync;
 pub mod ui;
 pub mod view;
 pub mod wall;
+pub mod words;
 
 use bevy::app::{PluginGroup, PluginGroupBuilder};
 
@@ -47,13 +48,14 @@ pub use participant::{
 };
 pub use picture::{PictureRequest, PictureTaken};
 pub use schedule::SpaceSystems;
-pub use settings::{QualityTier, SpaceSettings, Tier, ViewTarget};
+pub use settings::{Comfort, QualityTier, SpaceSettings, Tier, ViewTarget};
 pub use spatial_audio::{HearToAll, SoundMode, SpeaksToAll, Volume};
 pub use stream::{FramePresented, PublishedBy, Publishes, SoundPlace, VideoStream};
 pub use sync::{
     ChatReceived, ChatRefused, ChatSent, EngineBridge, EngineEvent, Outbox, RoomFigures, RoomStatus, UserCame, UserWent,
 };
 pub use view::{TakeSeat, ViewMode};
+pub use words::Language;
 
 /// The whole room. Insert [`SpaceSettings`] before, [`EngineBridge`] before or later.
 pub struct RotundaPlugins;

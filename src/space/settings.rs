@@ -1,10 +1,13 @@
 //! What the application chooses about the room before it starts: where it is drawn and how richly.
 
+use std::ops::RangeInclusive;
+
 use bevy::prelude::*;
 use bevy::render::renderer::RenderAdapterInfo;
 use wgpu::DeviceType;
 
 use super::layout::RoomLayout;
+use super::words::Language;
 
 /// How much the graphics may cost, as a user chooses it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -90,18 +93,51 @@ impl QualityTier {
     }
 }
 
-/// How large the overlay is drawn in a view of this size, in logical pixels: small views get a small one, so that it does
-/// not cover the room.
-pub fn overlay_zoom(view: Vec2) -> f32 {
-    (view.y / 640.0).min(view.x / 600.0).clamp(0.5, 1.0)
+/// What a person chose for their eyes and ears; it may change at any time.
+#[derive(Resource, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Comfort {
+    /// The language of the overlay.
+    pub language: Language,
+    /// Size of the overlay's text and of all that goes with it, in percent: [`Comfort::TEXT_PERCENT`].
+    pub text_percent: u16,
+    /// Nothing floats, flies or fades: what moves by itself jumps or stays.
+    pub reduced_motion: bool,
 }
+
+impl Comfort {
+    /// Sizes that can be chosen.
+    pub const TEXT_PERCENT: RangeInclusive<u16> = 75..=200;
+}
+
+impl Default for Comfort {
+    fn default() -> Self {
+        Self { language: Language::English, text_percent: 100, reduced_motion: false }
+    }
+}
+
+/// How large the overlay is drawn in a view of this size, in logical pixels: small views get a small one, so that it does
+/// not cover the room. Of larger text a small view takes what leaves room for a pane.
+pub fn overlay_zoom(view: Vec2, text_percent: u16) -> f32 {
+    let fits = (view.y / 640.0).min(view.x / 600.0).clamp(0.5, 1.0);
+    let wished = fits * f32::from(text_percent) / 100.0;
+    wished.min((view.y / LEAST_PT.y).min(view.x / LEAST_PT.x)).max(0.5 * f32::from(text_percent.min(100)) / 100.0)
+}
+
+/// The place of the bar at the bottom in a wide view, in points of the overlay: its width, and its height with the air
+/// below and above.
+pub const BAR_PT: Vec2 = Vec2::new(700.0, 112.0);
+/// The overlay has at least so much room, in points, however large its text is.
+const LEAST_PT: Vec2 = Vec2::new(560.0, 320.0);
 
 /// Settles the [`Tier`], the [`RoomLayout`] and its mood before anything is spawned.
 pub struct SettingsPlugin;
 
 impl Plugin for SettingsPlugin {
     fn build(&self, app: &mut App) {
-        app.init_resource::<SpaceSettings>().init_resource::<Tier>().add_systems(PreStartup, settle_tier);
+        app.init_resource::<SpaceSettings>()
+            .init_resource::<Tier>()
+            .init_resource::<Comfort>()
+            .add_systems(PreStartup, settle_tier);
         let layout = app.world().resource::<SpaceSettings>().layout.clone();
         app.insert_resource(layout.mood).insert_resource(layout);
     }

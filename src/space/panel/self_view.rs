@@ -6,7 +6,7 @@ use bevy::prelude::*;
 use super::{MARGIN_SHARE, style};
 use crate::model::StreamKind;
 use crate::space::participant::{CameraOff, LocalParticipant, Muted, Participant};
-use crate::space::settings::overlay_zoom;
+use crate::space::settings::{BAR_PT, Comfort, overlay_zoom};
 use crate::space::stream::{FaceAssets, FaceLook, Label, Publishes, StreamFeed, VideoFace, VideoMaterial, VideoStream};
 use crate::space::view::{RoomCamera, ViewMode, in_every_view};
 
@@ -16,8 +16,6 @@ const DISTANCE: f32 = 0.5;
 const SHARE: f32 = 0.13;
 /// Air below and beside it, as a share of the view's height.
 const EDGE: f32 = 0.028;
-/// The place of the bar at the bottom, in points of the overlay: its width, and its height with the air below and above.
-const BAR: Vec2 = Vec2::new(556.0, 112.0);
 /// The width its frame is measured for, in metres: shown in another size it keeps its proportions.
 const FRAME_WIDTH: f32 = 0.2;
 
@@ -89,12 +87,13 @@ pub(super) fn hang_self_view(
 pub(super) fn follow_self_view(
     camera: Query<(&Camera, &Projection), With<RoomCamera>>,
     mode: Res<ViewMode>,
+    comfort: Res<Comfort>,
     mut views: Query<(&mut Transform, &mut Visibility), With<SelfView>>,
 ) {
     let Some((camera, Projection::Perspective(lens))) = camera.iter().next() else { return };
     let view = camera.logical_viewport_size().unwrap_or(Vec2::new(1280.0, 720.0)).max(Vec2::ONE);
     let high = (lens.fov * 0.5).tan() * DISTANCE * 2.0;
-    let (size, at) = corner(view);
+    let (size, at) = corner(view, comfort.text_percent);
     for (mut transform, mut visibility) in &mut views {
         let metre = high / view.y;
         let goal = Transform::from_translation((at * metre).extend(-DISTANCE)).with_scale((size * metre).extend(1.0));
@@ -105,12 +104,12 @@ pub(super) fn follow_self_view(
 }
 
 /// Size of the face in a view of this size, and its middle from the view's, Y up; in logical pixels.
-fn corner(view: Vec2) -> (Vec2, Vec2) {
+fn corner(view: Vec2, text_percent: u16) -> (Vec2, Vec2) {
     let picture = view.x * SHARE;
     let margin = picture * MARGIN_SHARE;
     let size = Vec2::new(picture, picture * 9.0 / 16.0) + 2.0 * margin;
     let edge = EDGE * view.y;
-    let bar = BAR * overlay_zoom(view);
+    let bar = BAR_PT * overlay_zoom(view, text_percent);
     let beside_bar = (view.x - bar.x) * 0.5 > size.x + 1.5 * edge;
     let below = if beside_bar { edge } else { bar.y };
     (size, Vec2::new(view.x - size.x, size.y - view.y) * 0.5 + Vec2::new(-edge, below))
@@ -124,13 +123,15 @@ mod tests {
     fn it_is_inside_every_view_and_beside_or_above_the_bar() {
         for view in [(1280.0, 720.0), (640.0, 360.0), (500.0, 700.0), (500.0, 400.0), (320.0, 240.0), (3440.0, 1440.0)]
         {
-            let view = Vec2::from(view);
-            let (size, at) = corner(view);
-            let (low, high) = (at - size * 0.5, at + size * 0.5);
-            assert!(high.cmple(view * 0.5).all() && low.cmpge(view * -0.5).all(), "{view}: {low} to {high}");
-            let bar = BAR * overlay_zoom(view);
-            let free = low.x > bar.x * 0.5 || low.y > bar.y - 1.0 - view.y * 0.5;
-            assert!(free, "{view}: the bar covers {low} to {high}");
+            for text_percent in [75, 100, 200] {
+                let view = Vec2::from(view);
+                let (size, at) = corner(view, text_percent);
+                let (low, high) = (at - size * 0.5, at + size * 0.5);
+                assert!(high.cmple(view * 0.5).all() && low.cmpge(view * -0.5).all(), "{view}: {low} to {high}");
+                let bar = BAR_PT * overlay_zoom(view, text_percent);
+                let free = low.x > bar.x * 0.5 || low.y > bar.y - 1.0 - view.y * 0.5;
+                assert!(free, "{view} at {text_percent} %: the bar covers {low} to {high}");
+            }
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use bevy_egui::egui::{self, Align2, Color32, CornerRadius, Response, Sense, pos2, vec2};
 
-use super::OpenPanes;
 use super::own_media::{OwnMedia, Sending};
 use super::signs::{self, Sign};
 use super::theme;
+use super::{LeftPane, OpenPanes, RightPane};
 
 /// What was pressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,15 +37,23 @@ pub(super) fn show(ctx: &egui::Context, own: &OwnMedia, people: usize, panes: Op
                 pressed.camera = media(ui, Sign::Camera, own.camera, ["Stop video", "Start video", "No camera"], "V");
                 let open = |open| if open { Look::On } else { Look::Rest };
                 let hint = "How you look to the others (B)";
-                pressed.beauty = button(ui, Sign::Beauty, open(panes.beauty), "Beauty", hint).clicked();
+                pressed.beauty =
+                    button(ui, Sign::Beauty, open(panes.left == Some(LeftPane::Beauty)), "Beauty", hint).clicked();
                 let hint = "Applause, hearts, a raised hand (R)";
                 pressed.signs = button(ui, Sign::Hand, open(panes.signs), "React", hint).clicked();
-                let messages =
-                    button(ui, Sign::Message, open(panes.chat), "Messages", "What is written in the room (C)");
+                let messages = button(
+                    ui,
+                    Sign::Message,
+                    open(panes.right == Some(RightPane::Chat)),
+                    "Messages",
+                    "What is written in the room (C)",
+                );
                 badge(ui, messages.rect, unread);
                 pressed.chat = messages.clicked();
                 let count = format!("{people}");
-                pressed.people = button(ui, Sign::People, open(panes.people), &count, "Who is here").clicked();
+                pressed.people =
+                    button(ui, Sign::People, open(panes.right == Some(RightPane::People)), &count, "Who is here")
+                        .clicked();
                 ui.add_space(6.0);
                 pressed.leave = button(ui, Sign::Leave, Look::Alarm, "Leave", "Leave the room").clicked();
             });

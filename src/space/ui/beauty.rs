@@ -4,7 +4,7 @@ use bevy::prelude::*;
 use bevy_egui::{EguiContexts, EguiTextureHandle, egui};
 use egui::{Align2, Color32, CornerRadius, RichText, Sense, Stroke, TextureId, pos2, vec2};
 
-use super::{Keys, OpenPanes, theme};
+use super::{Keys, LeftPane, OpenPanes, theme};
 use crate::model::beauty::BEAUTY_MAX;
 use crate::model::{Beauty, BeautyParams, BeautyState, OnBeautyFailure, StreamId};
 use crate::space::beauty::{BeautyChoice, BeautyLinks, BeautyStatus, SetBeauty, preview_image};
@@ -40,7 +40,7 @@ impl Default for Preview {
 /// `B`, unless something is being typed.
 pub(super) fn read_keys(keys: Keys, mut panes: ResMut<OpenPanes>) {
     if keys.just(KeyCode::KeyB) {
-        panes.beauty = !panes.beauty;
+        panes.toggle_left(LeftPane::Beauty);
     }
 }
 
@@ -55,7 +55,7 @@ pub(super) fn draw(
     mut wishes: MessageWriter<SetBeauty>,
     mut preview: Local<Preview>,
 ) -> Result {
-    if !settings.overlay || !panes.beauty {
+    if !settings.overlay || panes.left != Some(LeftPane::Beauty) {
         if let Some((image, _)) = preview.image.take() {
             links.show(None);
             contexts.remove_image(&image);

@@ -9,7 +9,7 @@ use bevy_egui::{EguiContexts, egui};
 use egui::{Align2, Color32, Key, KeyboardShortcut, Modifiers, RichText, vec2};
 
 use super::writing::Writing;
-use super::{Keys, OpenPanes, theme};
+use super::{Keys, OpenPanes, RightPane, theme};
 use crate::bridge::RoomCommand;
 use crate::media::capture::stamp::unix_now_ms;
 use crate::model::limits::CHAT_MAX_BYTES;
@@ -46,7 +46,7 @@ pub(super) fn letter(reaction: Reaction) -> &'static str {
 /// `C` opens and closes the messages, `R` the signs, unless something is being typed.
 pub(super) fn read_keys(keys: Keys, mut panes: ResMut<OpenPanes>) {
     if keys.just(KeyCode::KeyC) {
-        panes.toggle_chat();
+        panes.toggle_right(RightPane::Chat);
     }
     if keys.just(KeyCode::KeyR) {
         panes.signs = !panes.signs;
@@ -65,9 +65,9 @@ pub(super) fn draw(
     mut heights: Local<Heights>,
     mut was_open: Local<bool>,
 ) -> Result {
-    let opened = panes.chat && !*was_open;
-    *was_open = panes.chat;
-    if !settings.overlay || !panes.chat {
+    let opened = panes.right == Some(RightPane::Chat) && !*was_open;
+    *was_open = panes.right == Some(RightPane::Chat);
+    if !settings.overlay || !*was_open {
         return Ok(());
     }
     let ctx = contexts.ctx_mut()?;

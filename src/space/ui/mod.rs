@@ -29,7 +29,7 @@ pub use own_media::{OwnMedia, Sending, ToggleMuted};
 use super::chat::ChatLog;
 use super::participant::Participant;
 use super::schedule::SpaceSystems;
-use super::settings::{SpaceSettings, overlay_zoom};
+use super::settings::{Comfort, SpaceSettings, overlay_zoom};
 use super::sync::{Outbox, RoomStatus};
 use super::view::ViewMode;
 use super::wall::WallSlots;
@@ -41,30 +41,48 @@ use writing::Writing;
 #[derive(Message, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LeaveRequested;
 
-/// Which parts are open.
+/// Which parts are open. Each side has one place.
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OpenPanes {
-    /// The list of people.
-    pub people: bool,
-    /// How one looks to the others.
-    pub beauty: bool,
-    /// The messages.
-    pub chat: bool,
+    /// At the left.
+    pub left: Option<LeftPane>,
+    /// At the right.
+    pub right: Option<RightPane>,
     /// The signs one can give.
     pub signs: bool,
 }
 
+/// What stands at the left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LeftPane {
+    /// How one looks to the others.
+    Beauty,
+    /// What to show on the wall.
+    Share,
+    /// How the connection does.
+    Statistics,
+    /// Devices, language, comfort.
+    Settings,
+}
+
+/// What stands at the right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RightPane {
+    /// The list of people.
+    People,
+    /// The messages.
+    Chat,
+}
+
 impl OpenPanes {
-    /// The messages and the list of people have one place.
-    pub fn toggle_chat(&mut self) {
-        self.chat = !self.chat;
-        self.people &= !self.chat;
+    /// Opens it in place of what stands there, or closes it.
+    pub fn toggle_left(&mut self, pane: LeftPane) {
+        self.left = if self.left == Some(pane) { None } else { Some(pane) };
     }
 
-    /// See [`OpenPanes::toggle_chat`].
-    pub fn toggle_people(&mut self) {
-        self.people = !self.people;
-        self.chat &= !self.people;
+    /// See [`OpenPanes::toggle_left`].
+    pub fn toggle_right(&mut self, pane: RightPane) {
+        self.right = if self.right == Some(pane) { None } else { Some(pane) };
     }
 }
 
@@ -163,6 +181,7 @@ fn renew_overlay(world: &mut World) {
 fn prepare(
     mut contexts: EguiContexts,
     settings: Res<SpaceSettings>,
+    comfort: Res<Comfort>,
     mode: Res<ViewMode>,
     panes: Res<OpenPanes>,
     time: Res<Time>,
@@ -179,7 +198,7 @@ fn prepare(
         *themed = true;
     }
     let view = ctx.content_rect().size() * ctx.zoom_factor();
-    let zoom = overlay_zoom(Vec2::new(view.x, view.y));
+    let zoom = overlay_zoom(Vec2::new(view.x, view.y), comfort.text_percent);
     if (ctx.zoom_factor() - zoom).abs() > 0.02 {
         ctx.set_zoom_factor(zoom);
     }
@@ -232,16 +251,16 @@ fn draw_overlay(
         toggle.write(ToggleMuted(MediaKind::Video));
     }
     if pressed.beauty {
-        panes.beauty = !panes.beauty;
+        panes.toggle_left(LeftPane::Beauty);
     }
     if pressed.signs {
         panes.signs = !panes.signs;
     }
     if pressed.chat {
-        panes.toggle_chat();
+        panes.toggle_right(RightPane::Chat);
     }
     if pressed.people {
-        panes.toggle_people();
+        panes.toggle_right(RightPane::People);
     }
     if pressed.leave {
         outbox.push(RoomCommand::Logout);

@@ -7,7 +7,7 @@ use egui::{Align2, Color32, RichText, Sense, pos2, vec2};
 
 use super::signs::{self, Sign};
 use super::writing::Writing;
-use super::{OpenPanes, theme};
+use super::{OpenPanes, RightPane, theme};
 use crate::model::{StreamKind, UserId};
 use crate::space::order::KeepOrder;
 use crate::space::participant::{CameraOff, HandRaised, LocalParticipant, Muted, Participant, Seat, Speaking, Spotlit};
@@ -91,7 +91,7 @@ pub(super) fn draw(
     mut writing: Local<Writing>,
     mut looking: Local<Looking>,
 ) -> Result {
-    if !settings.overlay || !panes.people {
+    if !settings.overlay || panes.right != Some(RightPane::People) {
         return Ok(());
     }
     let ctx = contexts.ctx_mut()?;

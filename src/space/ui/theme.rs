@@ -1,7 +1,7 @@
 //! Colours, sizes and type of the overlay, in one place. Warm paper on dark walnut, brass for what matters, coral for
 //! "muted" and "leave"; text on every ground passes 4.5:1.
 
-use bevy_egui::egui::{self, Color32, CornerRadius, FontId, Margin, Stroke};
+use bevy_egui::egui::{self, Align2, Color32, CornerRadius, FontId, Margin, Stroke};
 
 /// Ground of bars and lists.
 pub const GROUND: Color32 = Color32::from_rgba_premultiplied(21, 18, 16, 238);
@@ -55,6 +55,79 @@ pub fn pane() -> egui::Frame {
         .corner_radius(CornerRadius::same(18))
         .inner_margin(Margin::symmetric(PANE_X_PT as i8, 9))
         .stroke(Stroke::new(1.0, LINE))
+}
+
+/// Where a pane stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// At the upper left.
+    Left,
+    /// At the upper right.
+    Right,
+}
+
+/// A pane with a title and a way to close it, as tall as the view lets it be: what has no room is scrolled. `true` when
+/// it was closed.
+pub fn side_pane(
+    ctx: &egui::Context,
+    side: Side,
+    (id, title): (&str, &str),
+    width_pt: f32,
+    contents: impl FnOnce(&mut egui::Ui),
+) -> bool {
+    let (anchor, offset) = match side {
+        Side::Left => (Align2::LEFT_TOP, [EDGE_PT, EDGE_PT]),
+        Side::Right => (Align2::RIGHT_TOP, [-EDGE_PT, EDGE_PT]),
+    };
+    let view = ctx.content_rect();
+    let width = width_pt.min(view.width() - 2.0 * (EDGE_PT + PANE_X_PT));
+    let tallest = (view.height() - 3.0 * EDGE_PT - 40.0 - BAR_TAKES_PT).max(120.0);
+    let mut closed = false;
+    egui::Area::new(egui::Id::new(id)).anchor(anchor, offset).show(ctx, |ui| {
+        pane().show(ui, |ui| {
+            ui.set_width(width);
+            ui.horizontal(|ui| {
+                ui.label(egui::RichText::new(title).font(body()).strong());
+                ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| closed = close_button(ui));
+            });
+            let all = egui::ScrollArea::vertical().id_salt((id, "all")).max_height(tallest);
+            // As tall as its contents from the first frame on.
+            all.min_scrolled_height(tallest).auto_shrink([false, true]).show(ui, |ui| {
+                ui.spacing_mut().item_spacing.y = 7.0;
+                contents(ui);
+            });
+        });
+    });
+    closed
+}
+
+/// What the bar takes of a view's height, in points.
+const BAR_TAKES_PT: f32 = 84.0;
+
+/// A cross.
+fn close_button(ui: &mut egui::Ui) -> bool {
+    let (rect, response) = ui.allocate_exact_size(egui::vec2(20.0, 20.0), egui::Sense::click());
+    let ink = if response.hovered() || response.has_focus() { PAPER } else { FADED };
+    let arm = 4.5;
+    for (x, y) in [(1.0, 1.0), (1.0, -1.0)] {
+        let way = egui::vec2(x, y) * arm;
+        ui.painter().line_segment([rect.center() - way, rect.center() + way], Stroke::new(1.8, ink));
+    }
+    focus_ring(ui, &response);
+    response.clicked()
+}
+
+/// Shows which part of the screen the keyboard is at.
+pub fn focus_ring(ui: &egui::Ui, response: &egui::Response) {
+    if response.has_focus() {
+        let rect = response.rect.expand(2.0);
+        ui.painter().rect_stroke(rect, CornerRadius::same(9), Stroke::new(2.0, BRASS), egui::StrokeKind::Outside);
+    }
+}
+
+/// A line of text that explains.
+pub fn hint(ui: &mut egui::Ui, text: &str) {
+    ui.label(egui::RichText::new(text).font(body()).color(FADED));
 }
 
 /// Sets the overlay's style once.
