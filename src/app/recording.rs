@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use bevy::platform::cell::SyncCell;
 use bevy::prelude::*;
-use bevy::window::WindowCloseRequested;
 
 use super::{Progress, TokenRenewal};
 use crate::bridge::{PublishRequest, RoomCommand, RoomEvent};
@@ -14,6 +13,7 @@ use crate::client::report::{Expectations, FetchReport, Recorder, Report};
 use crate::media::capture::stamp::unix_now_ms;
 use crate::model::{RoomState, RoomStateReason};
 use crate::space::picture::{PictureRequest, PictureTaken};
+use crate::space::ui::LeaveRequested;
 use crate::space::{
     EngineBridge, EngineEvent, Fetched, FramePresented, Outbox, SpaceSettings, VideoStream, ViewTarget, fetch::Want,
 };
@@ -148,7 +148,7 @@ fn decide_to_end(
     bridge: Res<EngineBridge>,
     settings: Res<SpaceSettings>,
     mut events: MessageReader<EngineEvent>,
-    mut closed: MessageReader<WindowCloseRequested>,
+    mut leave: MessageReader<LeaveRequested>,
     mut requests: MessageWriter<PictureRequest>,
     mut exit: MessageWriter<AppExit>,
 ) {
@@ -157,7 +157,7 @@ fn decide_to_end(
         call.over_at = Some(Instant::now() + stay);
     }
     let over = call.over_at.is_some_and(|at| Instant::now() >= at);
-    let closed = closed.read().next().is_some();
+    let closed = leave.read().any(|leave| leave.closes);
     let late = call.setup.limit.is_some_and(|limit| call.setup.recorder.elapsed() >= limit);
     if call.closing.is_some() || !(over || closed || late) {
         return;

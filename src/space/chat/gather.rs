@@ -6,10 +6,10 @@ use std::time::Duration;
 use bevy::prelude::*;
 
 use super::float::Floats;
-use super::log::{ChatLog, Voice};
+use super::log::{ChatLog, Happened, Voice};
 use crate::bridge::{DataMessage, RoomCommand, SessionId};
 use crate::model::topic::{TOPIC_BARRAGE, TOPIC_REACTION};
-use crate::model::{Reaction, RoomState, UserId, text};
+use crate::model::{CallError, ErrorCode, Reaction, RoomState, UserId, text};
 use crate::space::participant::{LocalParticipant, Participant};
 use crate::space::sync::{ChatReceived, ChatRefused, ChatSent, DataReceived, Outbox, RoomStatus, UserCame, UserWent};
 
@@ -51,7 +51,8 @@ pub(super) fn send(
         match wish {
             SendMessage::Chat(text) => {
                 if !outbox.push(RoomCommand::SendChat(text.clone())) {
-                    log.refused(text, "too much is being sent: try again in a moment".to_owned());
+                    let why = "too much is being sent: try again in a moment";
+                    log.refused(text, CallError::new(ErrorCode::SendFailed, why));
                 }
             }
             SendMessage::Remark(text) => {
@@ -122,7 +123,7 @@ pub(super) fn hear(
         log.hear(voice(&message.from, &people), &message.text, now, my_name);
     }
     for message in refused.read() {
-        log.refused(&message.text, message.error.message.clone());
+        log.refused(&message.text, message.error.clone());
     }
 }
 
@@ -166,7 +167,7 @@ pub(super) fn hear_data(
         }
         if reaction == Reaction::LookHere {
             let name = text::one_line(&participant.name, 64);
-            if log.note(format!("{name} asks everyone to look at the wall"), time.elapsed()) {
+            if log.note(Happened::AsksToLook(name.clone()), time.elapsed()) {
                 asked.write(AskedToLook { by: entity, name });
             }
         } else {

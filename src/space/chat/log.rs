@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bevy::prelude::*;
 
-use crate::model::{UserId, text};
+use crate::model::{CallError, UserId, text};
 
 /// Lines kept; the oldest go first.
 const KEPT: usize = 2000;
@@ -31,7 +31,18 @@ pub enum Voice {
         colour: LinearRgba,
     },
     /// Nobody's: something happened.
-    Room,
+    Room(Happened),
+}
+
+/// What is told among the messages, in the reader's language.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Happened {
+    /// These came in, and so many more.
+    Came(Vec<String>, usize),
+    /// These left, and so many more.
+    Left(Vec<String>, usize),
+    /// This one asks everyone to look at the wall.
+    AsksToLook(String),
 }
 
 /// A message, or what happened.
@@ -39,7 +50,7 @@ pub enum Voice {
 pub struct ChatLine {
     /// Whose.
     pub voice: Voice,
-    /// What, harmless to show.
+    /// What, harmless to show; empty where something happened.
     pub text: String,
     /// When it came, counted from the start of the program.
     pub at: Duration,
@@ -55,22 +66,14 @@ pub struct ChatLog {
     gone: u64,
     unread: usize,
     mentioned: bool,
-    moving: Option<Moving>,
+    /// When the last line began, where it tells who came or went and may tell of more.
+    moving_since: Option<Duration>,
     /// What is being written. What could not be sent comes back here.
     pub draft: String,
     /// Why the last message was not sent.
-    pub trouble: Option<String>,
+    pub trouble: Option<CallError>,
     /// What came back and stands at the beginning of the draft.
     returned: String,
-}
-
-/// People who come, or go, one after the other.
-#[derive(Debug)]
-struct Moving {
-    came: bool,
-    names: Vec<String>,
-    more: usize,
-    since: Duration,
 }
 
 impl ChatLog {
@@ -112,7 +115,7 @@ impl ChatLog {
 
     /// An own message did not: it is to be written again, after those that came back before it, and before what is being
     /// written now.
-    pub(super) fn refused(&mut self, text: &str, why: String) {
+    pub(super) fn refused(&mut self, text: &str, why: CallError) {
         self.trouble = Some(why);
         let written = match self.draft.strip_prefix(self.returned.as_str()) {
             Some(written) => written.trim_start_matches('\n').to_owned(),
@@ -136,33 +139,31 @@ impl ChatLog {
     /// Somebody came or went; many within a short time share a line.
     pub(super) fn moved(&mut self, came: bool, name: &str, at: Duration) {
         let name = text::one_line(name, 64);
-        let last_is_theirs = self.lines.back().is_some_and(|line| line.voice == Voice::Room);
-        let folds = |moving: &Moving| last_is_theirs && moving.came == came && at.saturating_sub(moving.since) < FOLDED;
-        let moving = match self.moving.take().filter(folds) {
-            Some(mut moving) => {
-                self.lines.pop_back();
-                if moving.names.len() < NAMED {
-                    moving.names.push(name)
-                } else {
-                    moving.more += 1
-                }
-                moving
+        let since = self.moving_since.filter(|since| at.saturating_sub(*since) < FOLDED);
+        let last = self.lines.back_mut().filter(|_| since.is_some()).map(|line| &mut line.voice);
+        if let (Some(Voice::Room(Happened::Came(names, more))), true)
+        | (Some(Voice::Room(Happened::Left(names, more))), false) = (last, came)
+        {
+            if names.len() < NAMED {
+                names.push(name)
+            } else {
+                *more += 1
             }
-            None => Moving { came, names: vec![name], more: 0, since: at },
-        };
-        let text = moving.text();
-        self.moving = Some(moving);
-        self.put(ChatLine { voice: Voice::Room, text, at, mentions_me: false });
+            return;
+        }
+        let happened = if came { Happened::Came(vec![name], 0) } else { Happened::Left(vec![name], 0) };
+        self.put(ChatLine { voice: Voice::Room(happened), text: String::new(), at, mentions_me: false });
+        self.moving_since = Some(at);
     }
 
     /// Something happened that concerns everyone; the same again is said once in a while only. Whether it was.
-    pub(super) fn note(&mut self, text: String, at: Duration) -> bool {
-        let said = |line: &ChatLine| line.text == text && at.saturating_sub(line.at) < FOLDED;
+    pub(super) fn note(&mut self, happened: Happened, at: Duration) -> bool {
+        let voice = Voice::Room(happened);
+        let said = |line: &ChatLine| line.voice == voice && at.saturating_sub(line.at) < FOLDED;
         if self.lines.iter().rev().take(8).any(said) {
             return false;
         }
-        self.moving = None;
-        self.put(ChatLine { voice: Voice::Room, text, at, mentions_me: false });
+        self.put(ChatLine { voice, text: String::new(), at, mentions_me: false });
         true
     }
 
@@ -174,9 +175,7 @@ impl ChatLog {
     }
 
     fn put(&mut self, line: ChatLine) {
-        if line.voice != Voice::Room {
-            self.moving = None;
-        }
+        self.moving_since = None;
         if self.lines.len() == KEPT {
             self.lines.pop_front();
             self.gone += 1;
@@ -185,20 +184,10 @@ impl ChatLog {
     }
 }
 
-impl Moving {
-    fn text(&self) -> String {
-        let what = if self.came { "came in" } else { "left" };
-        let names = self.names.join(", ");
-        match self.more {
-            0 => format!("{names} {what}"),
-            more => format!("{names} and {more} more {what}"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ErrorCode;
 
     fn other() -> Voice {
         Voice::Other { user: UserId::new("ben").unwrap(), name: "Ben".into(), colour: LinearRgba::WHITE }
@@ -206,6 +195,10 @@ mod tests {
 
     fn texts(log: &ChatLog) -> Vec<&str> {
         log.lines().map(|(_, line)| line.text.as_str()).collect()
+    }
+
+    fn too_fast() -> CallError {
+        CallError::new(ErrorCode::MessageTooFast, "too fast")
     }
 
     #[test]
@@ -225,15 +218,15 @@ mod tests {
     #[test]
     fn what_is_not_sent_comes_back_and_is_not_lost_whatever_was_written_since() {
         let mut log = ChatLog::default();
-        log.refused("first", "too fast".into());
-        assert_eq!((log.draft.as_str(), log.trouble.as_deref()), ("first", Some("too fast")));
+        log.refused("first", too_fast());
+        assert_eq!((log.draft.as_str(), log.trouble.clone()), ("first", Some(too_fast())));
         log.draft += "\nbeing written";
-        log.refused("second", "too fast".into());
-        log.refused("third", "too fast".into());
+        log.refused("second", too_fast());
+        log.refused("third", too_fast());
         assert_eq!(log.draft, "first\nsecond\nthird\nbeing written");
         assert_eq!(log.take_draft(), "first\nsecond\nthird\nbeing written");
         log.draft = "new".into();
-        log.refused("old", "too fast".into());
+        log.refused("old", too_fast());
         assert_eq!(log.draft, "old\nnew");
         log.sent("first", Duration::ZERO);
         assert!(log.trouble.is_none());
@@ -246,12 +239,16 @@ mod tests {
         for n in 0..30 {
             log.moved(true, &format!("P{n}"), secs(n / 10));
         }
-        assert_eq!(texts(&log), ["P0, P1, P2 and 27 more came in"]);
+        let one = |name: &str| vec![name.to_owned()];
+        let happened = |log: &ChatLog| -> Vec<Voice> { log.lines().map(|(_, line)| line.voice.clone()).collect() };
+        let names = ["P0", "P1", "P2"].map(str::to_owned).to_vec();
+        assert_eq!(happened(&log), [Voice::Room(Happened::Came(names, 27))]);
         log.moved(false, "P3", secs(4));
         log.hear(other(), "bye", secs(5), "");
         log.moved(false, "P4", secs(6));
         log.moved(false, "P5", secs(40));
-        assert_eq!(texts(&log)[1..], ["P3 left", "bye", "P4 left", "P5 left"]);
+        let left = |name| Voice::Room(Happened::Left(one(name), 0));
+        assert_eq!(happened(&log)[1..], [left("P3"), other(), left("P4"), left("P5")]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use bevy::prelude::*;
 
 pub use float::{Float, FloatKind, Floats};
 pub use gather::{AskedToLook, React, SendMessage};
-pub use log::{ChatLine, ChatLog, Voice};
+pub use log::{ChatLine, ChatLog, Happened, Voice};
 
 use super::schedule::SpaceSystems;
 

@@ -1,22 +1,35 @@
-//! The bar at the bottom: microphone, camera, beauty, signs, messages, people, leave.
+//! The bar at the bottom: microphone and camera with what they are chosen from, share, beauty, signs, messages, people,
+//! settings, leave.
 
 use bevy_egui::egui::{self, Align2, Color32, CornerRadius, Response, Sense, pos2, vec2};
 
 use super::own_media::{OwnMedia, Sending};
 use super::signs::{self, Sign};
-use super::theme;
-use super::{LeftPane, OpenPanes, RightPane};
+use super::{LeftPane, OpenPanes, RightPane, theme};
+use crate::space::words::{BarWords, Words};
+
+/// Width of a button, in points: as wide as there is room for, within these.
+const BUTTON_PT: std::ops::RangeInclusive<f32> = 34.0..=62.0;
+/// Between two.
+const GAP_PT: f32 = 8.0;
+/// Of the place that opens a list of devices.
+const ARROW_PT: f32 = 18.0;
+/// Buttons, and of those with a list.
+const BUTTONS: f32 = 9.0;
+const ARROWS: f32 = 2.0;
+/// Narrower ones have no caption.
+const CAPTION_FROM_PT: f32 = 50.0;
 
 /// What was pressed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Default)]
 pub(super) struct Pressed {
     pub microphone: bool,
     pub camera: bool,
-    pub beauty: bool,
-    pub signs: bool,
-    pub chat: bool,
-    pub people: bool,
     pub leave: bool,
+    /// Opens the list of microphones and loudspeakers.
+    pub sound_list: Option<Response>,
+    /// Opens the list of cameras.
+    pub camera_list: Option<Response>,
 }
 
 /// Messages that nobody has looked at.
@@ -27,35 +40,63 @@ pub(super) struct Unread {
     pub mentioned: bool,
 }
 
-pub(super) fn show(ctx: &egui::Context, own: &OwnMedia, people: usize, panes: OpenPanes, unread: Unread) -> Pressed {
+/// What the bar shows.
+pub(super) struct Shown<'a> {
+    pub own: &'a OwnMedia,
+    /// In the room.
+    pub people: usize,
+    pub unread: Unread,
+    /// Something of one's own is on the wall.
+    pub sharing: bool,
+}
+
+pub(super) fn show(ctx: &egui::Context, words: &Words, shown: &Shown<'_>, panes: &mut OpenPanes) -> Pressed {
+    let words = &words.bar;
     let mut pressed = Pressed::default();
+    let free = ctx.content_rect().width() - 2.0 * (theme::EDGE_PT * 0.5 + theme::PANE_X_PT);
+    let wide = (free - ARROWS * ARROW_PT - (BUTTONS - 1.0) * GAP_PT) / BUTTONS;
+    let wide = wide.clamp(*BUTTON_PT.start(), *BUTTON_PT.end());
     egui::Area::new(egui::Id::new("bar")).anchor(Align2::CENTER_BOTTOM, [0.0, -theme::EDGE_PT]).show(ctx, |ui| {
         theme::pane().show(ui, |ui| {
             ui.horizontal(|ui| {
-                ui.spacing_mut().item_spacing.x = 10.0;
-                pressed.microphone = media(ui, Sign::Microphone, own.microphone, ["Mute", "Unmute", "No mic"], "M");
-                pressed.camera = media(ui, Sign::Camera, own.camera, ["Stop video", "Start video", "No camera"], "V");
-                let open = |open| if open { Look::On } else { Look::Rest };
-                let hint = "How you look to the others (B)";
-                pressed.beauty =
-                    button(ui, Sign::Beauty, open(panes.left == Some(LeftPane::Beauty)), "Beauty", hint).clicked();
-                let hint = "Applause, hearts, a raised hand (R)";
-                pressed.signs = button(ui, Sign::Hand, open(panes.signs), "React", hint).clicked();
-                let messages = button(
-                    ui,
-                    Sign::Message,
-                    open(panes.right == Some(RightPane::Chat)),
-                    "Messages",
-                    "What is written in the room (C)",
-                );
-                badge(ui, messages.rect, unread);
-                pressed.chat = messages.clicked();
-                let count = format!("{people}");
-                pressed.people =
-                    button(ui, Sign::People, open(panes.right == Some(RightPane::People)), &count, "Who is here")
-                        .clicked();
-                ui.add_space(6.0);
-                pressed.leave = button(ui, Sign::Leave, Look::Alarm, "Leave", "Leave the room").clicked();
+                ui.spacing_mut().item_spacing.x = GAP_PT;
+                let captions = [words.mute, words.unmute, words.no_microphone];
+                pressed.microphone = media(ui, wide, Sign::Microphone, shown.own.microphone, captions, (words, "M"));
+                pressed.sound_list = Some(arrow(ui, words.choose_sound));
+                let captions = [words.stop_video, words.start_video, words.no_camera];
+                pressed.camera = media(ui, wide, Sign::Camera, shown.own.camera, captions, (words, "V"));
+                pressed.camera_list = Some(arrow(ui, words.choose_camera));
+                let look = |open| if open { Look::On } else { Look::Rest };
+                let left = |pane| look(panes.left == Some(pane));
+                let right = |pane| look(panes.right == Some(pane));
+                let share = if shown.sharing { words.sharing } else { words.share };
+                let looks = if shown.sharing { Look::On } else { left(LeftPane::Share) };
+                let share = button(ui, wide, Sign::Share, looks, share, words.share_hint);
+                let beauty = button(ui, wide, Sign::Beauty, left(LeftPane::Beauty), words.beauty, words.beauty_hint);
+                let signs = button(ui, wide, Sign::Hand, look(panes.signs), words.react, words.react_hint);
+                let chat = (words.messages, words.messages_hint);
+                let messages = button(ui, wide, Sign::Message, right(RightPane::Chat), chat.0, chat.1);
+                badge(ui, messages.rect, shown.unread);
+                let count = shown.people.to_string();
+                let people = button(ui, wide, Sign::People, right(RightPane::People), &count, words.people_hint);
+                let settings = (words.settings, words.settings_hint);
+                let settings = button(ui, wide, Sign::Settings, left(LeftPane::Settings), settings.0, settings.1);
+                pressed.leave = button(ui, wide, Sign::Leave, Look::Alarm, words.leave, words.leave_hint).clicked();
+                for (clicked, pane) in [
+                    (share.clicked(), LeftPane::Share),
+                    (beauty.clicked(), LeftPane::Beauty),
+                    (settings.clicked(), LeftPane::Settings),
+                ] {
+                    if clicked {
+                        panes.toggle_left(pane);
+                    }
+                }
+                for (clicked, pane) in [(messages.clicked(), RightPane::Chat), (people.clicked(), RightPane::People)] {
+                    if clicked {
+                        panes.toggle_right(pane);
+                    }
+                }
+                panes.signs ^= signs.clicked();
             });
         });
     });
@@ -77,28 +118,48 @@ fn badge(ui: &egui::Ui, rect: egui::Rect, unread: Unread) {
 }
 
 /// What the flat views say instead of showing nothing.
-pub(super) fn nobody_here(ctx: &egui::Context) {
+pub(super) fn nobody_here(ctx: &egui::Context, words: &BarWords) {
     egui::Area::new(egui::Id::new("nobody here"))
         .anchor(Align2::CENTER_CENTER, [0.0, 0.0])
         .interactable(false)
-        .show(ctx, |ui| {
-            ui.label(egui::RichText::new("Nobody else is here yet").font(theme::body()).color(theme::FADED))
-        });
+        .show(ctx, |ui| theme::hint(ui, words.nobody_here));
 }
 
-/// Muted must not be missed: the button turns coral and this stands above it.
-pub(super) fn muted_banner(ctx: &egui::Context) {
+/// What stands above the bar about the microphone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Banner {
+    /// Muted must not be missed: the button turns coral and this stands above it.
+    Muted,
+    /// Muted, and speaking.
+    SpeakingWhileMuted,
+    /// Heard as long as the key is held.
+    Talking,
+}
+
+pub(super) fn banner(ctx: &egui::Context, words: &BarWords, banner: Banner) {
+    let (ground, ink) = match banner {
+        Banner::Talking => (theme::BRASS, theme::INK),
+        Banner::Muted | Banner::SpeakingWhileMuted => (theme::CORAL, Color32::WHITE),
+    };
     egui::Area::new(egui::Id::new("muted banner"))
         .anchor(Align2::CENTER_BOTTOM, [0.0, -theme::EDGE_PT - 94.0])
         .interactable(false)
         .show(ctx, |ui| {
-            egui::Frame::new()
-                .fill(theme::CORAL)
-                .corner_radius(CornerRadius::same(13))
-                .inner_margin(egui::Margin::symmetric(14, 5))
-                .show(ui, |ui| {
-                    ui.label(egui::RichText::new("You are muted").font(theme::body()).color(Color32::WHITE))
+            let frame = egui::Frame::new().fill(ground).corner_radius(CornerRadius::same(13));
+            frame.inner_margin(egui::Margin::symmetric(14, 5)).show(ui, |ui| {
+                ui.vertical_centered(|ui| {
+                    ui.spacing_mut().item_spacing.y = 1.0;
+                    let mut line = |text: &str, font| ui.label(egui::RichText::new(text).font(font).color(ink));
+                    match banner {
+                        Banner::Talking => line(words.talking, theme::body()),
+                        Banner::SpeakingWhileMuted => line(words.speaking_while_muted, theme::body()),
+                        Banner::Muted => {
+                            line(words.you_are_muted, theme::body());
+                            line(words.hold_to_talk, theme::caption())
+                        }
+                    }
                 });
+            });
         });
 }
 
@@ -111,30 +172,69 @@ enum Look {
     Dead,
 }
 
-fn media(ui: &mut egui::Ui, sign: Sign, state: Sending, [live, muted, absent]: [&str; 3], key: &str) -> bool {
-    let (look, caption, hint) = match state {
-        Sending::Live => (Look::Rest, live, format!("Mute ({key})")),
-        Sending::Muted => (Look::Struck, muted, format!("Unmute ({key})")),
-        Sending::Absent => (Look::Dead, absent, "Nothing of this kind is being sent".to_owned()),
+fn media(
+    ui: &mut egui::Ui,
+    wide: f32,
+    sign: Sign,
+    state: Sending,
+    [live, muted, absent]: [&str; 3],
+    (words, key): (&BarWords, &str),
+) -> bool {
+    let (look, caption) = match state {
+        Sending::Live => (Look::Rest, live),
+        Sending::Muted => (Look::Struck, muted),
+        Sending::Absent => (Look::Dead, absent),
     };
-    button(ui, sign, look, caption, &hint).clicked() && look != Look::Dead
+    let hint = if look == Look::Dead { words.nothing_sent.to_owned() } else { format!("{caption} ({key})") };
+    button(ui, wide, sign, look, caption, &hint).clicked() && look != Look::Dead
 }
 
-fn button(ui: &mut egui::Ui, sign: Sign, look: Look, caption: &str, hint: &str) -> Response {
-    let (rect, response) = ui.allocate_exact_size(vec2(62.0, theme::BUTTON_PT + 16.0), Sense::click());
+fn button(ui: &mut egui::Ui, wide: f32, sign: Sign, look: Look, caption: &str, hint: &str) -> Response {
+    let captioned = wide >= CAPTION_FROM_PT;
+    let tall = theme::BUTTON_PT + if captioned { 16.0 } else { 0.0 };
+    let (rect, response) = ui.allocate_exact_size(vec2(wide, tall), Sense::click());
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::WidgetType::Button, true, caption));
     let hovered = response.hovered();
     let (ground, ink) = match look {
         Look::Rest => (if hovered { theme::BUTTON_HOVER } else { theme::BUTTON }, theme::PAPER),
         Look::On => (theme::BRASS, theme::INK),
         Look::Alarm | Look::Struck => (if hovered { theme::CORAL_HOVER } else { theme::CORAL }, Color32::WHITE),
-        Look::Dead => (Color32::from_rgb(38, 34, 31), Color32::from_rgb(120, 110, 100)),
+        Look::Dead => (theme::DEAD, theme::DEAD_INK),
     };
     let plate = egui::Rect::from_min_size(rect.min, vec2(rect.width(), theme::BUTTON_PT));
     let painter = ui.painter();
     painter.rect_filled(plate, CornerRadius::same(14), ground);
     let struck = matches!(look, Look::Struck | Look::Dead).then_some(ground);
     signs::draw(painter, sign, plate.center(), 21.0, ink, struck);
-    let colour = if look == Look::Struck { theme::CORAL_HOVER } else { theme::FADED };
-    painter.text(pos2(rect.center().x, rect.bottom()), Align2::CENTER_BOTTOM, caption, theme::caption(), colour);
+    if captioned {
+        let colour = if look == Look::Struck { theme::CORAL_TEXT } else { theme::FADED };
+        let at = pos2(rect.center().x, rect.bottom());
+        let galley = painter.layout_no_wrap(caption.to_owned(), theme::caption(), colour);
+        // What is a little wider than its button leans into the gap; what is much wider is made smaller.
+        let room = wide + GAP_PT - 2.0;
+        let galley = if galley.size().x > room {
+            let small = egui::FontId::proportional(theme::caption().size * room / galley.size().x);
+            painter.layout_no_wrap(caption.to_owned(), small, colour)
+        } else {
+            galley
+        };
+        painter.galley(at - vec2(galley.size().x * 0.5, galley.size().y), galley, colour);
+    }
+    theme::focus_ring(ui, &response);
+    response.on_hover_text(hint)
+}
+
+/// Opens the list of what the button before it is chosen from.
+fn arrow(ui: &mut egui::Ui, hint: &str) -> Response {
+    // It belongs to the button: the gap between them is taken back.
+    ui.add_space(-GAP_PT + 1.0);
+    let (rect, response) = ui.allocate_exact_size(vec2(ARROW_PT, theme::BUTTON_PT), Sense::click());
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::WidgetType::Button, true, hint));
+    let ink = if response.hovered() || response.has_focus() { theme::PAPER } else { theme::FADED };
+    let at = rect.center();
+    let point = |x: f32, y: f32| at + vec2(x, y);
+    let line = vec![point(-4.0, 2.0), point(0.0, -2.0), point(4.0, 2.0)];
+    ui.painter().line(line, egui::Stroke::new(1.8, ink));
+    theme::focus_ring(ui, &response);
     response.on_hover_text(hint)
 }

@@ -4,11 +4,13 @@ use bevy::prelude::*;
 use bevy_egui::{EguiContexts, EguiTextureHandle, egui};
 use egui::{Align2, Color32, CornerRadius, RichText, Sense, Stroke, TextureId, pos2, vec2};
 
+use super::theme::Side;
 use super::{Keys, LeftPane, OpenPanes, theme};
 use crate::model::beauty::BEAUTY_MAX;
 use crate::model::{Beauty, BeautyParams, BeautyState, OnBeautyFailure, StreamId};
 use crate::space::beauty::{BeautyChoice, BeautyLinks, BeautyStatus, SetBeauty, preview_image};
-use crate::space::settings::SpaceSettings;
+use crate::space::settings::{Comfort, SpaceSettings};
+use crate::space::words::BeautyWords;
 
 /// Width of the pane's contents, in points.
 const WIDTH_PT: f32 = 300.0;
@@ -18,12 +20,6 @@ const LABEL_PT: f32 = 66.0;
 const PREVIEW_PX: (u32, u32) = (640, 360);
 /// Tall pictures do not push the sliders out.
 const TALLEST_PT: f32 = 190.0;
-const FILTERS: [(&str, &str); 4] = [
-    ("Smooth", "Evens out skin; moles, lashes and edges stay"),
-    ("Lighten", "Lightens skin, dark and light alike"),
-    ("Warmth", "A little more blood in the cheeks"),
-    ("Sharpen", "Brings out eyes, hair and edges"),
-];
 
 /// The picture in the pane, and where it is divided.
 pub(super) struct Preview {
@@ -47,8 +43,8 @@ pub(super) fn read_keys(keys: Keys, mut panes: ResMut<OpenPanes>) {
 #[expect(clippy::too_many_arguments, reason = "a system names all it touches")]
 pub(super) fn draw(
     mut contexts: EguiContexts,
-    settings: Res<SpaceSettings>,
-    panes: Res<OpenPanes>,
+    (settings, comfort): (Res<SpaceSettings>, Res<Comfort>),
+    mut panes: ResMut<OpenPanes>,
     links: Res<BeautyLinks>,
     mut images: ResMut<Assets<Image>>,
     mut choice: ResMut<BeautyChoice>,
@@ -68,15 +64,13 @@ pub(super) fn draw(
     let status = stream.and_then(|stream| links.get(stream)).map(|link| link.status());
     let mut beauty = choice.0;
     let ctx = contexts.ctx_mut()?;
-    let tallest = (ctx.content_rect().height() - 2.0 * theme::EDGE_PT - 24.0).max(120.0);
-    let place = egui::Area::new(egui::Id::new("beauty"));
-    place.anchor(Align2::LEFT_TOP, [theme::EDGE_PT, theme::EDGE_PT]).show(ctx, |ui| {
-        theme::pane().show(ui, |ui| {
-            ui.set_width(WIDTH_PT);
-            let all = egui::ScrollArea::vertical().max_height(tallest).min_scrolled_height(tallest);
-            all.show(ui, |ui| pane(ui, &mut beauty, texture, status.as_ref(), &mut preview.split));
-        });
+    let words = &comfort.language.words().beauty;
+    let closed = theme::side_pane(ctx, Side::Left, ("beauty", words.title), WIDTH_PT, |ui| {
+        pane(ui, words, &mut beauty, texture, status.as_ref(), &mut preview.split);
     });
+    if closed {
+        panes.left = None;
+    }
     if beauty != choice.0 {
         choice.0 = beauty;
         wishes.write_batch(streams.into_iter().map(|stream| SetBeauty { stream, beauty }));
@@ -103,43 +97,35 @@ fn show(
 
 fn pane(
     ui: &mut egui::Ui,
+    words: &BeautyWords,
     beauty: &mut Beauty,
     texture: Option<TextureId>,
     status: Option<&BeautyStatus>,
     split: &mut f32,
 ) {
-    ui.spacing_mut().item_spacing.y = 7.0;
-    ui.horizontal(|ui| {
-        ui.label(RichText::new("How you look").font(theme::body()).strong());
-        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            ui.checkbox(&mut beauty.enabled, RichText::new("Beauty").font(theme::body()));
-        });
-    });
+    ui.checkbox(&mut beauty.enabled, RichText::new(words.enabled).font(theme::body()));
     match (texture, status) {
-        (Some(texture), Some(status)) => compare(ui, texture, status, split),
-        _ => {
-            let hint = "No camera is being sent. What you choose here is for when there is one.";
-            ui.label(RichText::new(hint).font(theme::body()).color(theme::FADED));
-        }
+        (Some(texture), Some(status)) => compare(ui, words, texture, status, split),
+        _ => theme::hint(ui, words.no_camera),
     }
-    presets(ui, beauty);
-    sliders(ui, beauty);
-    let hint = "Opens up dark pictures without their noise; does nothing in good light";
-    ui.checkbox(&mut beauty.low_light, RichText::new("Brighten in low light").font(theme::body())).on_hover_text(hint);
+    presets(ui, words, beauty);
+    sliders(ui, words, beauty);
+    let low_light = RichText::new(words.low_light).font(theme::body());
+    ui.checkbox(&mut beauty.low_light, low_light).on_hover_text(words.low_light_hint);
     ui.horizontal(|ui| {
-        ui.label(RichText::new("If it fails").font(theme::body()).color(theme::FADED));
-        for (text, then) in [("go on without", OnBeautyFailure::Continue), ("stop my video", OnBeautyFailure::Stop)] {
+        ui.label(RichText::new(words.if_it_fails).font(theme::body()).color(theme::FADED));
+        for (text, then) in [(words.go_on, OnBeautyFailure::Continue), (words.stop, OnBeautyFailure::Stop)] {
             ui.radio_value(&mut beauty.on_failure, then, RichText::new(text).font(theme::body()));
         }
     });
     if let Some(status) = status {
-        let (text, colour) = words(status);
+        let (text, colour) = standing(words, status);
         ui.label(RichText::new(text).font(theme::caption()).color(colour));
     }
 }
 
 /// The picture, as it was at the left of a line and as it is sent at the right.
-fn compare(ui: &mut egui::Ui, texture: TextureId, status: &BeautyStatus, split: &mut f32) {
+fn compare(ui: &mut egui::Ui, words: &BeautyWords, texture: TextureId, status: &BeautyStatus, split: &mut f32) {
     let (width, height) = status.figures.source;
     let aspect = if height == 0 { 16.0 / 9.0 } else { width as f32 / height as f32 };
     let size = vec2(WIDTH_PT, WIDTH_PT / aspect);
@@ -156,7 +142,9 @@ fn compare(ui: &mut egui::Ui, texture: TextureId, status: &BeautyStatus, split: 
         let x = rect.left() + rect.width() * *split;
         painter.vline(x, rect.y_range(), Stroke::new(2.0, theme::PAPER));
         painter.circle(pos2(x, rect.bottom() - 16.0), 8.0, theme::BRASS, Stroke::new(2.0, theme::PAPER));
-        for (text, align, edge) in [("before", Align2::RIGHT_TOP, x - 6.0), ("after", Align2::LEFT_TOP, x + 6.0)] {
+        for (text, align, edge) in
+            [(words.before, Align2::RIGHT_TOP, x - 6.0), (words.after, Align2::LEFT_TOP, x + 6.0)]
+        {
             let at = pos2(edge, rect.top() + 5.0);
             // Readable on any picture.
             painter.text(at + vec2(0.7, 0.7), align, text, theme::caption(), Color32::from_black_alpha(200));
@@ -166,32 +154,30 @@ fn compare(ui: &mut egui::Ui, texture: TextureId, status: &BeautyStatus, split: 
     });
 }
 
-fn presets(ui: &mut egui::Ui, beauty: &mut Beauty) {
+fn presets(ui: &mut egui::Ui, words: &BeautyWords, beauty: &mut Beauty) {
     ui.horizontal(|ui| {
         let button = |ui: &mut egui::Ui, text: &str, on: bool, hint: &str| {
             let text = RichText::new(text).font(theme::body()).color(if on { theme::INK } else { theme::PAPER });
             ui.add(egui::Button::new(text).selected(on)).on_hover_text(hint).clicked()
         };
-        for (name, params) in BeautyParams::PRESETS {
-            let mut title = name.to_owned();
-            title[..1].make_ascii_uppercase();
+        for ((_, params), title) in BeautyParams::PRESETS.into_iter().zip(words.presets) {
             let on = beauty.enabled && beauty.params == params;
-            if button(ui, &title, on, "Set the four to this") {
+            if button(ui, title, on, words.preset_hint) {
                 (beauty.enabled, beauty.params) = (true, params);
             }
         }
-        if button(ui, "Off", !beauty.enabled, "Sends your picture as the camera gives it") {
+        if button(ui, words.off, !beauty.enabled, words.off_hint) {
             beauty.enabled = false;
         }
-        if button(ui, "Reset", false, "Everything in the middle") {
+        if button(ui, words.reset, false, words.reset_hint) {
             (beauty.enabled, beauty.params) = (true, BeautyParams::default());
         }
     });
 }
 
-fn sliders(ui: &mut egui::Ui, beauty: &mut Beauty) {
+fn sliders(ui: &mut egui::Ui, words: &BeautyWords, beauty: &mut Beauty) {
     let mut values = beauty.params.values();
-    for (value, (name, hint)) in values.iter_mut().zip(FILTERS) {
+    for (value, (name, hint)) in values.iter_mut().zip(words.filters) {
         ui.horizontal(|ui| {
             let label = RichText::new(name).font(theme::body());
             let label = if beauty.enabled { label } else { label.color(theme::FADED) };
@@ -213,26 +199,20 @@ fn sliders(ui: &mut egui::Ui, beauty: &mut Beauty) {
 }
 
 /// How it stands, in words.
-fn words(status: &BeautyStatus) -> (String, Color32) {
+fn standing(words: &BeautyWords, status: &BeautyStatus) -> (String, Color32) {
     let figures = status.figures;
     let size = |(width, height): (u32, u32)| format!("{width}×{height}");
     match (status.state, &status.error) {
         (BeautyState::Failed, error) => {
-            let why = error.as_deref().unwrap_or("the graphics device gives no pictures");
-            (format!("It does not work now: {why}"), theme::CORAL_HOVER)
+            ((words.failed)(error.as_deref().unwrap_or(words.no_pictures)), theme::CORAL_HOVER)
         }
-        (BeautyState::Starting, _) => ("Starting …".to_owned(), theme::BRASS),
-        (BeautyState::Off, _) => ("Your picture is sent as the camera gives it.".to_owned(), theme::FADED),
+        (BeautyState::Starting, _) => (words.starting.to_owned(), theme::BRASS),
+        (BeautyState::Off, _) => (words.is_off.to_owned(), theme::FADED),
         (BeautyState::On, _) if figures.size == figures.source => {
-            (format!("{:.1} ms a picture, at {}", figures.cost_ms, size(figures.size)), theme::FADED)
+            ((words.cost)(figures.cost_ms, &size(figures.size)), theme::FADED)
         }
         (BeautyState::On, _) => {
-            let (small, camera) = (size(figures.size), size(figures.source));
-            let text = format!(
-                "{:.1} ms a picture. This computer is too slow for {camera}: what is filtered and sent is {small}.",
-                figures.cost_ms
-            );
-            (text, theme::BRASS)
+            ((words.cost_smaller)(figures.cost_ms, &size(figures.size), &size(figures.source)), theme::BRASS)
         }
     }
 }
@@ -241,12 +221,14 @@ fn words(status: &BeautyStatus) -> (String, Color32) {
 mod tests {
     use super::*;
     use crate::space::beauty::Figures;
+    use crate::space::words::Language;
 
     #[test]
     fn the_pane_says_what_is_done_and_in_which_size() {
         let figures = Figures { cost_ms: 1.24, source: (1280, 720), size: (1280, 720), filtered: 9 };
         let say = |state, error: Option<&str>, figures| {
-            words(&BeautyStatus { state, error: error.map(str::to_owned), figures }).0
+            let status = BeautyStatus { state, error: error.map(str::to_owned), figures };
+            standing(&Language::English.words().beauty, &status).0
         };
         assert_eq!(say(BeautyState::On, None, figures), "1.2 ms a picture, at 1280×720");
         let small = Figures { size: (640, 360), ..figures };

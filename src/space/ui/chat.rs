@@ -14,10 +14,11 @@ use crate::bridge::RoomCommand;
 use crate::media::capture::stamp::unix_now_ms;
 use crate::model::limits::CHAT_MAX_BYTES;
 use crate::model::{ATTRIBUTE_HAND, Reaction, text};
-use crate::space::chat::{ChatLine, ChatLog, React, SendMessage, Voice};
+use crate::space::chat::{ChatLine, ChatLog, Happened, React, SendMessage, Voice};
 use crate::space::participant::{HandRaised, LocalParticipant};
-use crate::space::settings::SpaceSettings;
+use crate::space::settings::{Comfort, SpaceSettings};
 use crate::space::sync::{Outbox, RoomFigures, RoomStatus};
+use crate::space::words::ChatWords;
 
 /// Width of the pane's contents, in points.
 const WIDTH_PT: f32 = 290.0;
@@ -29,18 +30,18 @@ const NEARLY_FULL: usize = CHAT_MAX_BYTES - 200;
 const ONE_BREATH: Duration = Duration::from_secs(120);
 /// The place the own picture needs below the pane, in points.
 const BELOW_PT: f32 = 140.0;
-/// The signs, as letters of the built-in emoji font, and what they say.
-const SIGNS: [(Reaction, &str, &str); 5] = [
-    (Reaction::Applause, "👏", "Applause"),
-    (Reaction::Heart, "❤", "Heart"),
-    (Reaction::Laugh, "😂", "Laughter"),
-    (Reaction::Wow, "😮", "Astonishment"),
-    (Reaction::ThumbUp, "👍", "Thumb up"),
+/// The signs, as letters of the built-in emoji font.
+const SIGNS: [(Reaction, &str); 5] = [
+    (Reaction::Applause, "👏"),
+    (Reaction::Heart, "❤"),
+    (Reaction::Laugh, "😂"),
+    (Reaction::Wow, "😮"),
+    (Reaction::ThumbUp, "👍"),
 ];
 
 /// The letter of a sign.
 pub(super) fn letter(reaction: Reaction) -> &'static str {
-    SIGNS.iter().find(|(sign, ..)| *sign == reaction).map_or("👀", |(_, letter, _)| letter)
+    SIGNS.iter().find(|(sign, _)| *sign == reaction).map_or("👀", |(_, letter)| letter)
 }
 
 /// `C` opens and closes the messages, `R` the signs, unless something is being typed.
@@ -56,7 +57,7 @@ pub(super) fn read_keys(keys: Keys, mut panes: ResMut<OpenPanes>) {
 #[expect(clippy::too_many_arguments, reason = "a system names all it touches")]
 pub(super) fn draw(
     mut contexts: EguiContexts,
-    settings: Res<SpaceSettings>,
+    (settings, comfort): (Res<SpaceSettings>, Res<Comfort>),
     panes: Res<OpenPanes>,
     time: Res<Time<Real>>,
     mut log: ResMut<ChatLog>,
@@ -70,6 +71,9 @@ pub(super) fn draw(
     if !settings.overlay || !*was_open {
         return Ok(());
     }
+    let words = comfort.language.words();
+    let trouble = log.trouble.as_ref().map(|error| (words.notices.trouble)(error));
+    let words = &words.chat;
     let ctx = contexts.ctx_mut()?;
     writing.begin();
     log.mark_read();
@@ -79,15 +83,15 @@ pub(super) fn draw(
     place.show(ctx, |ui| {
         theme::pane().show(ui, |ui| {
             ui.set_width(WIDTH_PT);
-            ui.label(RichText::new("Messages").font(theme::body()).strong());
+            ui.label(RichText::new(words.title).font(theme::body()).strong());
             let below = compose_height(&log);
             let list = egui::ScrollArea::vertical().stick_to_bottom(true).auto_shrink(false);
             list.max_height(height - below - 30.0).min_scrolled_height(height - below - 30.0).show(ui, |ui| {
                 ui.set_width(WIDTH_PT - 8.0);
-                history(ui, &log, time.elapsed(), &mut writing, &mut heights);
+                history(ui, words, &log, time.elapsed(), &mut writing, &mut heights);
             });
             ui.add_space(4.0);
-            wish = compose(ui, &mut log, opened);
+            wish = compose(ui, words, trouble.as_deref(), &mut log, opened);
         });
     });
     if let Some(wish) = wish {
@@ -113,15 +117,20 @@ pub(super) struct Heights {
 /// What a line is taken for that was never in view.
 const GUESSED_PT: f32 = 44.0;
 
-fn history(ui: &mut egui::Ui, log: &ChatLog, now: Duration, writing: &mut Writing, heights: &mut Heights) {
+fn history(
+    ui: &mut egui::Ui,
+    words: &ChatWords,
+    log: &ChatLog,
+    now: Duration,
+    writing: &mut Writing,
+    heights: &mut Heights,
+) {
     if heights.scale != ui.ctx().pixels_per_point() || heights.known.len() > 2 * log.lines().len() + 64 {
         *heights = Heights { scale: ui.ctx().pixels_per_point(), ..Heights::default() };
     }
     ui.spacing_mut().item_spacing.y = 3.0;
     if log.lines().len() == 0 {
-        ui.label(
-            RichText::new("What is written here, everyone in the room reads.").font(theme::body()).color(theme::FADED),
-        );
+        theme::hint(ui, words.empty);
     }
     let mut before: Option<&ChatLine> = None;
     for (key, line) in log.lines() {
@@ -139,33 +148,42 @@ fn history(ui: &mut egui::Ui, log: &ChatLog, now: Duration, writing: &mut Writin
             ui.add_space(5.0);
         }
         ui.push_id(key, |ui| match &line.voice {
-            Voice::Room => {
-                body(ui, line, theme::FADED, writing);
+            Voice::Room(happened) => {
+                body(ui, words, &told(words, happened), false, theme::FADED, writing);
             }
             Voice::Me => {
                 if !goes_on {
-                    name(ui, "You", theme::BRASS, ago(now, line), writing);
+                    name(ui, words.you, theme::BRASS, ago(words, now, line), writing);
                 }
-                body(ui, line, theme::PAPER, writing);
+                body(ui, words, &line.text, line.mentions_me, theme::PAPER, writing);
             }
             Voice::Other { name: who, colour, .. } => {
                 if !goes_on {
                     let [r, g, b, _] = Srgba::from(*colour).to_u8_array();
-                    name(ui, who, Color32::from_rgb(r, g, b), ago(now, line), writing);
+                    name(ui, who, Color32::from_rgb(r, g, b), ago(words, now, line), writing);
                 }
-                body(ui, line, theme::PAPER, writing);
+                body(ui, words, &line.text, line.mentions_me, theme::PAPER, writing);
             }
         });
         heights.known.insert(key, ui.cursor().top() - top);
     }
 }
 
+/// What happened, in words.
+fn told(words: &ChatWords, happened: &Happened) -> String {
+    match happened {
+        Happened::Came(names, more) => (words.came)(names, *more),
+        Happened::Left(names, more) => (words.left)(names, *more),
+        Happened::AsksToLook(name) => (words.asks_to_look)(name),
+    }
+}
+
 /// How long ago a line came, in words.
-fn ago(now: Duration, line: &ChatLine) -> String {
+fn ago(words: &ChatWords, now: Duration, line: &ChatLine) -> String {
     match now.saturating_sub(line.at).as_secs() / 60 {
-        0 => "now".to_owned(),
-        minutes @ 1..60 => format!("{minutes} min"),
-        minutes => format!("{} h", minutes / 60),
+        0 => words.now.to_owned(),
+        minutes @ 1..60 => (words.minutes)(minutes),
+        minutes => (words.hours)(minutes / 60),
     }
 }
 
@@ -181,17 +199,17 @@ fn name(ui: &mut egui::Ui, who: &str, colour: Color32, when: String, writing: &m
 }
 
 /// The text, which can be selected, with links that open; scripts that are to be shaped are lettered.
-fn body(ui: &mut egui::Ui, line: &ChatLine, colour: Color32, writing: &mut Writing) {
-    let ground = if line.mentions_me { theme::MENTION } else { Color32::TRANSPARENT };
+fn body(ui: &mut egui::Ui, words: &ChatWords, what: &str, mentions_me: bool, colour: Color32, writing: &mut Writing) {
+    let ground = if mentions_me { theme::MENTION } else { Color32::TRANSPARENT };
     let frame = egui::Frame::new().fill(ground).corner_radius(5).inner_margin(egui::Margin::symmetric(4, 1));
     let shown = frame.show(ui, |ui| {
-        if text::needs_shaping(&line.text) {
-            writing.paragraph(ui, &line.text, (theme::body().size, WIDTH_PT - 20.0), colour);
+        if text::needs_shaping(what) {
+            writing.paragraph(ui, what, (theme::body().size, WIDTH_PT - 20.0), colour);
             return;
         }
         ui.horizontal_wrapped(|ui| {
             ui.spacing_mut().item_spacing.x = 0.0;
-            for part in parts(&line.text) {
+            for part in parts(what) {
                 match part {
                     Part::Text(text) => {
                         ui.label(RichText::new(text).font(theme::body()).color(colour));
@@ -205,8 +223,8 @@ fn body(ui: &mut egui::Ui, line: &ChatLine, colour: Color32, writing: &mut Writi
         });
     });
     shown.response.interact(egui::Sense::click()).context_menu(|ui| {
-        if ui.button(RichText::new("Copy").font(theme::body())).clicked() {
-            ui.ctx().copy_text(line.text.clone());
+        if ui.button(RichText::new(words.copy).font(theme::body())).clicked() {
+            ui.ctx().copy_text(what.to_owned());
             ui.close();
         }
     });
@@ -247,16 +265,22 @@ fn parts(text: &str) -> Vec<Part<'_>> {
 }
 
 /// The place to write; gives what is to be sent.
-fn compose(ui: &mut egui::Ui, log: &mut ChatLog, focus: bool) -> Option<SendMessage> {
-    if let Some(why) = &log.trouble {
-        ui.label(RichText::new(format!("Not sent: {why}")).font(theme::caption()).color(theme::CORAL_HOVER));
+fn compose(
+    ui: &mut egui::Ui,
+    words: &ChatWords,
+    trouble: Option<&str>,
+    log: &mut ChatLog,
+    focus: bool,
+) -> Option<SendMessage> {
+    if let Some(why) = trouble {
+        ui.label(RichText::new((words.not_sent)(why)).font(theme::caption()).color(theme::CORAL_HOVER));
     }
     let rows = log.draft.lines().count().clamp(1, 4);
     let scroll = egui::ScrollArea::vertical().id_salt("draft").max_height(19.0 * 4.0 + 8.0);
     let field = scroll.show(ui, |ui| {
         let edit = egui::TextEdit::multiline(&mut log.draft)
             .id(egui::Id::new("chat draft"))
-            .hint_text("Write to everyone")
+            .hint_text(words.write_here)
             .font(theme::body())
             .char_limit(TYPED_CHARS)
             .desired_rows(rows)
@@ -275,17 +299,15 @@ fn compose(ui: &mut egui::Ui, log: &mut ChatLog, focus: bool) -> Option<SendMess
     ui.horizontal(|ui| {
         if bytes > NEARLY_FULL {
             let colour = if fits { theme::FADED } else { theme::CORAL_HOVER };
-            let count =
-                RichText::new(format!("{bytes} of {CHAT_MAX_BYTES} bytes")).font(theme::caption()).color(colour);
+            let count = RichText::new((words.bytes)(bytes, CHAT_MAX_BYTES)).font(theme::caption()).color(colour);
             ui.label(count);
         } else {
-            ui.label(RichText::new("Shift+Enter: new line").font(theme::caption()).color(theme::FADED));
+            ui.label(RichText::new(words.new_line).font(theme::caption()).color(theme::FADED));
         }
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             let button = |text: &str| egui::Button::new(RichText::new(text).font(theme::body()));
-            send |= ui.add_enabled(fits, button("Send")).clicked();
-            let hint = "Lets it float across everyone's view, once";
-            float = ui.add_enabled(fits, button("Float")).on_hover_text(hint).clicked();
+            send |= ui.add_enabled(fits, button(words.send)).clicked();
+            float = ui.add_enabled(fits, button(words.float)).on_hover_text(words.float_hint).clicked();
         });
     });
     if !fits || !(send || float) {
@@ -300,7 +322,7 @@ fn compose(ui: &mut egui::Ui, log: &mut ChatLog, focus: bool) -> Option<SendMess
 #[expect(clippy::too_many_arguments, reason = "a system names all it touches")]
 pub(super) fn draw_signs(
     mut contexts: EguiContexts,
-    settings: Res<SpaceSettings>,
+    (settings, comfort): (Res<SpaceSettings>, Res<Comfort>),
     panes: Res<OpenPanes>,
     status: Res<RoomStatus>,
     figures: Res<RoomFigures>,
@@ -311,35 +333,32 @@ pub(super) fn draw_signs(
     if !settings.overlay || !panes.signs {
         return Ok(());
     }
+    let words = &comfort.language.words().chat;
     let ctx = contexts.ctx_mut()?;
     let raised = me.iter().next().unwrap_or(false);
     let above = -theme::EDGE_PT - 92.0;
     egui::Area::new(egui::Id::new("signs")).anchor(Align2::CENTER_BOTTOM, [0.0, above]).show(ctx, |ui| {
         theme::pane().show(ui, |ui| {
             ui.horizontal(|ui| {
-                for (reaction, letter, hint) in SIGNS {
+                for ((reaction, letter), hint) in SIGNS.into_iter().zip(words.signs) {
                     let letter = RichText::new(letter).size(24.0);
                     if ui.add(egui::Button::new(letter).frame(false)).on_hover_text(hint).clicked() {
                         signs.write(React(reaction));
                     }
                 }
                 ui.separator();
-                let text = if raised { "Lower hand" } else { "Raise hand" };
+                let text = if raised { words.lower_hand } else { words.raise_hand };
                 let ink = if raised { theme::INK } else { theme::PAPER };
                 let button = egui::Button::new(RichText::new(text).font(theme::body()).color(ink)).selected(raised);
                 let may = figures.0.may_set_attributes;
-                let hint = if may {
-                    "Who raised theirs first stands first in the list"
-                } else {
-                    "Your token does not allow it"
-                };
+                let hint = if may { words.hand_hint } else { words.not_allowed };
                 if ui.add_enabled(may, button).on_hover_text(hint).on_disabled_hover_text(hint).clicked() {
                     let value = if raised { String::new() } else { unix_now_ms().to_string() };
                     outbox.push(RoomCommand::SetAttributes([(ATTRIBUTE_HAND.to_owned(), value)].into()));
                 }
                 if status.host {
-                    let button = egui::Button::new(RichText::new("Look here").font(theme::body()));
-                    if ui.add(button).on_hover_text("Asks everyone to look at the wall").clicked() {
+                    let button = egui::Button::new(RichText::new(words.look_here).font(theme::body()));
+                    if ui.add(button).on_hover_text(words.look_here_hint).clicked() {
                         signs.write(React(Reaction::LookHere));
                     }
                 }

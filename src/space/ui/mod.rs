@@ -6,6 +6,7 @@ mod beauty;
 mod chat;
 mod floats;
 mod fonts;
+mod leaving;
 mod notices;
 mod own_media;
 mod people;
@@ -18,28 +19,26 @@ use bevy::ecs::system::SystemParam;
 use bevy::prelude::*;
 use bevy::render::render_resource::SpecializedRenderPipelines;
 use bevy::render::{RenderApp, RenderStartup};
+use bevy::window::WindowCloseRequested;
 use bevy_egui::input::EguiWantsInput;
 use bevy_egui::render::EguiPipeline;
 use bevy_egui::render::systems::{EguiRenderData, EguiTransforms};
 use bevy_egui::{EguiContexts, EguiGlobalSettings, EguiPlugin, EguiPrimaryContextPass, egui};
 
+pub use leaving::{LeaveRequested, RoomIsHere, WantsToLeave};
 pub use notices::Notices;
 pub use own_media::{OwnMedia, Sending, ToggleMuted};
 
 use super::chat::ChatLog;
-use super::participant::Participant;
+use super::participant::{LocalParticipant, Participant};
 use super::schedule::SpaceSystems;
 use super::settings::{Comfort, SpaceSettings, overlay_zoom};
-use super::sync::{Outbox, RoomStatus};
+use super::stream::{Publishes, VideoStream};
+use super::sync::RoomStatus;
 use super::view::ViewMode;
 use super::wall::WallSlots;
-use crate::bridge::RoomCommand;
-use crate::model::MediaKind;
+use crate::model::{MediaKind, StreamKind};
 use writing::Writing;
-
-/// The user pressed "leave". The logout is on its way; whether the program ends is the application's choice.
-#[derive(Message, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LeaveRequested;
 
 /// Which parts are open. Each side has one place.
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -101,6 +100,11 @@ impl Keys<'_> {
         let held = [ControlLeft, ControlRight, AltLeft, AltRight, SuperLeft, SuperRight];
         !typing && self.keys.as_ref().is_some_and(|keys| keys.just_pressed(key) && !keys.any_pressed(held))
     }
+
+    /// Whatever else is going on.
+    fn held(&self, key: KeyCode) -> bool {
+        self.keys.as_ref().is_some_and(|keys| keys.pressed(key))
+    }
 }
 
 /// How the overlay stands in this frame.
@@ -137,15 +141,19 @@ impl Plugin for UiPlugin {
             .init_resource::<ViewMode>()
             .init_resource::<WallSlots>()
             .add_message::<ToggleMuted>()
+            .init_resource::<leaving::Leaving>()
+            .add_message::<WantsToLeave>()
             .add_message::<LeaveRequested>()
+            .add_message::<WindowCloseRequested>()
             .add_systems(
                 Update,
                 (
-                    own_media::read_keys,
+                    (read_keys, own_media::read_keys, own_media::push_to_talk),
                     own_media::follow_own_streams,
                     beauty::read_keys,
                     chat::read_keys,
                     notices::collect,
+                    leaving::consider,
                 )
                     .chain()
                     .in_set(SpaceSystems::Sync),
@@ -161,6 +169,7 @@ impl Plugin for UiPlugin {
                     beauty::draw,
                     chat::draw,
                     chat::draw_signs,
+                    leaving::draw,
                 )
                     .chain(),
             );
@@ -213,58 +222,72 @@ fn prepare(
     Ok(())
 }
 
+/// `L` and `O` open the list of people and the settings; Escape closes what is open, unless it leads away from the wall.
+fn read_keys(keys: Keys, mode: Res<ViewMode>, mut panes: ResMut<OpenPanes>) {
+    if keys.just(KeyCode::KeyL) {
+        panes.toggle_right(RightPane::People);
+    }
+    if keys.just(KeyCode::KeyO) {
+        panes.toggle_left(LeftPane::Settings);
+    }
+    if keys.just(KeyCode::Escape) && *mode == ViewMode::Hall && *panes != OpenPanes::default() {
+        *panes = OpenPanes::default();
+    }
+}
+
 #[expect(clippy::too_many_arguments, reason = "a system names all it touches")]
 fn draw_overlay(
     mut contexts: EguiContexts,
-    settings: Res<SpaceSettings>,
-    overlay: Res<Overlay>,
+    (settings, comfort, overlay): (Res<SpaceSettings>, Res<Comfort>, Res<Overlay>),
     (mode, slots, log): (Res<ViewMode>, Res<WallSlots>, Res<ChatLog>),
     status: Res<RoomStatus>,
     own: Res<OwnMedia>,
     notices: Res<Notices>,
-    people: Query<(), With<Participant>>,
+    people: Query<(Has<LocalParticipant>, Option<&Publishes>), With<Participant>>,
+    streams: Query<&VideoStream>,
     mut panes: ResMut<OpenPanes>,
     mut toggle: MessageWriter<ToggleMuted>,
-    mut leave: MessageWriter<LeaveRequested>,
-    mut outbox: ResMut<Outbox>,
+    mut leave: MessageWriter<WantsToLeave>,
     mut writing: Local<Writing>,
 ) -> Result {
     if !settings.overlay {
         return Ok(());
     }
+    let words = comfort.language.words();
     let ctx = contexts.ctx_mut()?;
     writing.begin();
     let count = people.iter().count();
-    let unread = bar::Unread { count: log.unread(), mentioned: log.is_mentioned() };
     if mode.is_flat() && count < 2 && slots.taken().next().is_none() {
-        bar::nobody_here(ctx);
+        bar::nobody_here(ctx, &words.bar);
     }
-    notices::show(ctx, &notices, &status, overlay.top_pt, &mut writing);
-    if own.microphone == Sending::Muted {
-        bar::muted_banner(ctx);
+    notices::show(ctx, &words.notices, &notices, &status, overlay.top_pt, &mut writing);
+    let banner = match own.microphone {
+        _ if own.talking => Some(bar::Banner::Talking),
+        Sending::Muted => Some(bar::Banner::Muted),
+        _ => None,
+    };
+    if let Some(banner) = banner {
+        bar::banner(ctx, &words.bar, banner);
     }
-    let pressed = if overlay.rests { bar::Pressed::default() } else { bar::show(ctx, &own, count, *panes, unread) };
+    if overlay.rests {
+        return Ok(());
+    }
+    let mine = people.iter().filter(|(local, _)| *local).filter_map(|(_, publishes)| publishes);
+    let mut mine = mine.flat_map(Publishes::iter).filter_map(|stream| streams.get(stream).ok());
+    let sharing = mine.any(|stream| stream.info.kind == StreamKind::Screen);
+    let unread = bar::Unread { count: log.unread(), mentioned: log.is_mentioned() };
+    let shown = bar::Shown { own: &own, people: count, unread, sharing };
+    let mut next = *panes;
+    let pressed = bar::show(ctx, words, &shown, &mut next);
+    panes.set_if_neq(next);
     if pressed.microphone {
         toggle.write(ToggleMuted(MediaKind::Audio));
     }
     if pressed.camera {
         toggle.write(ToggleMuted(MediaKind::Video));
     }
-    if pressed.beauty {
-        panes.toggle_left(LeftPane::Beauty);
-    }
-    if pressed.signs {
-        panes.signs = !panes.signs;
-    }
-    if pressed.chat {
-        panes.toggle_right(RightPane::Chat);
-    }
-    if pressed.people {
-        panes.toggle_right(RightPane::People);
-    }
     if pressed.leave {
-        outbox.push(RoomCommand::Logout);
-        leave.write(LeaveRequested);
+        leave.write(WantsToLeave::default());
     }
     Ok(())
 }

@@ -10,9 +10,11 @@ use super::writing::Writing;
 use crate::model::{ErrorCode, RoomState, RoomStateReason};
 use crate::space::chat::AskedToLook;
 use crate::space::participant::{LocalParticipant, Participant, Spotlit};
+use crate::space::settings::Comfort;
 use crate::space::sync::{
     CallTrouble, PlayStateChanged, PublishStateChanged, RoomStateChanged, RoomStatus, UserCame, UserWent,
 };
+use crate::space::words::NoticeWords;
 
 /// Notices shown at once; older ones give way.
 const SHOWN: usize = 4;
@@ -50,7 +52,7 @@ impl Notices {
 /// Events to notices; old ones end.
 #[expect(clippy::too_many_arguments, reason = "a system names all it touches")]
 pub(super) fn collect(
-    time: Res<Time>,
+    (time, comfort): (Res<Time>, Res<Comfort>),
     status: Res<RoomStatus>,
     mut notices: ResMut<Notices>,
     mut states: MessageReader<RoomStateChanged>,
@@ -64,48 +66,45 @@ pub(super) fn collect(
     mut locked: Local<Option<bool>>,
     local: Query<(), With<LocalParticipant>>,
 ) {
+    let words = &comfort.language.words().notices;
     let dt = time.delta_secs();
     notices.connected_secs = if status.state == RoomState::Connected { notices.connected_secs + dt } else { 0.0 };
     for change in states.read() {
         if let Some(error) = &change.error {
-            notices.tell(error.to_string(), true);
+            notices.tell((words.trouble)(error), true);
         } else if change.reason == RoomStateReason::Reconnected {
-            notices.tell("Back in the room", false);
+            notices.tell(words.back, false);
         }
     }
     let settled = notices.connected_secs > SETTLE_SECS;
     for user in came.read().filter(|_| settled) {
         if !local.contains(user.entity) {
-            notices.tell(format!("{} joined", user.user.name), false);
+            notices.tell((words.joined)(&user.user.name), false);
         }
     }
     for user in went.read().filter(|_| settled) {
-        notices.tell(format!("{} left", user.name), false);
+        notices.tell((words.left)(&user.name), false);
     }
     for asked in asked.read() {
-        notices.tell(format!("{} asks you to look at the wall", asked.name), false);
+        notices.tell((words.asks_to_look)(&asked.name), false);
     }
     for (participant, me) in &lit {
-        let words = if me {
-            "You are in the spotlight".to_owned()
-        } else {
-            format!("{} is in the spotlight: F shows them large", participant.name)
-        };
-        notices.tell(words, false);
+        let told = if me { words.you_in_light.to_owned() } else { (words.in_light)(&participant.name) };
+        notices.tell(told, false);
     }
     // As it was when one came in is no news.
     let now = (status.state == RoomState::Connected).then_some(status.order.locked);
     if let (Some(before), Some(now)) = (*locked, now)
         && before != now
     {
-        notices.tell(if now { "The room is locked" } else { "The room is open again" }, false);
+        notices.tell(if now { words.locked } else { words.unlocked }, false);
     }
     *locked = now;
     let own = trouble.read().map(|t| &t.0).chain(publish.read().filter_map(|p| p.error.as_ref()));
     // Who is played when there are too many is chosen by what is seen and heard: nobody has to do anything.
     let playing = play.read().filter_map(|p| p.error.as_ref()).filter(|error| error.code != ErrorCode::TooManyPlays);
     for error in own.chain(playing) {
-        notices.tell(error.to_string(), true);
+        notices.tell((words.trouble)(error), true);
     }
     if !notices.lines.is_empty() {
         for line in &mut notices.lines {
@@ -116,21 +115,26 @@ pub(super) fn collect(
 }
 
 /// The standing line about the connection, if it needs one.
-fn standing(status: &RoomStatus) -> Option<(&'static str, Color32)> {
+fn standing(words: &NoticeWords, status: &RoomStatus) -> Option<(&'static str, Color32)> {
     match (status.state, status.reason) {
-        (RoomState::Connecting, Some(RoomStateReason::Reconnecting)) => {
-            Some(("Connection lost: coming back…", theme::CORAL_HOVER))
-        }
-        (RoomState::Connecting, _) => Some(("Entering the room…", theme::BRASS)),
+        (RoomState::Connecting, Some(RoomStateReason::Reconnecting)) => Some((words.coming_back, theme::CORAL_HOVER)),
+        (RoomState::Connecting, _) => Some((words.entering, theme::BRASS)),
         (RoomState::Disconnected, None) => None,
-        (RoomState::Disconnected, _) => Some(("Not in the room", theme::CORAL_HOVER)),
+        (RoomState::Disconnected, _) => Some((words.not_in_room, theme::CORAL_HOVER)),
         (RoomState::Connected, _) => None,
     }
 }
 
 /// Draws them below what is at the top already, over everything else: nothing is more urgent.
-pub(super) fn show(ctx: &egui::Context, notices: &Notices, status: &RoomStatus, below_pt: f32, writing: &mut Writing) {
-    let standing = standing(status);
+pub(super) fn show(
+    ctx: &egui::Context,
+    words: &NoticeWords,
+    notices: &Notices,
+    status: &RoomStatus,
+    below_pt: f32,
+    writing: &mut Writing,
+) {
+    let standing = standing(words, status);
     if standing.is_none() && notices.lines.is_empty() {
         return;
     }

@@ -1,5 +1,6 @@
 //! What this client sends: whether there is a microphone and a camera, and whether they are muted. Follows the own
-//! streams; a wish shows at once and gives way to what the engine tells.
+//! streams; a wish shows at once and gives way to what the engine tells. While the microphone is muted, the space bar
+//! opens it for as long as it is held.
 
 use bevy::prelude::*;
 
@@ -32,6 +33,8 @@ pub struct OwnMedia {
     pub microphone: Sending,
     /// The camera.
     pub camera: Sending,
+    /// The space bar is held to be heard.
+    pub talking: bool,
     wished: [Option<(bool, f32)>; 2],
 }
 
@@ -48,6 +51,21 @@ pub(super) fn read_keys(keys: Keys, mut toggle: MessageWriter<ToggleMuted>) {
     for (key, kind) in [(KeyCode::KeyM, MediaKind::Audio), (KeyCode::KeyV, MediaKind::Video)] {
         if keys.just(key) {
             toggle.write(ToggleMuted(kind));
+        }
+    }
+}
+
+/// The space bar, unless something is being typed. A window that is left lets go of every key.
+pub(super) fn push_to_talk(keys: Keys, mut own: ResMut<OwnMedia>, mut toggle: MessageWriter<ToggleMuted>) {
+    let microphone = ToggleMuted(MediaKind::Audio);
+    if keys.just(KeyCode::Space) && own.microphone == Sending::Muted {
+        own.talking = true;
+        toggle.write(microphone);
+    } else if own.talking && !keys.held(KeyCode::Space) {
+        own.talking = false;
+        // Whoever pressed `M` meanwhile has muted already.
+        if own.microphone == Sending::Live {
+            toggle.write(microphone);
         }
     }
 }

@@ -11,10 +11,11 @@ use super::{OpenPanes, RightPane, theme};
 use crate::model::{StreamKind, UserId};
 use crate::space::order::KeepOrder;
 use crate::space::participant::{CameraOff, HandRaised, LocalParticipant, Muted, Participant, Seat, Speaking, Spotlit};
-use crate::space::settings::SpaceSettings;
+use crate::space::settings::{Comfort, SpaceSettings};
 use crate::space::spatial_audio::Volume;
 use crate::space::stream::{Publishes, VideoStream};
 use crate::space::sync::{RoomFigures, RoomStatus};
+use crate::space::words::PeopleWords;
 
 /// Height of a line, and what is between two.
 const LINE_PT: f32 = 26.0;
@@ -81,7 +82,7 @@ type Person = (
 pub(super) fn draw(
     mut contexts: EguiContexts,
     mut commands: Commands,
-    settings: Res<SpaceSettings>,
+    (settings, comfort): (Res<SpaceSettings>, Res<Comfort>),
     panes: Res<OpenPanes>,
     status: Res<RoomStatus>,
     figures: Res<RoomFigures>,
@@ -124,7 +125,7 @@ pub(super) fn draw(
     // Who asks to speak stands first, in the order of asking.
     rows.sort_by_key(|row| (row.hand.unwrap_or(i64::MAX), row.seat));
     let powers = Powers { host: status.host, doors: figures.0.keeps_order, locked: status.order.locked };
-    for wish in show(ctx, &rows, powers, &mut looking, &mut writing) {
+    for wish in show(ctx, &rows, powers, &comfort.language.words().people, &mut looking, &mut writing) {
         match wish {
             Wish::Volume(entity, volume) => {
                 commands.entity(entity).insert(Volume(volume));
@@ -137,22 +138,29 @@ pub(super) fn draw(
     Ok(())
 }
 
-fn show(ctx: &egui::Context, rows: &[Row], powers: Powers, looking: &mut Looking, writing: &mut Writing) -> Vec<Wish> {
+fn show(
+    ctx: &egui::Context,
+    rows: &[Row],
+    powers: Powers,
+    words: &PeopleWords,
+    looking: &mut Looking,
+    writing: &mut Writing,
+) -> Vec<Wish> {
     let tallest = (ctx.content_rect().height() - 2.0 * theme::EDGE_PT - 140.0).max(80.0);
     let mut wishes = Vec::new();
     let place = egui::Area::new(egui::Id::new("people")).anchor(Align2::RIGHT_TOP, [-theme::EDGE_PT, theme::EDGE_PT]);
     place.show(ctx, |ui| {
         theme::pane().show(ui, |ui| {
             ui.set_width(WIDTH_PT);
-            ui.label(RichText::new(format!("In the room: {}", rows.len())).font(theme::body()).strong());
+            ui.label(RichText::new((words.title)(rows.len())).font(theme::body()).strong());
             if powers.host {
-                for_all(ui, powers, &mut wishes);
+                for_all(ui, powers, words, &mut wishes);
             }
             if rows.len() > SEARCH_FROM {
                 let search = egui::TextEdit::singleline(&mut looking.search);
                 ui.add(
                     search
-                        .hint_text("Search")
+                        .hint_text(words.search)
                         .font(theme::body())
                         .char_limit(SEARCH_CHARS)
                         .desired_width(WIDTH_PT - 12.0),
@@ -169,13 +177,13 @@ fn show(ctx: &egui::Context, rows: &[Row], powers: Powers, looking: &mut Looking
             let list = egui::ScrollArea::vertical().max_height(tallest).min_scrolled_height(needed.min(tallest));
             list.show(ui, |ui| {
                 for row in found {
-                    if line(ui, row, writing) {
+                    if line(ui, row, words, writing) {
                         let open = looking.chosen.as_ref() == Some(&row.user);
                         looking.chosen = if open { None } else { Some(row.user.clone()) };
                         looking.sure = None;
                     }
                     if looking.chosen.as_ref() == Some(&row.user) {
-                        more(ui, row, powers, looking, &mut wishes);
+                        more(ui, row, powers, words, looking, &mut wishes);
                     }
                 }
             });
@@ -189,19 +197,15 @@ fn button(ui: &mut egui::Ui, text: &str, hint: &str) -> bool {
 }
 
 /// What hosts do to everyone.
-fn for_all(ui: &mut egui::Ui, powers: Powers, wishes: &mut Vec<Wish>) {
+fn for_all(ui: &mut egui::Ui, powers: Powers, words: &PeopleWords, wishes: &mut Vec<Wish>) {
     ui.horizontal(|ui| {
-        if button(ui, "Mute all", "Everybody's microphone but yours; they may unmute themselves") {
+        if button(ui, words.mute_all, words.mute_all_hint) {
             wishes.push(Wish::Order(KeepOrder::MuteAll));
         }
-        let (text, hint) = if powers.locked {
-            ("Unlock the room", "Whoever has a token may come in again")
-        } else {
-            ("Lock the room", "Nobody else comes in; who is here may come back")
-        };
+        let (text, hint) =
+            if powers.locked { (words.unlock, words.unlock_hint) } else { (words.lock, words.lock_hint) };
         let lock = egui::Button::new(RichText::new(text).font(theme::body()));
-        let cannot = "This server lets in whoever has a token; Rotunda's own holds to it";
-        let lock = ui.add_enabled(powers.doors, lock).on_hover_text(hint).on_disabled_hover_text(cannot);
+        let lock = ui.add_enabled(powers.doors, lock).on_hover_text(hint).on_disabled_hover_text(words.cannot_lock);
         if lock.clicked() {
             wishes.push(Wish::Order(KeepOrder::Lock(!powers.locked)));
         }
@@ -209,19 +213,26 @@ fn for_all(ui: &mut egui::Ui, powers: Powers, wishes: &mut Vec<Wish>) {
 }
 
 /// Below the line that was chosen.
-fn more(ui: &mut egui::Ui, row: &Row, powers: Powers, looking: &mut Looking, wishes: &mut Vec<Wish>) {
+fn more(
+    ui: &mut egui::Ui,
+    row: &Row,
+    powers: Powers,
+    words: &PeopleWords,
+    looking: &mut Looking,
+    wishes: &mut Vec<Wish>,
+) {
     let frame = egui::Frame::new().inner_margin(egui::Margin { left: 22, right: 4, top: 0, bottom: 6 });
     frame.show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 5.0;
         if row.local {
-            ui.label(RichText::new("This is you").font(theme::caption()).color(theme::FADED));
+            ui.label(RichText::new(words.this_is_you).font(theme::caption()).color(theme::FADED));
         } else {
             ui.horizontal(|ui| {
-                ui.label(RichText::new("Volume").font(theme::body()).color(theme::FADED));
+                ui.label(RichText::new(words.volume).font(theme::body()).color(theme::FADED));
                 let mut percent = (row.volume * 100.0).round();
                 ui.spacing_mut().slider_width = 84.0;
                 let slider = egui::Slider::new(&mut percent, 0.0..=200.0).suffix(" %").fixed_decimals(0);
-                if ui.add(slider).on_hover_text("For you alone").changed() {
+                if ui.add(slider).on_hover_text(words.volume_hint).changed() {
                     wishes.push(Wish::Volume(row.entity, percent / 100.0));
                 }
             });
@@ -232,26 +243,23 @@ fn more(ui: &mut egui::Ui, row: &Row, powers: Powers, looking: &mut Looking, wis
         let user = || row.user.clone();
         let mut order = |order| wishes.push(Wish::Order(order));
         ui.horizontal_wrapped(|ui| {
-            if !row.local && !row.muted && button(ui, "Mute", "They may unmute themselves") {
+            if !row.local && !row.muted && button(ui, words.mute, words.mute_hint) {
                 order(KeepOrder::Mute(user()));
             }
-            if row.shares && button(ui, "Stop share", "Takes their screen off the wall") {
+            if row.shares && button(ui, words.stop_share, words.stop_share_hint) {
                 order(KeepOrder::StopSharing(user()));
             }
-            let (text, next) = if row.spotlit { ("Out of the light", None) } else { ("Spotlight", Some(user())) };
-            if button(ui, text, "Large for everyone who looks at whoever speaks (F)") {
+            let (text, next) = if row.spotlit { (words.out_of_light, None) } else { (words.spotlight, Some(user())) };
+            if button(ui, text, words.spotlight_hint) {
                 order(KeepOrder::Spotlight(next));
             }
             if row.local {
                 return;
             }
-            for (text, ban, hint) in [
-                ("Remove", false, "Their token does not let them in again; another one does"),
-                ("Ban", true, "They do not come in again, whatever token they have"),
-            ] {
+            for (text, ban, hint) in [(words.remove, false, words.remove_hint), (words.ban, true, words.ban_hint)] {
                 let asked = looking.sure.as_ref() == Some(&(user(), ban));
                 let possible = powers.doors || !ban;
-                let label = RichText::new(if asked { "Really?" } else { text }).font(theme::body());
+                let label = RichText::new(if asked { words.really } else { text }).font(theme::body());
                 let label = if asked { label.color(Color32::WHITE) } else { label };
                 let fill = if asked { theme::CORAL } else { theme::BUTTON };
                 let pressed =
@@ -268,7 +276,7 @@ fn more(ui: &mut egui::Ui, row: &Row, powers: Powers, looking: &mut Looking, wis
 }
 
 /// Whether it was clicked.
-fn line(ui: &mut egui::Ui, row: &Row, writing: &mut Writing) -> bool {
+fn line(ui: &mut egui::Ui, row: &Row, words: &PeopleWords, writing: &mut Writing) -> bool {
     // The scroll bar, when it comes, has room at the right.
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), LINE_PT), Sense::click());
     if !ui.is_rect_visible(rect) {
@@ -284,7 +292,7 @@ fn line(ui: &mut egui::Ui, row: &Row, writing: &mut Writing) -> bool {
     if row.speaking {
         painter.circle_stroke(dot, 7.5, egui::Stroke::new(2.0, theme::BRASS));
     }
-    let name = if row.local { format!("{} (you)", row.name) } else { row.name.clone() };
+    let name = if row.local { (words.you)(&row.name) } else { row.name.clone() };
     let extra = [(row.hand.is_some(), Sign::Hand), (row.spotlit, Sign::Beauty)];
     let mut x = 66.0;
     for (_, sign) in extra.iter().filter(|(shown, _)| *shown) {
@@ -297,6 +305,7 @@ fn line(ui: &mut egui::Ui, row: &Row, writing: &mut Writing) -> bool {
         let colour = if off { theme::CORAL_HOVER } else { theme::FADED };
         signs::draw(&painter, sign, pos2(rect.right() - x, middle), 13.0, colour, off.then_some(theme::GROUND));
     }
-    let hint = if row.local { "You" } else { "Volume and more" };
+    theme::focus_ring(ui, &response);
+    let hint = if row.local { words.this_is_you } else { words.more };
     response.on_hover_text(hint).clicked()
 }

@@ -17,6 +17,10 @@ pub enum Sign {
     Message,
     /// Two sparkles.
     Beauty,
+    /// A screen with an arrow into it.
+    Share,
+    /// Two sliders.
+    Settings,
     /// A door.
     Leave,
 }
@@ -85,6 +89,19 @@ pub fn draw(painter: &Painter, sign: Sign, centre: Pos2, size: f32, colour: Colo
                     let point = vec![place(reach, 0.0), place(waist, waist), place(0.0, 0.0), place(waist, -waist)];
                     painter.add(bevy_egui::egui::Shape::convex_polygon(point, colour, Stroke::NONE));
                 }
+            }
+        }
+        Sign::Share => {
+            let screen = Rect::from_min_max(at(-9.0, -6.6), at(9.0, 4.8));
+            painter.rect_stroke(screen, round(2.0 * s), line, StrokeKind::Middle);
+            painter.line_segment([at(-4.0, 8.2), at(4.0, 8.2)], line);
+            painter.line_segment([at(0.0, 2.4), at(0.0, -3.4)], line);
+            painter.line(vec![at(-2.8, -0.9), at(0.0, -3.8), at(2.8, -0.9)], line);
+        }
+        Sign::Settings => {
+            for (y, knob) in [(-4.4, 3.2), (4.4, -3.2)] {
+                painter.line_segment([at(-8.6, y), at(8.6, y)], line);
+                painter.circle_filled(at(knob, y), 3.1 * s, colour);
             }
         }
         Sign::Leave => {

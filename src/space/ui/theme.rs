@@ -27,6 +27,12 @@ pub const MENTION: Color32 = Color32::from_rgba_premultiplied(58, 44, 22, 120);
 pub const CORAL: Color32 = Color32::from_rgb(196, 62, 46);
 /// The same under the pointer.
 pub const CORAL_HOVER: Color32 = Color32::from_rgb(216, 80, 62);
+/// Text that says "muted" or what went wrong, on [`GROUND`].
+pub const CORAL_TEXT: Color32 = Color32::from_rgb(240, 122, 104);
+/// Ground of a button without anything behind it, and its sign.
+pub const DEAD: Color32 = Color32::from_rgb(38, 34, 31);
+/// See [`DEAD`].
+pub const DEAD_INK: Color32 = Color32::from_rgb(140, 129, 117);
 /// Thin lines.
 pub const LINE: Color32 = Color32::from_rgba_premultiplied(70, 58, 44, 120);
 
@@ -148,6 +154,8 @@ pub fn apply(ctx: &egui::Context) {
         widget.fg_stroke = Stroke::new(1.8, PAPER);
         widget.corner_radius = CornerRadius::same(6);
     }
+    // Where the keyboard is must be seen.
+    visuals.widgets.active.bg_stroke = Stroke::new(2.0, BRASS);
     visuals.slider_trailing_fill = true;
     ctx.set_visuals(visuals);
     // A letter is missing in the frame in which it is first used: all come at the start.

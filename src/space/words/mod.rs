@@ -2,10 +2,20 @@
 //! each language: a text that is missing in one of them does not compile. Plain data.
 
 mod bar;
+mod beauty;
+mod chat;
+mod notices;
+mod people;
+mod wall;
 
 use bevy::prelude::*;
 
 pub use bar::BarWords;
+pub use beauty::BeautyWords;
+pub use chat::ChatWords;
+pub use notices::NoticeWords;
+pub use people::PeopleWords;
+pub use wall::WallWords;
 
 /// The language of the overlay; it may change at any time.
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -22,10 +32,34 @@ pub enum Language {
 pub struct Words {
     /// The bar and what stands beside it.
     pub bar: BarWords,
+    /// How one looks to the others.
+    pub beauty: BeautyWords,
+    /// The messages and the signs.
+    pub chat: ChatWords,
+    /// What is told for a few seconds.
+    pub notices: NoticeWords,
+    /// The list of people.
+    pub people: PeopleWords,
+    /// Before a picture on the wall.
+    pub wall: WallWords,
 }
 
-static ENGLISH: Words = Words { bar: bar::ENGLISH };
-static CHINESE: Words = Words { bar: bar::CHINESE };
+static ENGLISH: Words = Words {
+    bar: bar::ENGLISH,
+    beauty: beauty::ENGLISH,
+    chat: chat::ENGLISH,
+    notices: notices::ENGLISH,
+    people: people::ENGLISH,
+    wall: wall::ENGLISH,
+};
+static CHINESE: Words = Words {
+    bar: bar::CHINESE,
+    beauty: beauty::CHINESE,
+    chat: chat::CHINESE,
+    notices: notices::CHINESE,
+    people: people::CHINESE,
+    wall: wall::CHINESE,
+};
 
 impl Language {
     /// Every one, as it is offered.

@@ -1,0 +1,145 @@
+//! Leaving the room, by button or by closing the window; with a question before it where others lose something by it.
+
+use bevy::prelude::*;
+use bevy::window::WindowCloseRequested;
+use bevy_egui::{EguiContexts, egui};
+use egui::{Color32, RichText};
+
+use super::theme;
+use crate::bridge::RoomCommand;
+use crate::model::{RoomState, StreamKind};
+use crate::space::participant::{LocalParticipant, Participant};
+use crate::space::settings::{Comfort, SpaceSettings};
+use crate::space::stream::{Publishes, VideoStream};
+use crate::space::sync::{Outbox, RoomStatus};
+use crate::space::words::BarWords;
+
+/// The room's server runs in this program and ends with it. Inserted by the application that started it.
+#[derive(Resource, Clone, Copy, Debug, Default)]
+pub struct RoomIsHere;
+
+/// The user wants to leave, by the bar's button or by closing the window; asked first where others depend on them.
+#[derive(Message, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WantsToLeave {
+    /// The whole program is to end.
+    pub closes: bool,
+}
+
+/// The user leaves. The logout is on its way; whether the program ends is the application's choice.
+#[derive(Message, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeaveRequested {
+    /// The whole program is to end.
+    pub closes: bool,
+}
+
+/// What is being asked.
+#[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Leaving {
+    asked: Option<WantsToLeave>,
+}
+
+/// What others lose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Loss {
+    /// So many others are in a room that ends.
+    others_here: usize,
+    /// What is on the wall.
+    share: bool,
+}
+
+/// Others, and what is shown to them.
+type Everyone<'w, 's> = Query<'w, 's, (Has<LocalParticipant>, Option<&'static Publishes>), With<Participant>>;
+
+fn loss(here: bool, people: &Everyone, streams: &Query<&VideoStream>) -> Loss {
+    let others = people.iter().filter(|(local, _)| !local).count();
+    let own = people.iter().filter(|(local, _)| *local).filter_map(|(_, publishes)| publishes);
+    let mut shown = own.flat_map(Publishes::iter).filter_map(|stream| streams.get(stream).ok());
+    let share = others > 0 && shown.any(|stream| stream.info.kind == StreamKind::Screen);
+    Loss { others_here: if here { others } else { 0 }, share }
+}
+
+/// Asks, or leaves at once. Whoever wants it again while being asked has answered.
+#[expect(clippy::too_many_arguments, reason = "a system names all it touches")]
+pub(super) fn consider(
+    mut wishes: MessageReader<WantsToLeave>,
+    mut closing: MessageReader<WindowCloseRequested>,
+    (here, settings, status): (Option<Res<RoomIsHere>>, Res<SpaceSettings>, Res<RoomStatus>),
+    people: Everyone,
+    streams: Query<&VideoStream>,
+    mut leaving: ResMut<Leaving>,
+    mut outbox: ResMut<Outbox>,
+    mut leave: MessageWriter<LeaveRequested>,
+) {
+    let closed = closing.read().map(|_| WantsToLeave { closes: true });
+    let Some(wish) = wishes.read().copied().chain(closed).reduce(|a, b| WantsToLeave { closes: a.closes || b.closes })
+    else {
+        return;
+    };
+    let inside = status.state == RoomState::Connected;
+    let matters = inside && loss(here.is_some(), &people, &streams) != Loss::default();
+    if settings.overlay && matters && leaving.asked.is_none() {
+        leaving.asked = Some(wish);
+        return;
+    }
+    leaving.asked = None;
+    go(wish, &mut outbox, &mut leave);
+}
+
+fn go(wish: WantsToLeave, outbox: &mut Outbox, leave: &mut MessageWriter<LeaveRequested>) {
+    outbox.push(RoomCommand::Logout);
+    leave.write(LeaveRequested { closes: wish.closes });
+}
+
+/// The question. What it is about may end meanwhile; then so does the question.
+pub(super) fn draw(
+    mut contexts: EguiContexts,
+    (here, comfort, status): (Option<Res<RoomIsHere>>, Res<Comfort>, Res<RoomStatus>),
+    people: Everyone,
+    streams: Query<&VideoStream>,
+    mut leaving: ResMut<Leaving>,
+    mut outbox: ResMut<Outbox>,
+    mut leave: MessageWriter<LeaveRequested>,
+) -> Result {
+    let Some(asked) = leaving.asked else { return Ok(()) };
+    if status.state != RoomState::Connected {
+        leaving.asked = None;
+        return Ok(());
+    }
+    let loss = loss(here.is_some(), &people, &streams);
+    match question(contexts.ctx_mut()?, &comfort.language.words().bar, loss) {
+        Some(true) => {
+            leaving.asked = None;
+            go(asked, &mut outbox, &mut leave);
+        }
+        Some(false) => leaving.asked = None,
+        None => {}
+    }
+    Ok(())
+}
+
+/// `Some` once it is answered.
+fn question(ctx: &egui::Context, words: &BarWords, loss: Loss) -> Option<bool> {
+    let shown = egui::Modal::new(egui::Id::new("leaving")).frame(theme::pane()).show(ctx, |ui| {
+        ui.set_max_width(300.0);
+        ui.spacing_mut().item_spacing.y = 8.0;
+        ui.label(RichText::new(words.leave_title).font(theme::body()).strong());
+        if loss.others_here > 0 {
+            ui.label(RichText::new((words.leave_ends_room)(loss.others_here)).font(theme::body()));
+        }
+        if loss.share {
+            ui.label(RichText::new(words.leave_ends_share).font(theme::body()));
+        }
+        let mut answer = None;
+        ui.horizontal(|ui| {
+            let anyway = RichText::new(words.leave_anyway).font(theme::body()).color(Color32::WHITE);
+            if ui.add(egui::Button::new(anyway).fill(theme::CORAL)).clicked() {
+                answer = Some(true);
+            }
+            if ui.button(RichText::new(words.stay).font(theme::body())).clicked() {
+                answer = Some(false);
+            }
+        });
+        answer
+    });
+    shown.inner.or_else(|| shown.should_close().then_some(false))
+}
