@@ -72,9 +72,10 @@ const SPACE_CORE: [&str; 3] = ["participant", "stream", "sync"];
 /// The camera: features may ask where it is.
 const SPACE_VIEW: &str = "view";
 /// Features, which do not know each other.
-const SPACE_FEATURES: [&str; 12] = [
+const SPACE_FEATURES: [&str; 13] = [
     "beauty",
     "chat",
+    "devices",
     "order",
     "view",
     "panel",

@@ -157,6 +157,18 @@ pub struct PublishRequest {
     pub audio: Option<(Box<dyn AudioSource>, AudioOptions)>,
     /// What stands beside the stream for everyone, at most [`crate::model::limits::EXTRA_INFO_MAX_BYTES`].
     pub extra_info: String,
+    /// What of it is muted from the first moment, for everyone: nothing of it is sent before [`RoomCommand::SetMuted`]
+    /// unmutes it.
+    pub muted: StartsMuted,
+}
+
+/// What of a stream begins muted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StartsMuted {
+    /// The picture.
+    pub video: bool,
+    /// The sound.
+    pub audio: bool,
 }
 
 impl fmt::Debug for PublishRequest {
@@ -167,6 +179,7 @@ impl fmt::Debug for PublishRequest {
             .field("video", &self.video.as_ref().map(|(source, options)| (source.format(), options)))
             .field("audio", &self.audio.as_ref().map(|(_, options)| options))
             .field("extra_info", &self.extra_info)
+            .field("muted", &self.muted)
             .finish()
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use rotunda::app::{RoomRun, SettingsFile, View};
-use rotunda::bridge::{AudioOptions, LoginRequest, PublishRequest, VideoOptions};
+use rotunda::bridge::{AudioOptions, LoginRequest, PublishRequest, StartsMuted, VideoOptions};
 use rotunda::client::guest::{GuestConfig, Guests, camera_bitrate_bps};
 use rotunda::client::{self, EngineConfig};
 use rotunda::media::audio::AudioOutput;
@@ -199,5 +199,6 @@ fn own_stream(me: &UserId) -> PublishRequest {
         video: Some((source, VideoOptions::single(camera_bitrate_bps(format)))),
         audio: Some((Box::new(SpeechSource::new(sources::seed_of(me))), AudioOptions::PLAIN)),
         extra_info: String::new(),
+        muted: StartsMuted::default(),
     }
 }

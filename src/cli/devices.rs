@@ -69,15 +69,19 @@ fn show(devices: &Devices) {
 /// Prints everything, then what comes and goes, until the user or the system ends it.
 fn watch() -> anyhow::Result<()> {
     let watch = DeviceWatch::start(LOOK_EVERY).context("cannot start the thread that watches the devices")?;
-    let (mut seen, devices) = watch.latest();
-    show(&devices);
-    progress("Watching; press Ctrl-C to stop.");
-    let mut known = by_id(&devices);
+    let mut seen = 0;
+    let mut known = None;
     runtime::wait(None, ASK_EVERY, || {
         if let Some((revision, devices)) = watch.wait_newer(seen, Duration::ZERO) {
             let now = by_id(&devices);
-            changes(&known, &now).iter().for_each(say);
-            (seen, known) = (revision, now);
+            match &known {
+                Some(known) => changes(known, &now).iter().for_each(say),
+                None => {
+                    show(&devices);
+                    progress("Watching; press Ctrl-C to stop.");
+                }
+            }
+            (seen, known) = (revision, Some(now));
         }
         true
     })

@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
-use rotunda::bridge::{AudioOptions, PublishRequest, VideoOptions};
+use rotunda::bridge::{AudioOptions, PublishRequest, StartsMuted, VideoOptions};
 use rotunda::client::guest::camera_bitrate_bps;
 use rotunda::client::{CameraPreset, ScreenPreset};
 use rotunda::media::audio::{AudioDeviceInfo, AudioInput, Microphone, list_devices};
@@ -136,7 +136,14 @@ pub fn publications(wishes: &Wishes<'_>, name: &str, identity: &UserId) -> anyho
     let (video, audio) = (camera(wishes.video, look, name, identity)?, microphone(wishes.audio, identity)?);
     if video.is_some() || audio.is_some() {
         let stream = StreamId::derived(identity, "camera");
-        publications.push(PublishRequest { stream, kind: StreamKind::Camera, video, audio, extra_info });
+        publications.push(PublishRequest {
+            stream,
+            kind: StreamKind::Camera,
+            video,
+            audio,
+            extra_info,
+            muted: StartsMuted::default(),
+        });
     }
     let screen_preset = look.screen_preset.map_or(VideoPreset::SCREEN_BALANCED, |preset| preset.0);
     if let Some(source) = screen(wishes.screen, screen_preset, name)? {
@@ -148,6 +155,7 @@ pub fn publications(wishes: &Wishes<'_>, name: &str, identity: &UserId) -> anyho
             video: Some((source, options)),
             audio: if look.screen_audio { Some(system_sound()?) } else { None },
             extra_info: String::new(),
+            muted: StartsMuted::default(),
         });
     }
     Ok(publications)

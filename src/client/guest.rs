@@ -10,7 +10,9 @@ use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::{EngineConfig, EngineError};
-use crate::bridge::{AudioOptions, EngineHandle, LoginRequest, PublishRequest, RoomCommand, RoomEvent, VideoOptions};
+use crate::bridge::{
+    AudioOptions, EngineHandle, LoginRequest, PublishRequest, RoomCommand, RoomEvent, StartsMuted, VideoOptions,
+};
 use crate::media::audio::AudioOutput;
 use crate::media::capture::{PageSource, PortraitSource, SpeechSource};
 use crate::media::{VideoFormat, VideoSource};
@@ -214,6 +216,7 @@ fn publications(config: &GuestConfig) -> Vec<PublishRequest> {
             video,
             audio: config.voice.then(|| (Box::new(SpeechSource::new(config.seed)) as Box<_>, AudioOptions::PLAIN)),
             extra_info: String::new(),
+            muted: StartsMuted::default(),
         });
     }
     if let Some(format) = config.page {
@@ -225,6 +228,7 @@ fn publications(config: &GuestConfig) -> Vec<PublishRequest> {
             video: Some((source, VideoOptions::single(1_500_000))),
             audio: None,
             extra_info: String::new(),
+            muted: StartsMuted::default(),
         });
     }
     publications

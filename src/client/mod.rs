@@ -24,7 +24,6 @@ pub mod headless;
 mod link;
 mod login;
 mod play;
-mod preview;
 mod publish;
 mod reasons;
 pub mod report;

@@ -1,8 +1,7 @@
 //! Streams before they are published: where picture and sound come from, and the presets of the documented flow.
 
 use super::call::check_extra_info;
-use super::preview::Preview;
-use crate::bridge::{AudioOptions, PublishRequest, VideoFeed, VideoOptions};
+use crate::bridge::{AudioOptions, Preview, PublishRequest, StartsMuted, VideoFeed, VideoOptions};
 use crate::media::audio::{AudioInput, Microphone};
 use crate::media::capture::{Camera, Screens};
 use crate::media::{AudioSource, CaptureError, VideoFormat, VideoSource};
@@ -115,6 +114,8 @@ pub struct PublishOptions {
     pub simulcast: Option<bool>,
     /// What stands beside it for everyone, at most 1023 bytes.
     pub extra_info: String,
+    /// What of it nobody sees or hears before it is unmuted.
+    pub muted: StartsMuted,
 }
 
 /// A stream to publish: a picture, sound, or both. Dropping it lets its sources go.
@@ -217,8 +218,9 @@ impl Stream {
         let video = self.video.map(|(source, max_bitrate_bps)| {
             (source, VideoOptions { codec: options.codec, max_bitrate_bps, simulcast })
         });
-        let (kind, audio, extra_info) = (self.kind, self.audio, options.extra_info);
-        Ok(PublishRequest { stream, kind, video, audio, extra_info })
+        let (kind, audio) = (self.kind, self.audio);
+        let PublishOptions { extra_info, muted, .. } = options;
+        Ok(PublishRequest { stream, kind, video, audio, extra_info, muted })
     }
 }
 

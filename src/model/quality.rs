@@ -212,6 +212,9 @@ pub struct EngineSnapshot {
     pub network: BTreeMap<UserId, Grade>,
     /// People in the room, this client included.
     pub online: u32,
+    /// Whether this client speaks while its microphone is muted, and nobody hears it: the last second was speech. Known
+    /// here only; it never leaves the machine.
+    pub speaking_muted: bool,
     /// Whether this client may change its own attributes here.
     pub may_set_attributes: bool,
     /// Whether the server holds to what hosts choose in the room's metadata ([`RoomOrder`](crate::model::RoomOrder)): ours

@@ -7,13 +7,14 @@
 //! - foundations: [`schedule`], [`settings`], [`geometry`], [`layout`], [`words`]
 //! - what is in the room: [`participant`], [`stream`], and [`sync`], which keeps them in step with the engine
 //! - features: [`panel`], [`wall`], [`environment`], [`view`], [`pose`], [`fetch`], [`spatial_audio`], [`picture`],
-//!   [`pace`], [`beauty`], [`chat`], [`order`]
+//!   [`pace`], [`beauty`], [`chat`], [`order`], [`devices`]
 //! - and [`ui`], which may use all of them and which nothing uses
 //!
 //! Invariant: no system waits for the engine, the network or a file.
 
 pub mod beauty;
 pub mod chat;
+pub mod devices;
 pub mod environment;
 pub mod fetch;
 pub mod geometry;
@@ -39,6 +40,7 @@ use bevy::app::{PluginGroup, PluginGroupBuilder};
 
 pub use beauty::{BeautyChanged, BeautyChoice, BeautyStatus, SetBeauty};
 pub use chat::{ChatLog, React, SendMessage};
+pub use devices::{CameraQuality, ChooseDevice, DeviceChoice, DeviceKind, DeviceLists, DevicesInUse};
 pub use fetch::{FetchFigures, FetchSettings, Fetched};
 pub use layout::{Mood, RoomLayout};
 pub use order::KeepOrder;
@@ -78,6 +80,7 @@ impl PluginGroup for RotundaPlugins {
             .add(beauty::BeautyPlugin)
             .add(chat::ChatPlugin)
             .add(order::OrderPlugin)
+            .add(devices::DevicesPlugin)
             .add(picture::PicturePlugin)
             .add(pace::PacePlugin)
             .add(ui::UiPlugin)

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use rotunda::bridge::{AudioOptions, EngineHandle, PublishRequest, RoomCommand, VideoOptions};
+use rotunda::bridge::{AudioOptions, EngineHandle, PublishRequest, RoomCommand, StartsMuted, VideoOptions};
 use rotunda::media::{AudioBlock, AudioSource, CaptureError};
 use rotunda::model::{StreamId, StreamKind};
 use serde_json::{Value, json};
@@ -103,6 +103,7 @@ fn speak(server: &ServerProcess, replay: &Replay) -> anyhow::Result<EngineHandle
         video: Some((Box::new(replay.clone().stamped()), VideoOptions::single(PICTURE_BPS))),
         audio: Some((Box::new(Pulses { began, began_ms, blocks: 0 }), AudioOptions::PLAIN)),
         extra_info: String::new(),
+        muted: StartsMuted::default(),
     }))?;
     Ok(speaker)
 }

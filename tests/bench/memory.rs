@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use rotunda::bridge::{EngineHandle, PublishRequest, RoomCommand, VideoOptions};
+use rotunda::bridge::{EngineHandle, PublishRequest, RoomCommand, StartsMuted, VideoOptions};
 use rotunda::media::VideoFormat;
 use rotunda::model::{StreamId, StreamKind};
 use serde_json::json;
@@ -56,6 +56,7 @@ fn publish(url: &str, streams: usize, replay: &Replay) -> anyhow::Result<Vec<Eng
             video: Some((Box::new(replay.clone()), VideoOptions::single(BITRATE_BPS))),
             audio: None,
             extra_info: String::new(),
+            muted: StartsMuted::default(),
         }))?;
     }
     Ok(engines)

@@ -5,7 +5,9 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use rotunda::bridge::{AudioOptions, EngineHandle, PublishRequest, RoomCommand, RoomEvent, VideoFeed, VideoOptions};
+use rotunda::bridge::{
+    AudioOptions, EngineHandle, PublishRequest, RoomCommand, RoomEvent, StartsMuted, VideoFeed, VideoOptions,
+};
 use rotunda::client::{self, EngineConfig};
 use rotunda::media::VideoFormat;
 use rotunda::media::audio::AudioOutput;
@@ -93,6 +95,7 @@ impl Ours {
             video: Some((Box::new(replay.clone().stamped()), VideoOptions::single(PICTURE_BPS))),
             audio: Some((Box::new(SpeechSource::new(5)), AudioOptions::PLAIN)),
             extra_info: String::new(),
+            muted: StartsMuted::default(),
         }))?;
         let config =
             EngineConfig { audio_output: AudioOutput::Null, name: "viewer".into(), decode: true, play_audio: true };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
-use rotunda::bridge::{EngineHandle, LoginRequest, PublishRequest, RoomCommand, RoomEvent, VideoOptions};
+use rotunda::bridge::{EngineHandle, LoginRequest, PublishRequest, RoomCommand, RoomEvent, StartsMuted, VideoOptions};
 use rotunda::client::{self, EngineConfig};
 use rotunda::media::audio::AudioOutput;
 use rotunda::media::capture::PortraitSource;
@@ -144,6 +144,7 @@ pub fn publisher(url: &str, room: &str, replay: &Replay) -> anyhow::Result<Engin
         video: Some((Box::new(replay.clone()), VideoOptions::single(BITRATE_BPS))),
         audio: None,
         extra_info: String::new(),
+        muted: StartsMuted::default(),
     }))?;
     let told = wait_for(&mut engine, "the publication", |event| {
         matches!(event, RoomEvent::PublishStateChanged { state, error, .. }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use rotunda::bridge::{EngineHandle, PublishRequest, RoomCommand, RoomEvent, VideoOptions};
+use rotunda::bridge::{EngineHandle, PublishRequest, RoomCommand, RoomEvent, StartsMuted, VideoOptions};
 use rotunda::media::VideoSource as _;
 use rotunda::media::codec::EncoderConfig;
 use rotunda::media::codec::vp8::Vp8Encoder;
@@ -97,6 +97,7 @@ fn sending(url: &str, room: &str, replay: &Replay) -> anyhow::Result<f64> {
         )),
         audio: None,
         extra_info: String::new(),
+        muted: StartsMuted::default(),
     }))?;
     scene::wait_for(&mut publisher, "the publication", |event| {
         matches!(event, RoomEvent::PublishStateChanged { state: PublishState::Publishing, .. })

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bevy::prelude::*;
 use bevy::render::renderer::RenderDevice;
-use rotunda::bridge::{LoginRequest, PublishRequest, RoomCommand, VideoFeed, VideoOptions};
+use rotunda::bridge::{LoginRequest, PublishRequest, RoomCommand, StartsMuted, VideoFeed, VideoOptions};
 use rotunda::client::{EngineConfig, start};
 use rotunda::media::audio::AudioOutput;
 use rotunda::media::{CaptureError, ColourSpace, VideoFormat, VideoFrame, VideoSource};
@@ -72,6 +72,7 @@ fn camera(source: Skin) -> RoomCommand {
         video: Some((Box::new(source), VideoOptions::single(600_000))),
         audio: None,
         extra_info: String::new(),
+        muted: StartsMuted::default(),
     })
 }
 

@@ -3,7 +3,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rotunda::bridge::{AudioOptions, DataMessage, PublishRequest, RoomCommand, RoomEvent, VideoFeed, VideoOptions};
+use rotunda::bridge::{
+    AudioOptions, DataMessage, PublishRequest, RoomCommand, RoomEvent, StartsMuted, VideoFeed, VideoOptions,
+};
 use rotunda::media::capture::{PortraitSource, SpeechSource};
 use rotunda::media::{VideoFormat, VideoFrame};
 use rotunda::model::{RoomState, RoomStateReason, StreamKind};
@@ -52,6 +54,7 @@ fn guest(server: &ServerHandle, room_name: &str, name: &str) -> Bot {
         video: Some((Box::new(PortraitSource::new(name, 3, format)), VideoOptions::single(500_000))),
         audio: Some((Box::new(SpeechSource::new(3)), AudioOptions::PLAIN)),
         extra_info: String::new(),
+        muted: StartsMuted::default(),
     }));
     bot
 }
@@ -282,6 +285,7 @@ fn a_browser_chooses_among_the_sizes_of_a_guest() {
         video: Some((Box::new(PortraitSource::new("mira", 3, format)), options)),
         audio: None,
         extra_info: String::new(),
+        muted: StartsMuted::default(),
     }));
     mira.wait_publishing("mira-camera");
     let login = json!({ "url": server.url(), "token": token_for(&room, "ada"), "options": {} });

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rotunda::bridge::{AudioOptions, PublishRequest, RoomCommand, RoomEvent, VideoOptions};
+use rotunda::bridge::{AudioOptions, PublishRequest, RoomCommand, RoomEvent, StartsMuted, VideoOptions};
 use rotunda::media::VideoFormat;
 use rotunda::media::capture::PortraitSource;
 use rotunda::model::{ErrorCode, PlayState, RoomId, RoomState, RoomStateReason, StreamKind};
@@ -93,6 +93,7 @@ fn a_picture_stops_for_a_narrow_way_and_not_for_a_lossy_one() {
         video: Some((Box::new(portrait), VideoOptions::single(600_000))),
         audio: Some((Box::new(Tone::new(0.3)), AudioOptions::PLAIN)),
         extra_info: String::new(),
+        muted: StartsMuted::default(),
     }));
     picture(&bob.wait_feed("ann-cam"));
     bob.wait_figures("sound", |now| audio_of(now, "ann-cam").filter(|audio| audio.level > 0.1));

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use rotunda::bridge::{AudioOptions, PublishRequest, RoomCommand, RoomEvent, VideoOptions};
+use rotunda::bridge::{AudioOptions, PublishRequest, RoomCommand, RoomEvent, StartsMuted, VideoOptions};
 use rotunda::media::AudioSource;
 use rotunda::model::quality::TrackStats;
 use rotunda::model::{MediaKind, RoomId, RoomState, RoomStateReason, StreamKind, TrackSid};
@@ -340,6 +340,7 @@ impl Person {
             video: Some((Box::new(Picture::new(120)), VideoOptions::single(200_000))),
             audio: sound,
             extra_info: String::new(),
+            muted: StartsMuted::default(),
         }));
         self.streams.insert(id.to_owned(), false);
     }

@@ -93,6 +93,14 @@ impl OwnTrack {
         }
     }
 
+    /// The same, muted from the first moment when wished: before its capture thread begins.
+    #[must_use]
+    pub(super) fn starting_muted(mut self, muted: bool) -> Self {
+        self.muted = muted;
+        self.gate.set_muted(muted);
+        self
+    }
+
     /// Asks the server to take the track; `codecs` are those it lets us publish.
     pub(super) async fn ask(&mut self, link: &Link, stream: &StreamId, kind: StreamKind, codecs: &[VideoCodec]) {
         let layers = self.picture.map_or(1, |picture| picture.layers.count());

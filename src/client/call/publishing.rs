@@ -192,6 +192,7 @@ impl Call<'_> {
             let (gate, slot) = (Arc::new(Gate::default()), SourceSlot::default());
             let switch = SourceSwitch::Video(slot.clone());
             let track = OwnTrack::picture(Arc::clone(&gate), switch, source.format(), options);
+            let track = track.starting_muted(request.muted.video);
             let report = report(MediaKind::Video);
             publication.tracks.push(track);
             publication.preview = Some(
@@ -202,7 +203,7 @@ impl Call<'_> {
         if let Some((source, options)) = request.audio {
             let (gate, slot) = (Arc::new(Gate::default()), SourceSlot::default());
             let switch = SourceSwitch::Audio(slot.clone());
-            publication.tracks.push(OwnTrack::sound(Arc::clone(&gate), switch));
+            publication.tracks.push(OwnTrack::sound(Arc::clone(&gate), switch).starting_muted(request.muted.audio));
             let hears = options.processing.echo_cancellation;
             let reference = self.hub.playout.as_ref().filter(|_| hears).map(Playout::echo_reference);
             let report = report(MediaKind::Audio);

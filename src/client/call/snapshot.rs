@@ -100,6 +100,7 @@ impl Call<'_> {
             sent_kbps: self.sent_kbps(),
             network: self.levels.network.clone(),
             online: self.online(),
+            speaking_muted: self.speaking_muted(),
             may_set_attributes: self.notes.are_allowed(),
             keeps_order: self.room_notes.server_keeps_order,
             publishing: self.levels.qualities.publishing.clone(),
@@ -215,6 +216,13 @@ impl Call<'_> {
     fn own_level(&self) -> Option<f32> {
         let own = self.own.values().flat_map(|publication| &publication.tracks);
         own.filter(|track| track.media == MediaKind::Audio).map(|track| track.gate.level()).reduce(f32::max)
+    }
+
+    /// Whether this client's own voice is spoken into a muted microphone. What a shared screen plays is no voice.
+    fn speaking_muted(&self) -> bool {
+        let voices = self.own.values().filter(|publication| publication.kind() == StreamKind::Camera);
+        let mut tracks = voices.flat_map(|publication| &publication.tracks);
+        tracks.any(|track| track.media == MediaKind::Audio && track.muted && track.gate.sound.speaks_muted())
     }
 
     fn sent_kbps(&mut self) -> f32 {

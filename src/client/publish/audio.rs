@@ -1,5 +1,7 @@
 //! The capture and encode thread of one published sound: cleans the blocks of 10 ms, joins them to 20 ms, encodes Opus
 //! with in-band FEC or sends copies along (RFC 2198), and stamps the level for the server's speaker detection (RFC 6464).
+//! Muting closes the way, not the device: blocks come on, are cleaned and heard for speech, and then silenced, so that
+//! whoever speaks while muted can be told, and the first word after unmuting is whole.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,6 +10,7 @@ use bytes::Bytes;
 use rtc::rtp;
 
 use super::gate::{Gate, Sink};
+use super::muted_speech::MutedSpeech;
 use super::sound_clock::{Placing, SoundClock};
 use super::sound_plan::{Plan, plan};
 use super::{SourceReport, SourceSlot, SourceWord};
@@ -78,6 +81,7 @@ impl AudioThread {
                         tracing::warn!(what, state = now.word(), why, "a device delivers nothing");
                     }
                     self.report.say_state(&mut state, now);
+                    encoding.hear_nothing(&self.gate);
                 }
                 Err(error) => {
                     break Some(SourceWord::Failed(CallError::new(ErrorCode::CaptureFailed, error.to_string())));
@@ -88,6 +92,7 @@ impl AudioThread {
             }
         };
         self.gate.set_level(0.0);
+        encoding.hear_nothing(&self.gate);
         if let Some(end) = end {
             self.report.say(end);
         }
@@ -118,6 +123,7 @@ struct Encoding {
     /// The newest packet said that nothing is being said.
     quiet: bool,
     muted: bool,
+    muted_speech: MutedSpeech,
     /// Packets that may still go out while muted.
     tail: u32,
     /// The last frame before muting: its first two channels.
@@ -150,6 +156,7 @@ impl Encoding {
             talking: false,
             quiet: false,
             muted: false,
+            muted_speech: MutedSpeech::default(),
             tail: 0,
             last: [0.0; 2],
         }
@@ -198,7 +205,9 @@ impl Encoding {
         }
         // Also while muted: the echo canceller and the gain stay where they are.
         self.voice = self.processor.process(&mut block);
-        self.mute(&mut block, gate.is_muted());
+        let muted = gate.is_muted();
+        self.hear_muted(muted, gate);
+        self.mute(&mut block, muted);
         self.prepare_encoder(block.channels, gate)?;
         self.samples.extend_from_slice(&block.samples);
         let packet_len = PACKET_SAMPLES * usize::from(block.channels);
@@ -208,6 +217,21 @@ impl Encoding {
             self.timestamp = self.timestamp.wrapping_add(PACKET_SAMPLES as u32);
         }
         Ok(())
+    }
+
+    /// Tells when the newest block is speech that nobody else hears.
+    fn hear_muted(&mut self, muted: bool, gate: &Gate) {
+        if muted {
+            gate.sound.set_speaks_muted(self.muted_speech.hear(self.processor.loud_dbfs()));
+        } else if self.muted {
+            self.hear_nothing(gate);
+        }
+    }
+
+    /// No sound comes, or it is heard by everyone again.
+    fn hear_nothing(&mut self, gate: &Gate) {
+        self.muted_speech.clear();
+        gate.sound.set_speaks_muted(false);
     }
 
     /// Cuts the sound off without a click at the first block after muting, and lets it come back softly.

@@ -5,8 +5,10 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::client::publish::pump::OVERHEAD_BYTES;
 use crate::media::audio::RedPayload;
+use crate::media::capture::SpeechSource;
 use crate::media::codec::opus::tests::speech;
 use crate::media::codec::opus::{MAX_PACKET_SAMPLES, OpusDecoder};
+use crate::media::codec::tests::Random;
 
 type Sent = mpsc::Receiver<Vec<rtp::Packet>>;
 
@@ -264,4 +266,69 @@ fn channels_may_change_and_nonsense_is_refused() {
     assert!(!packets(&mut sent).is_empty());
     assert!(encoding.take_next(AudioBlock { samples: vec![0.1; 480], channels: 6 }, &gate).is_err());
     assert!(encoding.take_next(AudioBlock { samples: vec![0.1; 480], channels: 0 }, &gate).is_err());
+}
+
+#[test]
+fn what_begins_muted_sends_nothing_until_it_is_unmuted() {
+    let gate = Gate::default();
+    gate.set_muted(true);
+    let mut sent = line(&gate, 256);
+    let mut encoding = Encoding::new(AudioOptions::PLAIN, None);
+    let sound = speech(100 * SAMPLES_10MS);
+    for block in sound.chunks(SAMPLES_10MS) {
+        encoding.take_next(mono(block), &gate).unwrap();
+    }
+    assert!(packets(&mut sent).is_empty(), "not even a tail");
+    assert_eq!(gate.level(), 0.0);
+    gate.set_muted(false);
+    for block in sound.chunks(SAMPLES_10MS) {
+        encoding.take_next(mono(block), &gate).unwrap();
+    }
+    let packets = packets(&mut sent);
+    assert!(packets.len() == 50 && packets[0].header.marker, "{} packets", packets.len());
+}
+
+#[test]
+fn speaking_into_a_muted_microphone_is_noticed_here_and_sent_nowhere() {
+    for options in [AudioOptions::PLAIN, AudioOptions::MICROPHONE] {
+        let gate = Gate::default();
+        gate.set_muted(true);
+        let mut sent = line(&gate, 4_096);
+        let mut encoding = Encoding::new(options, None);
+        // It speaks two seconds of every five at least.
+        let mut source = SpeechSource::new(7);
+        let noticed = (0..1_200).any(|_| {
+            let block = source.next_block().unwrap().unwrap();
+            encoding.take_next(block, &gate).unwrap();
+            gate.sound.speaks_muted()
+        });
+        assert!(noticed, "twelve seconds of somebody who talks with {options:?}");
+        assert!(packets(&mut sent).is_empty() && gate.level() == 0.0);
+        gate.set_muted(false);
+        encoding.take_next(source.next_block().unwrap().unwrap(), &gate).unwrap();
+        assert!(!gate.sound.speaks_muted(), "who is heard speaks to somebody");
+    }
+}
+
+#[test]
+fn silence_noise_and_a_lost_device_are_nobody_speaking() {
+    let gate = Gate::default();
+    gate.set_muted(true);
+    let mut encoding = Encoding::new(AudioOptions::PLAIN, None);
+    let mut random = Random(3);
+    let mut noise =
+        || -> Vec<f32> { (0..SAMPLES_10MS).map(|_| (random.below(2001) as f32 / 1000.0 - 1.0) * 0.02).collect() };
+    for n in 0..1_500 {
+        // Silence, a fan that is switched on, and silence again.
+        let block = if (300..1_200).contains(&n) { noise() } else { vec![0.0; SAMPLES_10MS] };
+        encoding.take_next(mono(&block), &gate).unwrap();
+        assert!(!gate.sound.speaks_muted(), "block {n}");
+    }
+    // Somebody speaks, and the device goes.
+    for block in speech(300 * SAMPLES_10MS).chunks(SAMPLES_10MS) {
+        encoding.take_next(mono(block), &gate).unwrap();
+    }
+    assert!(gate.sound.speaks_muted());
+    encoding.hear_nothing(&gate);
+    assert!(!gate.sound.speaks_muted());
 }

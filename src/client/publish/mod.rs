@@ -6,6 +6,7 @@ mod gate;
 mod governor;
 mod layer;
 mod layers;
+mod muted_speech;
 mod pump;
 mod rates;
 mod sound_clock;

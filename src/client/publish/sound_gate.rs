@@ -1,7 +1,7 @@
 //! What the actor tells the capture thread of a sound besides what every track is told: what is lost on the way, and
 //! whether the server takes redundant packets; and what it is told in turn. Atomics; nobody waits.
 
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -12,6 +12,7 @@ pub(in crate::client) struct SoundGate {
     red_payload_type: AtomicU8,
     bitrate_bps: AtomicU32,
     planned_bps: AtomicU32,
+    speaks_muted: AtomicBool,
 }
 
 impl SoundGate {
@@ -48,6 +49,16 @@ impl SoundGate {
     /// Shows what the sound puts on the way now while it is heard, with all headers, in bit/s.
     pub(super) fn set_planned(&self, bps: u32) {
         self.planned_bps.store(bps, Ordering::Relaxed);
+    }
+
+    /// Shows whether somebody speaks while nothing is sent for being muted.
+    pub(super) fn set_speaks_muted(&self, speaks: bool) {
+        self.speaks_muted.store(speaks, Ordering::Relaxed);
+    }
+
+    /// Whether somebody speaks while nothing is sent for being muted.
+    pub(in crate::client) fn speaks_muted(&self) -> bool {
+        self.speaks_muted.load(Ordering::Relaxed)
     }
 
     /// What the sound puts on the way now while it is heard, with all headers, in bit/s; 0 before its first block.

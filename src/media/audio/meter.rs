@@ -22,6 +22,11 @@ impl Meter {
         self.peak = self.peak.max(self.level());
     }
 
+    /// Nothing is heard any more.
+    pub(super) fn silence(&mut self) {
+        self.energies = [0.0; BLOCKS];
+    }
+
     /// Root mean square of the newest 100 ms, 0..=1 for sound within the nominal range.
     pub(super) fn level(&self) -> f32 {
         (self.energies.iter().sum::<f32>() / (BLOCKS * SAMPLES_10MS) as f32).sqrt()
@@ -51,6 +56,9 @@ mod tests {
         for _ in 0..5 {
             meter.add(&[0.0; SAMPLES_10MS]);
         }
+        assert_eq!(meter.level(), 0.0);
+        meter.add(&[0.5; SAMPLES_10MS]);
+        meter.silence();
         assert_eq!(meter.level(), 0.0);
         assert!((meter.peak() - 0.5).abs() < 1e-4);
     }

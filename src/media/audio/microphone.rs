@@ -97,6 +97,16 @@ impl Microphone {
         self.channels == 2
     }
 
+    /// A microphone in mono, or a loudspeaker's monitor in stereo, which need not be there yet: for a choice from a list.
+    /// An id tells which of the two it is.
+    pub fn of_id(id: Option<&str>) -> Self {
+        match id {
+            Some(id) if is_monitor(id) => Self::stereo(AudioInput::Named(id.to_owned())),
+            Some(id) => Self::new(AudioInput::Named(id.to_owned())),
+            None => Self::new(AudioInput::Default),
+        }
+    }
+
     /// A microphone in mono. It is opened when it is first asked for sound, on the thread that asks.
     pub fn new(input: AudioInput) -> Self {
         Self::with_channels(input, 1)
@@ -248,6 +258,12 @@ mod tests {
         assert!(news.why.is_some_and(|why| why.contains(':')), "it says what to do");
         assert_eq!(news.name, microphone.state().get().name);
         assert_eq!(microphone.device_news(), None, "once");
+    }
+
+    #[test]
+    fn an_id_tells_a_microphone_from_the_sound_of_the_system() {
+        assert!(Microphone::of_id(Some("pulseaudio:hall.monitor")).is_monitor());
+        assert!(!Microphone::of_id(Some("pulseaudio:headset")).is_monitor() && !Microphone::of_id(None).is_monitor());
     }
 
     #[test]

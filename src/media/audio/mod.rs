@@ -4,19 +4,22 @@
 //!
 //! Threads: packets come from any thread ([`Voice::push`] takes a short lock of that voice); `audio-playout` decodes
 //! and mixes; the devices' own callbacks only copy into or out of a lock-free ring; a [`Microphone`] and its
-//! [`SoundProcessor`] run on the capture thread of their track; `audio-devices` asks which devices there are,
-//! `audio-ask`, `audio-open` and `audio-close` live for one call that may hang, `audio-keep` tries a better device,
-//! `audio-ears` reads a head's measurements once.
+//! [`SoundProcessor`] run on the capture thread of their track; `audio-check` listens to a microphone that is being
+//! chosen, `audio-chime` plays on a loudspeaker that is; `audio-devices` asks which devices there are, `audio-ask`,
+//! `audio-open` and `audio-close` live for one call that may hang, `audio-keep` tries a better device, `audio-ears`
+//! reads a head's measurements once.
 
 #[cfg(test)]
 mod allocations;
 mod arrivals;
+mod chime;
 mod delay;
 mod device;
 mod jitter;
 mod limiter;
 mod meter;
 mod microphone;
+mod microphone_check;
 mod mixer;
 mod playout;
 mod playout_state;
@@ -25,12 +28,14 @@ mod red;
 mod reference;
 mod resample;
 mod spatial;
+mod speaker_check;
 mod stretch;
 mod voice;
 
 pub use device::{AudioDeviceInfo, AudioDevices, list_devices};
 pub use jitter::{JitterBuffer, JitterStats};
 pub use microphone::{AudioInput, InputState, InputStateReader, Microphone};
+pub use microphone_check::MicrophoneCheck;
 pub use mixer::StereoBlock;
 pub use playout::Playout;
 pub use playout_state::{AudioOutput, OutputState};
@@ -38,6 +43,7 @@ pub use processing::{SoundProcessor, VoiceActivity};
 pub use red::{MAX_RED_AGE, MAX_RED_COPIES, MAX_RED_COPY_BYTES, RedCopy, RedPayload, pack_red};
 pub use reference::EchoReference;
 pub use spatial::{Ears, EarsError, SoundSceneCell, Stage, StageVoice};
+pub use speaker_check::{SpeakerCheck, SpeakerCheckStatus};
 pub use voice::{MAX_MINIMUM_DELAY_MS, Voice};
 
 /// Why sound cannot be played.

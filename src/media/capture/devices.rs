@@ -27,12 +27,17 @@ pub struct Devices {
 impl Devices {
     /// Looks. May block for two seconds each when the sound server or the display hangs.
     pub fn now() -> Self {
-        let audio = list_devices();
         let (screens, screens_missing) = match Screens::of_this_session().list(false) {
             Ok(screens) => (screens, None),
             Err(error) => (Vec::new(), Some(error.to_string())),
         };
-        Self { cameras: list_cameras(), microphones: audio.inputs, speakers: audio.outputs, screens, screens_missing }
+        Self { screens, screens_missing, ..Self::without_screens() }
+    }
+
+    /// Looks for cameras, microphones and loudspeakers only: for choosing one of them.
+    pub fn without_screens() -> Self {
+        let audio = list_devices();
+        Self { cameras: list_cameras(), microphones: audio.inputs, speakers: audio.outputs, ..Self::default() }
     }
 }
 
@@ -51,13 +56,13 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     latest: Arc<Devices>,
-    /// Counts up from 1 with every change.
+    /// 0 before the first look; counts up with every change.
     revision: u64,
     ended: bool,
 }
 
 impl DeviceWatch {
-    /// Looks once, then every `period`.
+    /// Looks at once, then every `period`, on a thread of its own: the caller never waits for a device.
     ///
     /// # Errors
     /// When the thread cannot be started.
@@ -65,20 +70,32 @@ impl DeviceWatch {
         Self::start_with(period, Devices::now)
     }
 
+    /// As [`Self::start`], with [`Devices::without_screens`]: a display is asked nothing.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_without_screens(period: Duration) -> io::Result<Self> {
+        Self::start_with(period, Devices::without_screens)
+    }
+
     fn start_with(period: Duration, mut look: impl FnMut() -> Devices + Send + 'static) -> io::Result<Self> {
-        let state = State { latest: Arc::new(look()), revision: 1, ended: false };
+        let state = State { latest: Arc::default(), revision: 0, ended: false };
         let shared = Arc::new(Shared { state: Mutex::new(state), woken: Condvar::new() });
         let watched = Arc::clone(&shared);
         std::thread::Builder::new().name("devices".into()).spawn(move || {
-            while !watched.ended_within(period) {
+            loop {
                 let now = look();
                 watched.take(now);
+                if watched.ended_within(period) {
+                    return;
+                }
             }
         })?;
         Ok(Self { shared })
     }
 
-    /// The newest list, and its number: it grows with every change.
+    /// The newest list, and its number: it grows with every change. Number 0 with an empty list until the first look
+    /// is over.
     pub fn latest(&self) -> (u64, Arc<Devices>) {
         let state = self.shared.state();
         (state.revision, Arc::clone(&state.latest))
@@ -117,7 +134,7 @@ impl Shared {
 
     fn take(&self, now: Devices) {
         let mut state = self.state();
-        if *state.latest != now {
+        if state.revision == 0 || *state.latest != now {
             state.latest = Arc::new(now);
             state.revision += 1;
             self.woken.notify_all();
@@ -141,8 +158,8 @@ mod tests {
             Devices { cameras: (0..cameras.load(Ordering::SeqCst)).map(camera).collect(), ..Devices::default() }
         };
         let watch = DeviceWatch::start_with(Duration::from_millis(2), look).unwrap();
-        let (first, devices) = watch.latest();
-        assert!(devices.cameras.is_empty());
+        let (first, devices) = watch.wait_newer(0, Duration::from_secs(20)).unwrap();
+        assert!(first == 1 && devices.cameras.is_empty(), "the first list is news, however short");
         assert!(watch.wait_newer(first, Duration::from_millis(30)).is_none(), "nothing changed");
         count.store(2, Ordering::SeqCst);
         let (second, devices) = watch.wait_newer(first, Duration::from_secs(20)).unwrap();
@@ -153,5 +170,20 @@ mod tests {
             assert!(Instant::now() < deadline, "the thread goes on");
             std::thread::sleep(Duration::from_millis(2));
         }
+    }
+    /// A sound server that hangs must not hold up whoever opens a menu.
+    #[test]
+    fn nobody_waits_for_the_first_look() {
+        let (go, wait) = std::sync::mpsc::sync_channel::<()>(1);
+        let look = move || {
+            wait.recv().ok();
+            Devices { screens_missing: Some("looked".to_owned()), ..Devices::default() }
+        };
+        let watch = DeviceWatch::start_with(Duration::from_secs(60), look).unwrap();
+        assert_eq!(watch.latest(), (0, Arc::default()), "nothing is known yet");
+        assert!(watch.wait_newer(0, Duration::from_millis(30)).is_none());
+        go.send(()).unwrap();
+        let (revision, devices) = watch.wait_newer(0, Duration::from_secs(20)).unwrap();
+        assert_eq!((revision, devices.screens_missing.as_deref()), (1, Some("looked")));
     }
 }

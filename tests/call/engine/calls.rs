@@ -2,8 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use rotunda::bridge::{DataMessage, LoginRequest, RoomCommand, RoomEvent};
-use rotunda::model::{EndReason, ErrorCode, MediaKind, PlayState, PublishState, RoomState, RoomStateReason};
+use rotunda::bridge::{
+    AudioOptions, DataMessage, LoginRequest, PublishRequest, RoomCommand, RoomEvent, StartsMuted, VideoOptions,
+};
+use rotunda::media::capture::SpeechSource;
+use rotunda::model::{
+    EndReason, ErrorCode, MediaKind, PlayState, PublishState, RoomState, RoomStateReason, StreamKind,
+};
 
 use super::kit::*;
 
@@ -146,6 +151,73 @@ fn muting_is_told_and_sends_nothing_and_playing_can_stop() {
         _ => None,
     });
     assert_eq!(error.code, ErrorCode::StreamNotFound);
+}
+
+#[test]
+fn what_begins_muted_is_told_so_and_sends_nothing_until_it_is_unmuted() {
+    let server = TestServer::start();
+    let room = room("begins-muted");
+    let (mut ann, mut bob) = (server.enter(&room, "ann"), server.enter(&room, "bob"));
+    // One whose voice is muted, and one whose picture is.
+    ann.send(RoomCommand::PublishStream(PublishRequest {
+        stream: stream("ann-cam"),
+        kind: StreamKind::Camera,
+        video: Some((Box::new(Picture::new(90)), VideoOptions::single(400_000))),
+        audio: Some((Box::new(SpeechSource::new(7)), AudioOptions::PLAIN)),
+        extra_info: String::new(),
+        muted: StartsMuted { audio: true, video: false },
+    }));
+    ann.send(RoomCommand::PublishStream(PublishRequest {
+        stream: stream("ann-dark"),
+        kind: StreamKind::Camera,
+        video: Some((Box::new(Picture::new(180)), VideoOptions::single(400_000))),
+        audio: Some((Box::new(Tone::new(0.3)), AudioOptions::PLAIN)),
+        extra_info: String::new(),
+        muted: StartsMuted { audio: false, video: true },
+    }));
+    for (own, audio_muted) in [("ann-cam", true), ("ann-dark", false)] {
+        for bot in [&mut ann, &mut bob] {
+            bot.wait("both tracks", SOON, |event| match event {
+                RoomEvent::StreamAdded(info) | RoomEvent::StreamUpdated(info) if info.id == stream(own) => {
+                    // Not for a moment is it told otherwise.
+                    assert!(info.audio.as_ref().is_none_or(|audio| audio.muted == audio_muted), "{info:?}");
+                    assert!(info.video.as_ref().is_none_or(|video| video.muted != audio_muted), "{info:?}");
+                    (info.audio.is_some() && info.video.is_some()).then_some(())
+                }
+                _ => None,
+            });
+        }
+    }
+    ann.wait_publishing("ann-cam");
+    ann.wait_publishing("ann-dark");
+    picture(&bob.wait_feed("ann-cam"));
+    bob.wait_figures("the tone", |now| audio_of(now, "ann-dark").filter(|audio| audio.level > 0.1));
+    // The capture goes on here: the own picture shows, and who speaks in vain can be told.
+    picture(&ann.wait_feed("ann-dark"));
+    ann.wait_figures("she speaks in vain", |now| now.speaking_muted.then_some(()));
+    std::thread::sleep(Duration::from_secs(2));
+    let snapshot = ann.engine.snapshot();
+    let sent = &snapshot.publishing;
+    assert_eq!((sent[&stream("ann-cam")].audio_kbps, sent[&stream("ann-dark")].video_kbps), (0.0, 0.0), "{sent:?}");
+    assert!(sent[&stream("ann-cam")].video_kbps > 1.0 && sent[&stream("ann-dark")].audio_kbps > 1.0, "{sent:?}");
+    if kind() == Kind::Embedded {
+        // The official server sends blank frames of its own.
+        let now = bob.engine.snapshot();
+        let (sound, dark) = (audio_of(&now, "ann-cam"), video_of(&now, "ann-dark"));
+        assert_eq!(sound.map_or(0, |audio| audio.packets) + dark.map_or(0, |video| video.packets), 0);
+    }
+    ann.send(RoomCommand::SetMuted { stream: stream("ann-cam"), kind: MediaKind::Audio, muted: false });
+    ann.send(RoomCommand::SetMuted { stream: stream("ann-dark"), kind: MediaKind::Video, muted: false });
+    bob.wait_figures("her voice", |now| audio_of(now, "ann-cam").filter(|audio| audio.level > 0.02));
+    let seen = brightness(&picture(&bob.wait_feed("ann-dark")));
+    assert!((seen - 180.0).abs() < 12.0, "{seen}");
+    bob.wait("her voice told", SOON, |event| match event {
+        RoomEvent::StreamUpdated(info) if info.id == stream("ann-cam") => {
+            info.audio.as_ref().is_some_and(|audio| !audio.muted).then_some(())
+        }
+        _ => None,
+    });
+    ann.wait_figures("she is heard", |now| (!now.speaking_muted).then_some(()));
 }
 
 #[test]

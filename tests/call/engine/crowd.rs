@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rotunda::bridge::{LoginRequest, PublishRequest, RoomCommand, RoomEvent, VideoOptions};
+use rotunda::bridge::{LoginRequest, PublishRequest, RoomCommand, RoomEvent, StartsMuted, VideoOptions};
 use rotunda::model::quality::TrackStats;
 use rotunda::model::{PlayState, RoomId, StreamKind};
 
@@ -28,6 +28,7 @@ fn publisher(server: &TestServer, room: &RoomId, name: &str) -> Bot {
             video: Some((Box::new(Picture::small(60 + 40 * n as u8)), VideoOptions::single(60_000))),
             audio: None,
             extra_info: String::new(),
+            muted: StartsMuted::default(),
         }));
     }
     bot

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use bevy::camera::{CameraProjection, ComputedCameraValues, PerspectiveProjection, RenderTargetInfo};
 use bevy::prelude::*;
 use bevy::transform::TransformPlugin;
-use rotunda::bridge::{LoginRequest, PlayQuality, PublishRequest, RoomCommand, RoomEvent, VideoFeed, VideoOptions};
+use rotunda::bridge::{
+    LoginRequest, PlayQuality, PublishRequest, RoomCommand, RoomEvent, StartsMuted, VideoFeed, VideoOptions,
+};
 use rotunda::media::{CaptureError, ColourSpace, VideoFormat, VideoFrame, VideoSource};
 use rotunda::model::quality::TrackStats;
 use rotunda::model::{RoomId, RoomState, RoomStateReason, StreamKind, VideoCodec};
@@ -68,6 +70,7 @@ fn publish(bot: &mut Bot, id: &str, kind: StreamKind, source: Noise, simulcast: 
         video: Some((Box::new(source), options)),
         audio: None,
         extra_info: String::new(),
+        muted: StartsMuted::default(),
     }));
     bot.wait_publishing(id);
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rotunda::bridge::{AudioOptions, PublishRequest, RoomCommand, VideoOptions};
+use rotunda::bridge::{AudioOptions, PublishRequest, RoomCommand, StartsMuted, VideoOptions};
 use rotunda::model::quality::{Grade, PlayedQuality, PublishQuality};
 use rotunda::model::{RoomState, RoomStateReason, StreamKind};
 
@@ -108,6 +108,7 @@ fn a_tenth_of_all_packets_lost_is_told_and_graded() {
         // Copies of the sound would mend most of the loss.
         audio: Some((Box::new(Tone::new(0.3)), AudioOptions { red: false, ..AudioOptions::PLAIN })),
         extra_info: String::new(),
+        muted: StartsMuted::default(),
     }));
     picture(&bob.wait_feed("ann-cam"));
     relay.both(Network::loss(0.1));

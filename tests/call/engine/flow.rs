@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
-use rotunda::bridge::{PublishRequest, RoomCommand, RoomEvent, VideoOptions};
+use rotunda::bridge::{PublishRequest, RoomCommand, RoomEvent, StartsMuted, VideoOptions};
 use rotunda::client::{Engine, EngineConfig, PublishOptions, RoomConfig, Stream, User};
 use rotunda::media::{CaptureError, VideoFormat, VideoFrame, VideoSource};
 use rotunda::model::quality::Grade;
@@ -33,6 +33,7 @@ fn publish_with(bot: &Bot, id: &str, source: impl VideoSource + 'static, extra_i
         video: Some((Box::new(source), VideoOptions::single(300_000))),
         audio: None,
         extra_info: extra_info.into(),
+        muted: StartsMuted::default(),
     }));
 }
 

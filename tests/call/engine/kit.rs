@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use rotunda::bridge::{
-    AudioOptions, EngineHandle, LoginRequest, PublishRequest, RoomCommand, RoomEvent, VideoFeed, VideoOptions,
+    AudioOptions, EngineHandle, LoginRequest, PublishRequest, RoomCommand, RoomEvent, StartsMuted, VideoFeed,
+    VideoOptions,
 };
 use rotunda::client::{EngineConfig, start};
 use rotunda::media::audio::AudioOutput;
@@ -352,6 +353,7 @@ impl Bot {
             video: Some((Box::new(Picture::new(luma)), VideoOptions::single(400_000))),
             audio: Some((Box::new(Tone::new(0.3)), AudioOptions::PLAIN)),
             extra_info: String::new(),
+            muted: StartsMuted::default(),
         }));
     }
 }

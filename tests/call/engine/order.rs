@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use rotunda::bridge::{HostCommand, PublishRequest, RoomCommand, RoomEvent, VideoOptions};
+use rotunda::bridge::{HostCommand, PublishRequest, RoomCommand, RoomEvent, StartsMuted, VideoOptions};
 use rotunda::model::{
     EndReason, ErrorCode, MediaKind, PublishState, RoomOrder, RoomState, RoomStateReason, StreamKind,
 };
@@ -17,6 +17,7 @@ fn share(bot: &Bot, id: &str) {
         video: Some((Box::new(Picture::new(90)), VideoOptions::single(300_000))),
         audio: None,
         extra_info: String::new(),
+        muted: StartsMuted::default(),
     }));
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use rotunda::bridge::{PlayQuality, PublishRequest, RoomCommand, RoomEvent, VideoFeed, VideoOptions};
+use rotunda::bridge::{PlayQuality, PublishRequest, RoomCommand, RoomEvent, StartsMuted, VideoFeed, VideoOptions};
 use rotunda::media::{CaptureError, ColourSpace, VideoFormat, VideoFrame, VideoSource};
 use rotunda::model::{StreamKind, VideoCodec};
 
@@ -61,6 +61,7 @@ fn publish(bot: &Bot, id: &str, camera: Camera, options: VideoOptions) {
         video: Some((Box::new(camera), options)),
         audio: None,
         extra_info: String::new(),
+        muted: StartsMuted::default(),
     }));
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rotunda::bridge::{PublishRequest, RoomCommand, RoomEvent, VideoOptions};
+use rotunda::bridge::{PublishRequest, RoomCommand, RoomEvent, StartsMuted, VideoOptions};
 use rotunda::media::{CaptureError, ColourSpace, VideoFormat, VideoFrame, VideoSource};
 use rotunda::model::{ErrorCode, StreamInfo, StreamKind, VideoPreset, WallChoices};
 
@@ -63,6 +63,7 @@ fn share(bot: &mut Bot, id: &str, source: impl VideoSource + 'static, bitrate: u
         video: Some((Box::new(source), VideoOptions::single(bitrate))),
         audio: None,
         extra_info: String::new(),
+        muted: StartsMuted::default(),
     }));
     bot.wait_publishing(id);
 }

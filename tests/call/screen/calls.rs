@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
-use rotunda::bridge::{PublishRequest, RoomCommand, RoomEvent, VideoFeed, VideoOptions};
+use rotunda::bridge::{PublishRequest, RoomCommand, RoomEvent, StartsMuted, VideoFeed, VideoOptions};
 use rotunda::media::capture::Screens;
 use rotunda::media::{VideoFormat, VideoFrame};
 use rotunda::model::{EndReason, RoomId, StreamKind, VideoPreset};
@@ -37,6 +37,7 @@ fn share(bot: &Bot, display: &XServer, window: &Window) {
         )),
         audio: None,
         extra_info: String::new(),
+        muted: StartsMuted::default(),
     }));
 }
 

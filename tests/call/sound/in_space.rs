@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use rotunda::bridge::{AudioOptions, PublishRequest, RoomCommand};
+use rotunda::bridge::{AudioOptions, PublishRequest, RoomCommand, StartsMuted};
 use rotunda::client::{EngineConfig, start};
 use rotunda::media::AudioSource as _;
 use rotunda::media::audio::{AudioInput, AudioOutput, Ears, Microphone, Stage, StageVoice};
@@ -68,6 +68,7 @@ fn child() {
         video: None,
         audio: Some((Box::new(SpeechSource::new(7)), AudioOptions::PLAIN)),
         extra_info: String::new(),
+        muted: StartsMuted::default(),
     }));
     speaker.wait_publishing("voice");
     let config = EngineConfig {

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rotunda::bridge::{AudioOptions, PublishRequest, RoomCommand};
+use rotunda::bridge::{AudioOptions, PublishRequest, RoomCommand, StartsMuted};
 use rotunda::client::{EngineConfig, start};
 use rotunda::media::AudioSource as _;
 use rotunda::media::audio::{AudioInput, AudioOutput, Microphone};
@@ -87,6 +87,7 @@ fn child() {
         video: None,
         audio: Some((Box::new(Microphone::new(AudioInput::Named("microphone".to_owned()))), AudioOptions::PLAIN)),
         extra_info: String::new(),
+        muted: StartsMuted::default(),
     }));
     speaker.wait_publishing("voice");
     let config = EngineConfig {

@@ -74,6 +74,12 @@ impl SoundProcessor {
         self.voice.hear(&block.samples)
     }
 
+    /// The level of the newest 10 ms before gain, in dBFS; `None` when it was not loud enough for a voice: silence, steady
+    /// noise, pauses between words.
+    pub fn loud_dbfs(&self) -> Option<f32> {
+        self.voice.is_loud().then(|| self.voice.level_dbfs())
+    }
+
     /// The block in mono when there is anything to do and its length is right.
     fn mono(&self, block: &AudioBlock) -> Option<[f32; SAMPLES_10MS]> {
         self.cleaner.as_ref()?;

@@ -20,12 +20,13 @@ const HANGOVER: u32 = 20;
 #[derive(Clone, Debug)]
 pub struct VoiceActivity {
     floor_dbfs: f32,
+    level_dbfs: f32,
     hangover: u32,
 }
 
 impl Default for VoiceActivity {
     fn default() -> Self {
-        Self { floor_dbfs: START_FLOOR_DBFS, hangover: 0 }
+        Self { floor_dbfs: START_FLOOR_DBFS, level_dbfs: LOWEST_FLOOR_DBFS, hangover: 0 }
     }
 }
 
@@ -33,6 +34,11 @@ impl VoiceActivity {
     /// The newest 10 ms were loud enough for a voice: no pause between words.
     pub(super) fn is_loud(&self) -> bool {
         self.hangover == HANGOVER
+    }
+
+    /// The level of the newest 10 ms, in dBFS.
+    pub(super) fn level_dbfs(&self) -> f32 {
+        self.level_dbfs
     }
 
     /// The level of the background, in dBFS.
@@ -43,6 +49,7 @@ impl VoiceActivity {
     /// Takes the next 10 ms, and says whether somebody speaks.
     pub fn hear(&mut self, samples: &[f32]) -> bool {
         let level_dbfs = 20.0 * rms(samples).max(1e-6).log10();
+        self.level_dbfs = level_dbfs;
         self.floor_dbfs = level_dbfs.min(self.floor_dbfs + FLOOR_RISE_DB).max(LOWEST_FLOOR_DBFS);
         if level_dbfs > LEAST_DBFS && level_dbfs > self.floor_dbfs + ABOVE_FLOOR_DB {
             self.hangover = HANGOVER;
