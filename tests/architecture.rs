@@ -85,6 +85,7 @@ const SPACE_FEATURES: [&str; 13] = [
     "host",
     "picture",
     "pose",
+    "sharing",
     "spatial_audio",
 ];
 

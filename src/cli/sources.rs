@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use rotunda::bridge::{AudioOptions, PublishRequest, StartsMuted, VideoOptions};
 use rotunda::client::guest::camera_bitrate_bps;
 use rotunda::client::{CameraPreset, ScreenPreset};
-use rotunda::media::audio::{AudioDeviceInfo, AudioInput, Microphone, list_devices};
+use rotunda::media::audio::{AudioInput, Microphone, list_devices, system_sound};
 use rotunda::media::capture::{
     Camera, PageSource, PortraitSource, Screens, SpeechSource, list_cameras, open_audio_file, open_video_file,
 };
@@ -153,7 +153,7 @@ pub fn publications(wishes: &Wishes<'_>, name: &str, identity: &UserId) -> anyho
             stream: StreamId::derived(identity, "screen"),
             kind: StreamKind::Screen,
             video: Some((source, options)),
-            audio: if look.screen_audio { Some(system_sound()?) } else { None },
+            audio: if look.screen_audio { Some((Box::new(system_sound()?), AudioOptions::PLAIN)) } else { None },
             extra_info: String::new(),
             muted: StartsMuted::default(),
         });
@@ -225,23 +225,6 @@ fn sound_input(id: Option<&str>) -> anyhow::Result<(Box<dyn AudioSource>, AudioO
     } else {
         (Box::new(Microphone::new(named)), AudioOptions::MICROPHONE)
     })
-}
-
-/// What the default loudspeaker plays.
-fn system_sound() -> anyhow::Result<(Box<dyn AudioSource>, AudioOptions)> {
-    let devices = list_devices();
-    let monitors = || devices.inputs.iter().filter(|input| input.is_monitor);
-    let speaker = devices.outputs.iter().find(|speaker| speaker.is_default);
-    let of_default = speaker.and_then(|speaker| monitors().find(|monitor| hears(monitor, speaker)));
-    let Some(monitor) = of_default.or_else(|| monitors().next()) else {
-        bail!("the system's sound cannot be shared: that needs a PulseAudio or PipeWire server");
-    };
-    sound_input(Some(&monitor.id))
-}
-
-/// Whether a monitor is that of a loudspeaker: PulseAudio and PipeWire name it so.
-fn hears(monitor: &AudioDeviceInfo, speaker: &AudioDeviceInfo) -> bool {
-    monitor.id.strip_suffix(".monitor") == Some(speaker.id.as_str())
 }
 
 fn screen(wish: &SourceArg, preset: VideoPreset, name: &str) -> anyhow::Result<Option<Box<dyn VideoSource>>> {

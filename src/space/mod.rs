@@ -7,7 +7,7 @@
 //! - foundations: [`schedule`], [`settings`], [`geometry`], [`layout`], [`words`]
 //! - what is in the room: [`participant`], [`stream`], and [`sync`], which keeps them in step with the engine
 //! - features: [`panel`], [`wall`], [`environment`], [`view`], [`pose`], [`fetch`], [`spatial_audio`], [`picture`],
-//!   [`pace`], [`beauty`], [`chat`], [`order`], [`devices`]
+//!   [`pace`], [`beauty`], [`sharing`], [`chat`], [`order`], [`devices`]
 //! - and [`ui`], which may use all of them and which nothing uses
 //!
 //! Invariant: no system waits for the engine, the network or a file.
@@ -28,6 +28,7 @@ pub mod picture;
 pub mod pose;
 pub mod schedule;
 pub mod settings;
+pub mod sharing;
 pub mod spatial_audio;
 pub mod stream;
 pub mod sync;
@@ -51,6 +52,7 @@ pub use participant::{
 pub use picture::{PictureRequest, PictureTaken};
 pub use schedule::SpaceSystems;
 pub use settings::{Comfort, QualityTier, SpaceSettings, Tier, ViewTarget};
+pub use sharing::{Sharing, StartSharing, StopSharing};
 pub use spatial_audio::{HearToAll, SoundMode, SpeaksToAll, Volume};
 pub use stream::{FramePresented, PublishedBy, Publishes, SoundPlace, VideoStream};
 pub use sync::{
@@ -78,6 +80,7 @@ impl PluginGroup for RotundaPlugins {
             .add(pose::PosePlugin)
             .add(spatial_audio::SpatialAudioPlugin)
             .add(beauty::BeautyPlugin)
+            .add(sharing::SharingPlugin)
             .add(chat::ChatPlugin)
             .add(order::OrderPlugin)
             .add(devices::DevicesPlugin)

@@ -30,6 +30,7 @@ mod resample;
 mod spatial;
 mod speaker_check;
 mod stretch;
+mod system_sound;
 mod voice;
 
 pub use device::{AudioDeviceInfo, AudioDevices, list_devices};
@@ -44,6 +45,7 @@ pub use red::{MAX_RED_AGE, MAX_RED_COPIES, MAX_RED_COPY_BYTES, RedCopy, RedPaylo
 pub use reference::EchoReference;
 pub use spatial::{Ears, EarsError, SoundSceneCell, Stage, StageVoice};
 pub use speaker_check::{SpeakerCheck, SpeakerCheckStatus};
+pub use system_sound::system_sound;
 pub use voice::{MAX_MINIMUM_DELAY_MS, Voice};
 
 /// Why sound cannot be played.

@@ -1,5 +1,5 @@
-//! The overlay: a bar, a list of people, messages, how one looks, notices, what floats. Drawn with egui over the room, in
-//! the window and off-screen alike. It may use every feature; nothing uses it.
+//! The overlay: a bar, a list of people, messages, how one looks, what one shares, notices, what floats. Drawn with egui
+//! over the room, in the window and off-screen alike. It may use every feature; nothing uses it.
 
 mod bar;
 mod beauty;
@@ -10,6 +10,7 @@ mod leaving;
 mod notices;
 mod own_media;
 mod people;
+mod share;
 mod signs;
 mod theme;
 mod wall;
@@ -151,6 +152,7 @@ impl Plugin for UiPlugin {
                     (read_keys, own_media::read_keys, own_media::push_to_talk),
                     own_media::follow_own_streams,
                     beauty::read_keys,
+                    share::read_keys,
                     chat::read_keys,
                     notices::collect,
                     leaving::consider,
@@ -167,6 +169,7 @@ impl Plugin for UiPlugin {
                     draw_overlay,
                     people::draw,
                     beauty::draw,
+                    share::draw,
                     chat::draw,
                     chat::draw_signs,
                     leaving::draw,

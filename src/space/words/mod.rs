@@ -6,6 +6,7 @@ mod beauty;
 mod chat;
 mod notices;
 mod people;
+mod share;
 mod wall;
 
 use bevy::prelude::*;
@@ -15,6 +16,7 @@ pub use beauty::BeautyWords;
 pub use chat::ChatWords;
 pub use notices::NoticeWords;
 pub use people::PeopleWords;
+pub use share::ShareWords;
 pub use wall::WallWords;
 
 /// The language of the overlay; it may change at any time.
@@ -42,6 +44,8 @@ pub struct Words {
     pub people: PeopleWords,
     /// Before a picture on the wall.
     pub wall: WallWords,
+    /// What can be shared.
+    pub share: ShareWords,
 }
 
 static ENGLISH: Words = Words {
@@ -50,6 +54,7 @@ static ENGLISH: Words = Words {
     chat: chat::ENGLISH,
     notices: notices::ENGLISH,
     people: people::ENGLISH,
+    share: share::ENGLISH,
     wall: wall::ENGLISH,
 };
 static CHINESE: Words = Words {
@@ -58,6 +63,7 @@ static CHINESE: Words = Words {
     chat: chat::CHINESE,
     notices: notices::CHINESE,
     people: people::CHINESE,
+    share: share::CHINESE,
     wall: wall::CHINESE,
 };
 
