@@ -6,7 +6,7 @@ use crossbeam_channel::{Receiver, TryRecvError, bounded};
 use super::offer::ShareOffer;
 use super::sources::{ShareFrom, ShareSources};
 use super::start_thread;
-use crate::bridge::{AudioOptions, PublishRequest, RoomCommand, VideoOptions};
+use crate::bridge::{AudioOptions, PublishRequest, RoomCommand, StartsMuted, VideoOptions};
 use crate::media::{AudioSource, CaptureError, VideoFormat, VideoSource};
 use crate::model::{CallError, ErrorCode, PublishState, RoomState, StreamId, StreamKind, VideoPreset};
 use crate::space::participant::LocalParticipant;
@@ -185,6 +185,7 @@ pub(super) fn publish_opened(
             video: Some((opened.picture, VideoOptions::single(wish.preset.max_bitrate_bps))),
             audio: opened.sound.map(|sound| (sound, AudioOptions::PLAIN)),
             extra_info: String::new(),
+            muted: StartsMuted::default(),
         }));
         sharing.wished = Some((true, PATIENCE_SECS));
     }

@@ -1,5 +1,5 @@
-//! The overlay: a bar, a list of people, messages, how one looks, what one shares, notices, what floats. Drawn with egui
-//! over the room, in the window and off-screen alike. It may use every feature; nothing uses it.
+//! The overlay: a bar, a list of people, messages, how one looks, what one shares, how the connection does, notices, what
+//! floats. Drawn with egui over the room, in the window and off-screen alike. It may use every feature; nothing uses it.
 
 mod bar;
 mod beauty;
@@ -12,6 +12,7 @@ mod own_media;
 mod people;
 mod share;
 mod signs;
+mod statistics;
 mod theme;
 mod wall;
 mod writing;
@@ -31,6 +32,7 @@ pub use notices::Notices;
 pub use own_media::{OwnMedia, Sending, ToggleMuted};
 
 use super::chat::ChatLog;
+use super::fetch::FetchFigures;
 use super::participant::{LocalParticipant, Participant};
 use super::schedule::SpaceSystems;
 use super::settings::{Comfort, SpaceSettings, overlay_zoom};
@@ -139,6 +141,8 @@ impl Plugin for UiPlugin {
             .init_resource::<Notices>()
             .init_resource::<OpenPanes>()
             .init_resource::<Overlay>()
+            .init_resource::<statistics::History>()
+            .init_resource::<FetchFigures>()
             .init_resource::<ViewMode>()
             .init_resource::<WallSlots>()
             .add_message::<ToggleMuted>()
@@ -154,6 +158,8 @@ impl Plugin for UiPlugin {
                     beauty::read_keys,
                     share::read_keys,
                     chat::read_keys,
+                    statistics::read_keys,
+                    statistics::remember,
                     notices::collect,
                     leaving::consider,
                 )
@@ -170,6 +176,7 @@ impl Plugin for UiPlugin {
                     people::draw,
                     beauty::draw,
                     share::draw,
+                    statistics::draw,
                     chat::draw,
                     chat::draw_signs,
                     leaving::draw,

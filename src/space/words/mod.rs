@@ -7,6 +7,7 @@ mod chat;
 mod notices;
 mod people;
 mod share;
+mod statistics;
 mod wall;
 
 use bevy::prelude::*;
@@ -17,6 +18,7 @@ pub use chat::ChatWords;
 pub use notices::NoticeWords;
 pub use people::PeopleWords;
 pub use share::ShareWords;
+pub use statistics::{ReasonWords, StatisticsWords, WantWords};
 pub use wall::WallWords;
 
 /// The language of the overlay; it may change at any time.
@@ -42,10 +44,12 @@ pub struct Words {
     pub notices: NoticeWords,
     /// The list of people.
     pub people: PeopleWords,
-    /// Before a picture on the wall.
-    pub wall: WallWords,
     /// What can be shared.
     pub share: ShareWords,
+    /// How the connection does.
+    pub statistics: StatisticsWords,
+    /// Before a picture on the wall.
+    pub wall: WallWords,
 }
 
 static ENGLISH: Words = Words {
@@ -55,6 +59,7 @@ static ENGLISH: Words = Words {
     notices: notices::ENGLISH,
     people: people::ENGLISH,
     share: share::ENGLISH,
+    statistics: statistics::ENGLISH,
     wall: wall::ENGLISH,
 };
 static CHINESE: Words = Words {
@@ -64,6 +69,7 @@ static CHINESE: Words = Words {
     notices: notices::CHINESE,
     people: people::CHINESE,
     share: share::CHINESE,
+    statistics: statistics::CHINESE,
     wall: wall::CHINESE,
 };
 
