@@ -72,7 +72,7 @@ const SPACE_CORE: [&str; 3] = ["participant", "stream", "sync"];
 /// The camera: features may ask where it is.
 const SPACE_VIEW: &str = "view";
 /// Features, which do not know each other.
-const SPACE_FEATURES: [&str; 13] = [
+const SPACE_FEATURES: [&str; 14] = [
     "beauty",
     "chat",
     "devices",
