@@ -17,8 +17,9 @@ use bevy::window::ExitCondition;
 use self::recording::{CallPlugin, CallSetup};
 use self::settings::KeepSettings;
 pub use self::settings::{BeautyChange, Settings, SettingsError, SettingsFile};
-use crate::bridge::{CommandError, EngineHandle, LoginRequest, PublishRequest, RoomCommand};
+use crate::bridge::{CommandError, EngineHandle, Entry, PublishRequest};
 use crate::client::report::{Expectations, Recorder, Report};
+use crate::client::room_of;
 use crate::space::fetch::FIRST_QUALITY;
 use crate::space::{
     EngineBridge, QualityTier, RoomLayout, RotundaPlugins, SoundMode, SpaceSettings, ViewMode, ViewTarget, host,
@@ -75,8 +76,8 @@ pub struct RoomRun {
     pub look: RoomLook,
     /// The engine, started.
     pub engine: EngineHandle,
-    /// Where to log in.
-    pub login: LoginRequest,
+    /// Where to log in, or the link that says so.
+    pub entry: Entry,
     /// Asked when the token is about to end; without it the user is told.
     pub renewal: Option<TokenRenewal>,
     /// What to publish once inside.
@@ -117,10 +118,9 @@ impl RoomRun {
     /// [`AppError`] when there is nothing to draw with or the engine has stopped.
     pub fn run(self) -> Result<Report, AppError> {
         host::check_gpu()?;
-        let recorder = Recorder::new(self.login.room.as_str());
+        let recorder = Recorder::new(room_of(&self.entry).map_or_else(String::new, String::from));
         // What is not looked at yet is not fetched in full while the room is being built.
-        let login = LoginRequest { first_quality: Some(FIRST_QUALITY), ..self.login };
-        self.engine.send(RoomCommand::Login(login))?;
+        self.engine.send(self.entry.with_first_quality(FIRST_QUALITY).into_command())?;
         let RoomLook { size, quality, layout, mode, sound, beauty } = self.look;
         let (width, height) = size;
         let mut app = App::new();

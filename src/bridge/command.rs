@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::entry::InvitationRequest;
 use crate::media::audio::AudioOutput;
 use crate::media::{AudioSource, VideoSource};
 use crate::model::{MediaKind, RoomId, SoundProcessing, StreamId, StreamKind, TrackSid, UserId, VideoCodec};
@@ -13,6 +14,8 @@ use crate::model::{MediaKind, RoomId, SoundProcessing, StreamId, StreamKind, Tra
 pub enum RoomCommand {
     /// Enter a room; leaves the one before.
     Login(LoginRequest),
+    /// Enter the room that a link leads to; leaves the one before. Goes on as a login once the link has given a token.
+    AcceptInvitation(InvitationRequest),
     /// Leave the room and end everything in it.
     Logout,
     /// Publish a stream.

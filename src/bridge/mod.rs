@@ -5,6 +5,7 @@
 //! Invariant: nothing here blocks a caller on the ECS side.
 
 mod command;
+mod entry;
 mod event;
 mod handle;
 mod mailbox;
@@ -15,6 +16,7 @@ pub use command::{
     AudioOptions, DataMessage, HostCommand, LoginRequest, PlayQuality, PublishRequest, RoomCommand, StartsMuted,
     VideoOptions,
 };
+pub use entry::{Entry, InvitationRequest};
 pub use event::{EventEnvelope, RoomEvent, SessionId};
 pub use handle::{
     COMMAND_CAPACITY, CommandError, EVENT_CAPACITY, EngineHandle, EnginePort, SnapshotCell, engine_channels,

@@ -146,9 +146,43 @@ impl FromStr for ServerUrl {
     }
 }
 
+/// Where to join: a server, or an invitation's link, which is a web address with a path.
+#[cfg(feature = "client")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A server, which takes a token.
+    Server(ServerUrl),
+    /// A link, which gives one.
+    Invitation(String),
+}
+
+#[cfg(feature = "client")]
+impl FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_link = |url: &url::Url| matches!(url.scheme(), "http" | "https") && url.path().len() > 1;
+        if url::Url::parse(text).is_ok_and(|url| is_link(&url)) {
+            return Ok(Self::Invitation(text.to_owned()));
+        }
+        text.parse().map(Self::Server)
+    }
+}
+
 #[cfg(all(test, feature = "app"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_web_address_with_a_path_is_an_invitation() {
+        let server = |url: &str| Ok(Place::Server(ServerUrl(url.to_owned())));
+        for link in ["http://10.0.0.1:7880/join/hall?code=x", "https://call.example/token"] {
+            assert_eq!(link.parse(), Ok(Place::Invitation(link.to_owned())));
+        }
+        assert_eq!("http://127.0.0.1:7880/".parse(), server("ws://127.0.0.1:7880"));
+        assert_eq!("wss://call.example/sub".parse(), server("wss://call.example/sub"));
+        assert!("nonsense".parse::<Place>().is_err() && "ftp://host/join/hall".parse::<Place>().is_err());
+    }
 
     #[test]
     fn sources_name_devices_by_their_ids() {

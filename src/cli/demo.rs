@@ -66,7 +66,10 @@ pub fn run(args: DemoArgs) -> anyhow::Result<()> {
     say(format_args!("url    {url}"));
     say(format_args!("room   {ROOM}"));
     say(format_args!("token  {}", token::issue(&request("visitor", "Visitor"))?));
-    progress(format_args!("Others join with: rotunda join {url} --room {ROOM} --name NAME --token TOKEN"));
+    if let Some(link) = server.invitation(&RoomId::new(ROOM)?) {
+        say(format_args!("link   {link}"));
+        progress(format_args!("Others paste the link, or join with: rotunda join '{link}' --name NAME"));
+    }
 
     let guests = Guests::send_in(guest_configs(&args, &url)?)?;
     let me = UserId::new("host")?;
@@ -79,7 +82,7 @@ pub fn run(args: DemoArgs) -> anyhow::Result<()> {
             decode: true,
             play_audio: true,
         })?,
-        login: login(&url, &TokenRequest { admin: true, ..request(me.as_str(), "You") })?,
+        entry: login(&url, &TokenRequest { admin: true, ..request(me.as_str(), "You") })?.into(),
         renewal: None,
         publications: vec![own_stream(&me)],
         limit: args.seconds.map(|span| span.0).or(offscreen.then_some(HEADLESS_LIMIT)),
@@ -125,7 +128,7 @@ impl rotunda::app::Progress for GuestProgress {
 }
 
 fn start_server(port: Option<u16>) -> Result<ServerHandle, ServerError> {
-    let config = |port, rtc_port| ServerConfig { port, rtc_port, ..ServerConfig::dev() };
+    let config = |port, rtc_port| ServerConfig { port, rtc_port, invitations: true, ..ServerConfig::dev() };
     match port {
         Some(port) => Server::start(config(port, 0)),
         None => Server::start(config(DEFAULT_PORT, 0)).or_else(|error| {

@@ -1,35 +1,35 @@
 //! `rotunda join`: enter a room on any LiveKit-compatible server, with the room drawn or without.
 
 mod follow;
+mod way;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use clap::{ArgGroup, Args};
-use rotunda::bridge::{EngineHandle, LoginRequest, PublishRequest};
+use clap::Args;
+use rotunda::bridge::{EngineHandle, Entry, PublishRequest};
 use rotunda::client::headless::{HeadlessCall, TICK_EVERY};
 use rotunda::client::report::Report;
 use rotunda::client::{self, EngineConfig};
 use rotunda::media::audio::{AudioOutput, list_devices};
 use rotunda::model::limits::USER_NAME_MAX_BYTES;
-use rotunda::model::{RoomId, UserId};
-use rotunda::protocol::token::{self, TokenRequest};
+use rotunda::protocol::token::TokenRequest;
 
-use super::args::{ServerUrl, SourceArg, Span, SpeakerArg};
+use super::args::{Place, ServerUrl, SourceArg, Span, SpeakerArg};
 use super::{progress, runtime, say, sources};
 use follow::Follower;
+use way::Way;
 
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("credentials").required(true).args(["token", "api_key"]))]
 pub struct JoinArgs {
-    /// The server, ws://HOST:PORT or wss://HOST.
-    url: ServerUrl,
+    /// The server, ws://HOST:PORT or wss://HOST; or an invitation's link, which needs a name only.
+    url: Place,
     /// Another server, tried when those before cannot be reached; may be given more than once.
     #[arg(long = "server", value_name = "URL")]
     servers: Vec<ServerUrl>,
     /// The room to enter.
     #[arg(long)]
-    room: String,
+    room: Option<String>,
     /// The name others see.
     #[arg(long)]
     name: String,
@@ -80,21 +80,17 @@ pub struct JoinArgs {
 }
 
 pub fn run(args: JoinArgs) -> anyhow::Result<()> {
-    let room = RoomId::new(args.room.as_str())?;
     if args.name.is_empty() || args.name.len() > USER_NAME_MAX_BYTES {
         bail!("--name takes 1 to {USER_NAME_MAX_BYTES} bytes");
     }
-    let Credentials { token, renewal } = credentials(&args, &room)?;
-    let identity = UserId::new(token::peek(&token)?.identity())?;
+    let Way { entry, identity, renewal } = way::of(&args)?;
     let wishes =
         sources::Wishes { video: &args.video, audio: &args.audio, screen: &args.screen, look: args.send.clone() };
     let publications = sources::publications(&wishes, &args.name, &identity)?;
     if let Some(out) = &args.out {
         create_out(out)?;
     }
-    let servers = std::iter::once(&args.url).chain(&args.servers).map(|server| server.0.clone()).collect();
-    let login = LoginRequest { servers, room, token, auto_play: true, first_quality: None };
-    let report = call(&args, login, publications, renewal)?;
+    let report = call(&args, entry, publications, renewal)?;
     finish(&report, args.out.as_deref())
 }
 
@@ -102,7 +98,7 @@ pub fn run(args: JoinArgs) -> anyhow::Result<()> {
 #[cfg(feature = "app")]
 fn call(
     args: &JoinArgs,
-    login: LoginRequest,
+    entry: Entry,
     publications: Vec<PublishRequest>,
     renewal: Option<TokenRequest>,
 ) -> anyhow::Result<Report> {
@@ -113,7 +109,7 @@ fn call(
                 "beauty is done where the room is drawn: leave out --no-render and --watch, or --beauty and --low-light"
             );
         }
-        return call_without_room(args, login, publications, renewal);
+        return call_without_room(args, entry, publications, renewal);
     }
     let view = if args.headless || !View::has_display() { View::Offscreen } else { View::Window };
     let fresh = |request: TokenRequest| -> TokenRenewal {
@@ -125,17 +121,21 @@ fn call(
             }
         })
     };
+    let title = match client::room_of(&entry) {
+        Some(room) => format!("{} in {room}", args.name),
+        None => args.name.clone(),
+    };
     let run = RoomRun {
         view,
         look: args.look.read()?,
         engine: engine(args, AudioOutput::Device)?,
-        login,
+        entry,
         renewal: renewal.map(fresh),
         publications,
         limit: args.seconds.map(|span| span.0),
         out: args.out.clone(),
         remote_videos: 0,
-        title: format!("{} in {}", args.name, args.room),
+        title,
         progress: None,
         settings: SettingsFile::of_this_user(),
     };
@@ -147,14 +147,17 @@ use call_without_room as call;
 
 fn call_without_room(
     args: &JoinArgs,
-    login: LoginRequest,
+    entry: Entry,
     publications: Vec<PublishRequest>,
     renewal: Option<TokenRequest>,
 ) -> anyhow::Result<Report> {
     let engine = engine(args, if args.headless { AudioOutput::Null } else { AudioOutput::Device })?;
-    progress(format_args!("Joining {} on {} …", login.room, login.servers.join(", ")));
+    match &entry {
+        Entry::Login(login) => progress(format_args!("Joining {} on {} …", login.room, login.servers.join(", "))),
+        _ => progress("Joining by invitation …"),
+    }
     let mut follower = Follower::new(args.watch, renewal);
-    let mut call = HeadlessCall::start(engine, login, publications)?;
+    let mut call = HeadlessCall::start(engine, entry, publications)?;
     runtime::wait(args.seconds.map(|span| span.0), TICK_EVERY, || {
         follower.tick(&call);
         call.tick_with(|event, engine| follower.hear(event, engine))
@@ -245,34 +248,4 @@ fn summary(stream: &rotunda::client::report::StreamReport) -> String {
             stream.fetched.map_or_else(String::new, |fetched| format!(", {} ({})", fetched.size, fetched.why))
         ),
     }
-}
-
-/// What opens the room.
-struct Credentials {
-    token: String,
-    /// Makes another such token; `None` for one that was given.
-    renewal: Option<TokenRequest>,
-}
-
-fn credentials(args: &JoinArgs, room: &RoomId) -> anyhow::Result<Credentials> {
-    if let Some(token) = &args.token {
-        return Ok(Credentials { token: token.clone(), renewal: None });
-    }
-    let (Some(key), Some(secret)) = (&args.api_key, &args.api_secret) else {
-        bail!("give --token, or --api-key and --api-secret");
-    };
-    let identity = match &args.identity {
-        Some(identity) => UserId::new(identity.as_str())?,
-        None => identity_from(&args.name)?,
-    };
-    let request =
-        TokenRequest { name: args.name.clone(), ..TokenRequest::member(key, secret, room.as_str(), identity.as_str()) };
-    Ok(Credentials { token: super::token::issue(&request)?, renewal: Some(request) })
-}
-
-/// An identity that others of the same name do not have.
-fn identity_from(name: &str) -> anyhow::Result<UserId> {
-    let stem: String =
-        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).take(40).collect();
-    Ok(UserId::new(format!("{stem}-{:06x}", rand::random::<u32>() & 0xff_ffff))?)
 }

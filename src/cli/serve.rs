@@ -30,6 +30,9 @@ pub struct ServeArgs {
     /// API key and secret, written 'key: secret'; may be given more than once.
     #[arg(long, env = "ROTUNDA_KEYS", hide_env_values = true, value_delimiter = ',')]
     keys: Vec<String>,
+    /// Let people in by links, which `rotunda token --invitation` makes.
+    #[arg(long, env = "ROTUNDA_INVITATIONS")]
+    invitations: bool,
     /// Development mode: the well-known key pair devkey / secret, loopback only.
     #[arg(long)]
     dev: bool,
@@ -37,9 +40,15 @@ pub struct ServeArgs {
 
 pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let config = config(args)?;
+    let invitations = config.invitations;
     let server = Server::start(config)?;
     say(format_args!("signalling {}", server.url()));
     say(format_args!("media      udp {}", server.rtc_addr()));
+    if invitations {
+        progress(
+            "Invitations are on: rotunda token --room ROOM --invitation URL makes a link, URL being this server's.",
+        );
+    }
     progress("Press Ctrl-C to stop.");
     runtime::wait(None, Duration::from_secs(3600), || true)?;
     progress("Leaving: telling everyone in the rooms.");
@@ -68,6 +77,7 @@ fn config(args: &ServeArgs) -> anyhow::Result<ServerConfig> {
             .with_context(|| "--keys takes 'key: secret', for example --keys 'mykey: a-long-random-secret'")?;
         config.keys.push(ApiKey { key: key.into(), secret: secret.into() });
     }
+    config.invitations |= args.invitations;
     config.bind = args.bind.unwrap_or(config.bind);
     config.port = args.port.unwrap_or(config.port);
     config.rtc_port = args.rtc_port.unwrap_or(config.rtc_port);

@@ -1,10 +1,11 @@
-//! `rotunda token`: an access token for a room, on standard output.
+//! `rotunda token`: an access token for a room, or a link that invites into it, on standard output.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use clap::Args;
 use rotunda::model::{RoomId, UserId};
+use rotunda::protocol::invitation;
 use rotunda::protocol::token::{self, TokenRequest};
 
 use super::args::Span;
@@ -21,8 +22,8 @@ pub struct TokenArgs {
     #[arg(long)]
     room: String,
     /// The user's id, unique in the room.
-    #[arg(long)]
-    identity: String,
+    #[arg(long, required_unless_present = "invitation")]
+    identity: Option<String>,
     /// The name others see [default: the identity].
     #[arg(long)]
     name: Option<String>,
@@ -32,11 +33,22 @@ pub struct TokenArgs {
     /// How long the token is good for.
     #[arg(long, default_value = "6h")]
     ttl: Span,
+    /// Print a link instead of a token: whoever has it can come in, as long as the secret is in use. The URL is the
+    /// server's, as others reach it: http://HOST:PORT or https://HOST; the server must take invitations.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["identity", "name", "admin", "ttl"])]
+    invitation: Option<String>,
 }
 
 pub fn run(args: &TokenArgs) -> anyhow::Result<()> {
     let room = RoomId::new(args.room.as_str())?;
-    let identity = UserId::new(args.identity.as_str())?;
+    if let Some(base) = &args.invitation {
+        let link = invitation::link(base, &args.api_secret, &room);
+        super::say(
+            link.with_context(|| format!("{base:?} is no server's address: write http://HOST:PORT or https://HOST"))?,
+        );
+        return Ok(());
+    }
+    let identity = UserId::new(args.identity.as_deref().unwrap_or_default())?;
     let name = args.name.as_deref().unwrap_or(identity.as_str());
     let request = TokenRequest {
         name: name.to_owned(),

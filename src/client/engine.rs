@@ -1,5 +1,5 @@
-//! Between calls: waits for a login, dials its servers in order, and refuses what needs a room. Runs on the engine's
-//! thread, which it never blocks.
+//! Between calls: waits for a login or an invitation, dials its servers in order, and refuses what needs a room. Runs on
+//! the engine's thread, which it never blocks.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use tokio::time::timeout;
 use super::MediaHub;
 use super::call::{Call, CallEnd};
 use super::link::{Dialed, dial};
-use super::{login, reasons};
-use crate::bridge::{COMMAND_CAPACITY, EnginePort, LoginRequest, RoomCommand, RoomEvent, SessionId};
+use super::{invitation, login, reasons};
+use crate::bridge::{COMMAND_CAPACITY, EnginePort, Entry, LoginRequest, RoomCommand, RoomEvent, SessionId};
 use crate::model::{CallError, ErrorCode, RoomState, RoomStateReason};
 
 /// An attempt to dial that was given up may take this long to end when the engine ends.
@@ -22,7 +22,7 @@ enum Next {
     /// Wait for a command.
     Idle,
     /// Enter another room.
-    Login(LoginRequest),
+    Enter(Entry),
     /// End.
     Stop,
 }
@@ -34,14 +34,15 @@ pub(super) async fn run(port: EnginePort, hub: Arc<MediaHub>) {
     loop {
         next = match next {
             Next::Idle => match engine.port.commands.recv().await {
-                Some(RoomCommand::Login(request)) => Next::Login(request),
+                Some(RoomCommand::Login(request)) => Next::Enter(Entry::Login(request)),
+                Some(RoomCommand::AcceptInvitation(request)) => Next::Enter(Entry::Invitation(request)),
                 Some(command) => {
                     engine.refuse(command).await;
                     Next::Idle
                 }
                 None => Next::Stop,
             },
-            Next::Login(request) => Box::pin(engine.enter(request)).await,
+            Next::Enter(entry) => Box::pin(engine.enter(entry)).await,
             Next::Stop => break,
         };
     }
@@ -60,37 +61,39 @@ struct Engine {
 
 impl Engine {
     /// One login, to its end.
-    async fn enter(&mut self, request: LoginRequest) -> Next {
+    async fn enter(&mut self, entry: Entry) -> Next {
         self.session = SessionId(self.session.0 + 1);
         self.state(RoomState::Connecting, RoomStateReason::LoggingIn, None).await;
-        if let Err(error) = login::check(&request) {
-            return self.failed(error).await;
-        }
-        let dialed = {
+        let arrived = {
             let hub = Arc::clone(&self.hub);
-            let mut dialing = Box::pin(dial_any(&hub, &request, &request.token));
+            let mut arriving = Box::pin(arrive(&hub, entry));
             loop {
                 tokio::select! {
-                    result = &mut dialing => break result,
+                    // A login that is wrong fails before anything else is looked at.
+                    biased;
+                    result = &mut arriving => break result,
                     command = self.port.commands.recv() => match command {
                         None => return Next::Stop,
                         Some(RoomCommand::Logout) => return self.left(Next::Idle).await,
-                        Some(RoomCommand::Login(other)) => return self.left(Next::Login(other)).await,
+                        Some(RoomCommand::Login(other)) => return self.left(Next::Enter(Entry::Login(other))).await,
+                        Some(RoomCommand::AcceptInvitation(other)) => {
+                            return self.left(Next::Enter(Entry::Invitation(other))).await;
+                        }
                         Some(other) if self.waiting.len() < COMMAND_CAPACITY => self.waiting.push_back(other),
                         Some(other) => refuse(&self.port, self.session, other).await,
                     },
                 }
             }
         };
-        let dialed = match dialed {
-            Ok(dialed) => dialed,
+        let (dialed, request) = match arrived {
+            Ok(arrived) => arrived,
             Err(error) => return self.failed(error).await,
         };
         let waiting = std::mem::take(&mut self.waiting);
         let call = Call::new(&mut self.port, Arc::clone(&self.hub), self.session, request);
         match Box::pin(call.run(dialed, waiting)).await {
             CallEnd::Left => Next::Idle,
-            CallEnd::Login(other) => Next::Login(other),
+            CallEnd::Enter(other) => Next::Enter(other),
             CallEnd::Stopped => Next::Stop,
         }
     }
@@ -137,6 +140,20 @@ async fn refuse(port: &EnginePort, session: SessionId, command: RoomCommand) {
     if !matches!(command, RoomCommand::Logout) {
         port.tell(session, RoomEvent::refused(command, error)).await;
     }
+}
+
+/// From a way in to a link that stands, and the login that it took.
+///
+/// # Errors
+/// The [`CallError`] that says what is wrong with the request, or why nobody took us.
+async fn arrive(hub: &MediaHub, entry: Entry) -> Result<(Dialed, LoginRequest), CallError> {
+    let request = match entry {
+        Entry::Login(request) => request,
+        Entry::Invitation(request) => Box::pin(invitation::accept(request)).await?,
+    };
+    login::check(&request)?;
+    let dialed = dial_any(hub, &request, &request.token).await?;
+    Ok((dialed, request))
 }
 
 /// Dials the servers in order until one takes us, or one says that none will.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::requirements::{Requirement, check_system_requirements};
 use super::stream::{PublishOptions, Stream};
-use super::{EngineConfig, login};
+use super::{EngineConfig, invitation, login};
 use crate::bridge::{
-    DataMessage, EngineHandle, EventEnvelope, LoginRequest, PlayQuality, PoseBoard, PublishRequest, RoomCommand,
-    RoomEvent,
+    DataMessage, EngineHandle, EventEnvelope, InvitationRequest, LoginRequest, PlayQuality, PoseBoard, PublishRequest,
+    RoomCommand, RoomEvent,
 };
 use crate::media::audio::AudioOutput;
 use crate::media::{AudioSource, VideoSource};
@@ -85,8 +85,8 @@ pub struct Engine {
     app_id: String,
     servers: Vec<String>,
     handle: EngineHandle,
-    /// The room that was asked for last, until its end was told.
-    room: Option<RoomId>,
+    /// The room that was asked for last, as people call it, until its end was told.
+    room: Option<String>,
 }
 
 impl Engine {
@@ -123,10 +123,7 @@ impl Engine {
         let room = RoomId::new(room)?;
         UserId::new(user.id.as_str())?;
         login::check_name(&user.name)?;
-        if let Some(present) = &self.room {
-            let message = format!("this engine is in {present}: leave it first (logout_room)");
-            return Err(CallError::new(ErrorCode::TooManyRooms, message));
-        }
+        self.check_free()?;
         let claims = token::peek(token).map_err(login::token_error)?;
         claims.check_app(&self.app_id).map_err(login::token_error)?;
         claims.check_identity(&user.id).map_err(login::token_error)?;
@@ -143,7 +140,21 @@ impl Engine {
         };
         login::check(&request)?;
         self.ask(RoomCommand::Login(request))?;
-        self.room = Some(room);
+        self.room = Some(room.into());
+        Ok(())
+    }
+
+    /// Enters the room that a link leads to, as a user who is called so; app and servers are the link's.
+    ///
+    /// # Errors
+    /// [`CallError`] when this is no link or no name, or when the engine is in a room already.
+    pub fn accept_invitation(&mut self, link: &str, name: &str, config: RoomConfig) -> Result<(), CallError> {
+        let (link, name) = (link.to_owned(), name.to_owned());
+        let request = InvitationRequest { link, name, auto_play: config.auto_play, first_quality: None };
+        invitation::check(&request)?;
+        self.check_free()?;
+        self.ask(RoomCommand::AcceptInvitation(request))?;
+        self.room = Some("the room of an invitation".to_owned());
         Ok(())
     }
 
@@ -337,6 +348,12 @@ impl Engine {
         told
     }
 
+    fn check_free(&self) -> Result<(), CallError> {
+        let Some(present) = &self.room else { return Ok(()) };
+        let message = format!("this engine is in {present}: leave it first (logout_room)");
+        Err(CallError::new(ErrorCode::TooManyRooms, message))
+    }
+
     fn ask(&self, command: RoomCommand) -> Result<(), CallError> {
         Ok(self.handle.send(command)?)
     }
@@ -392,6 +409,21 @@ mod tests {
         engine.login_room("hall", &token(|_| {}), &user, RoomConfig::default()).unwrap();
         let second = engine.login_room("hall", &token(|_| {}), &user, RoomConfig::default()).unwrap_err();
         assert_eq!(second.code.number(), 1_002_001, "one room at a time");
+    }
+
+    #[test]
+    fn invitations_are_checked_before_anything_is_sent() {
+        let mut engine = engine();
+        let mut code = |link: &str, name: &str| {
+            engine.accept_invitation(link, name, RoomConfig::default()).unwrap_err().code.number()
+        };
+        assert_eq!(code("ws://127.0.0.1:9", "Ann"), 1_002_030);
+        assert_eq!(code("http://127.0.0.1:9/join/hall?code=x", ""), 1_002_005);
+        assert_eq!(code("http://127.0.0.1:9/join/hall?code=x", &"x".repeat(256)), 1_002_010);
+        let mut again =
+            || engine.accept_invitation("http://127.0.0.1:9/join/hall?code=x", "Ann", RoomConfig::default());
+        again().unwrap();
+        assert_eq!(again().unwrap_err().code.number(), 1_002_001, "one room at a time");
     }
 
     #[test]

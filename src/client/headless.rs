@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::report::{Expectations, Recorder, Report};
-use crate::bridge::{CommandError, EngineHandle, LoginRequest, PublishRequest, RoomCommand, RoomEvent, VideoFeed};
+use super::room_of;
+use crate::bridge::{CommandError, EngineHandle, Entry, PublishRequest, RoomCommand, RoomEvent, VideoFeed};
 use crate::media::capture::stamp::unix_now_ms;
 use crate::model::quality::EngineSnapshot;
 use crate::model::{RoomState, RoomStateReason, StreamId};
@@ -35,17 +36,18 @@ pub struct HeadlessCall {
 }
 
 impl HeadlessCall {
-    /// Logs in; the streams are published once inside.
+    /// Enters a room; the streams are published once inside.
     ///
     /// # Errors
     /// [`CommandError`] when the engine has ended already.
     pub fn start(
         engine: EngineHandle,
-        login: LoginRequest,
+        entry: impl Into<Entry>,
         publications: Vec<PublishRequest>,
     ) -> Result<Self, CommandError> {
-        let recorder = Recorder::new(login.room.as_str());
-        engine.send(RoomCommand::Login(login))?;
+        let entry = entry.into();
+        let recorder = Recorder::new(room_of(&entry).map_or_else(String::new, String::from));
+        engine.send(entry.into_command())?;
         let own_streams = publications.len();
         let figures_read = Instant::now();
         Ok(Self { engine, publications, own_streams, feeds: BTreeMap::new(), recorder, figures_read, ended: false })

@@ -3,6 +3,7 @@
 //!
 //! - [`Engine`]: the call flow for developers, checked and typed, over the bridge; [`requirements`]: what works here.
 //! - `engine`: between calls: waits for a login, dials, refuses what needs a room.
+//! - `invitation`: from a link to a login.
 //! - `login`: what can be said about a login before dialing: token, URLs.
 //! - `link`: one connection to a server: signalling, the peer connection, the data channels.
 //! - `call`: one login from first dial to the end, across the links it takes.
@@ -21,6 +22,7 @@ mod engine;
 mod facade;
 pub mod guest;
 pub mod headless;
+mod invitation;
 mod link;
 mod login;
 mod play;
@@ -40,6 +42,7 @@ use crate::media::audio::{AudioError, AudioOutput, Playout};
 use crate::model::{CallError, ErrorCode};
 
 pub use facade::{Engine, RoomConfig, User};
+pub use invitation::room_of;
 pub use stream::{CameraPreset, PublishOptions, ScreenPreset, Stream};
 
 /// How long the runtime may take to end what still runs when the engine stops.

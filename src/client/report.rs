@@ -81,7 +81,7 @@ struct Presented {
 /// The whole report.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// The room id.
+    /// The room id; empty for an invitation that does not name it.
     pub room: String,
     /// This client's identity, once it was in the room.
     pub identity: Option<String>,

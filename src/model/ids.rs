@@ -159,6 +159,13 @@ impl UserId {
         check(&text, "user id", USER_ID_MAX_BYTES, USER_ALLOWED, |c| !c.is_control())?;
         Ok(Self(text))
     }
+
+    /// An id made from a name, and 48 bits of `random` that others of the same name do not have.
+    pub fn of_name(name: &str, random: u64) -> Self {
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+        let stem: String = name.chars().map(plain).take(40).collect();
+        Self(format!("{stem}-{:012x}", random & 0xffff_ffff_ffff))
+    }
 }
 
 impl TrackSid {

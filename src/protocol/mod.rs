@@ -1,6 +1,7 @@
 //! The LiveKit protocol without I/O or clocks.
 
 pub mod convert;
+pub mod invitation;
 pub mod pose;
 pub mod pose_book;
 pub mod pose_pace;

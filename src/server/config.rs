@@ -112,6 +112,8 @@ pub struct ServerConfig {
     pub dev: bool,
     /// Addresses told to clients for media instead of the machine's own, for a server behind a port forwarding.
     pub advertise: Vec<IpAddr>,
+    /// Whether links let people in who have no token: see [`crate::protocol::invitation`].
+    pub invitations: bool,
     /// What clients may not exceed.
     pub limits: ServerLimits,
 }
@@ -126,6 +128,7 @@ impl Default for ServerConfig {
             keys: Vec::new(),
             dev: false,
             advertise: Vec::new(),
+            invitations: false,
             limits: ServerLimits::default(),
         }
     }
@@ -165,6 +168,7 @@ struct File {
     keys: BTreeMap<String, String>,
     dev: bool,
     advertise: Vec<IpAddr>,
+    invitations: bool,
     limits: ServerLimits,
 }
 
@@ -179,6 +183,7 @@ impl Default for File {
             keys: BTreeMap::new(),
             dev: base.dev,
             advertise: base.advertise,
+            invitations: base.invitations,
             limits: base.limits,
         }
     }
@@ -198,6 +203,7 @@ impl ServerConfig {
     /// rtc_port = 7882
     /// ice_tcp = true
     /// advertise = ["203.0.113.7"]
+    /// invitations = true
     /// [keys]
     /// reception = "a secret of at least 32 bytes ..."
     /// [limits]
@@ -216,6 +222,7 @@ impl ServerConfig {
             keys: file.keys.into_iter().map(|(key, secret)| ApiKey { key, secret }).collect(),
             dev: file.dev,
             advertise: file.advertise,
+            invitations: file.invitations,
             limits: file.limits,
         })
     }
@@ -284,7 +291,8 @@ mod tests {
             [limits]\nrooms = 3\n";
         let config = ServerConfig::from_toml(text).unwrap().check().unwrap();
         assert_eq!((config.port, config.rtc_port, config.limits.rooms), (17100, 7882, 3));
-        assert_eq!(config.keys[0].key, "front");
+        assert_eq!((config.keys[0].key.as_str(), config.invitations), ("front", false));
+        assert!(ServerConfig::from_toml("invitations = true").unwrap().invitations);
         assert_eq!(config.limits.participants, ServerLimits::default().participants);
     }
 

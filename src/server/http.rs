@@ -1,5 +1,5 @@
-//! What the server answers over HTTP: health, metrics, administration, the two signalling endpoints and their checks.
-//! CORS is open: every answer either is public or needs a token. One request a connection: with the deadline for its
+//! What the server answers over HTTP: health, metrics, administration, invitations, the two signalling endpoints and
+//! their checks. CORS is open: every answer either is public or needs a token or a link's code. One request a connection: with the deadline for its
 //! head (`listener`), nobody holds a place by sending slowly.
 
 use std::collections::HashMap;
@@ -22,7 +22,7 @@ use super::counters::Counters;
 use super::hub::{HubMessage, JoinAsk};
 use super::outbox::Outbox;
 use super::websocket::Pump;
-use super::{admin, metrics};
+use super::{admin, invite, metrics};
 use crate::protocol::token::{self, Claims, TokenError};
 
 /// What handlers share.
@@ -33,7 +33,7 @@ pub(crate) struct Http {
     pub(crate) counters: Arc<Counters>,
 }
 
-type Params = Query<HashMap<String, String>>;
+pub(super) type Params = Query<HashMap<String, String>>;
 type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
 
 impl Http {
@@ -47,6 +47,7 @@ impl Http {
             .route("/rtc/v1/validate", get(|s: State<Self>, q: Params, h: HeaderMap| validate(s, q, h, true)))
             .route("/metrics", get(|State(http): State<Self>| async move { metrics::answer(&http.counters) }))
             .merge(admin::routes())
+            .merge(invite::routes())
             .layer(map_response(close_after))
             .layer(CorsLayer::permissive())
             .with_state(self)
@@ -71,7 +72,7 @@ impl Http {
     }
 }
 
-fn now_secs() -> u64 {
+pub(super) fn now_secs() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 

@@ -15,6 +15,7 @@ mod config;
 mod counters;
 mod http;
 mod hub;
+mod invite;
 mod listener;
 mod media;
 mod metrics;
@@ -37,7 +38,10 @@ pub use counters::ServerStats;
 
 use counters::Counters;
 use hub::{Hub, HubMessage};
+use invite::Inviter;
 use media::MediaSetup;
+
+use crate::model::RoomId;
 
 /// Datagrams the kernel may hold for us while we are busy, in bytes; it grants what its own limits allow.
 const UDP_BUFFER_BYTES: usize = 4 * 1024 * 1024;
@@ -96,6 +100,7 @@ impl Server {
         let (http_addr, rtc_addr) = (tcp.local_addr()?, udp.local_addr()?);
         let rtc_tcp = bind_media_tcp(&config, rtc_addr)?;
         let counters = Arc::new(Counters::default());
+        let inviter = Inviter::new(&config, http_addr);
 
         let (event_sender, events) = mpsc::channel(media::EVENTS_TO_HUB);
         let media = media::start(MediaSetup {
@@ -117,7 +122,7 @@ impl Server {
             done_sender.try_send(()).ok();
         })?;
         tracing::info!(%http_addr, %rtc_addr, "the server listens");
-        Ok(ServerHandle { http_addr, rtc_addr, counters, messages, done, thread: Some(thread) })
+        Ok(ServerHandle { http_addr, rtc_addr, counters, inviter, messages, done, thread: Some(thread) })
     }
 }
 
@@ -153,6 +158,7 @@ pub struct ServerHandle {
     http_addr: SocketAddr,
     rtc_addr: SocketAddr,
     counters: Arc<Counters>,
+    inviter: Option<Inviter>,
     messages: mpsc::Sender<HubMessage>,
     done: std::sync::mpsc::Receiver<()>,
     thread: Option<JoinHandle<()>>,
@@ -176,6 +182,13 @@ impl ServerHandle {
     /// Where media is received.
     pub fn rtc_addr(&self) -> SocketAddr {
         self.rtc_addr
+    }
+
+    /// The link that lets others into a room, with the address at which this machine is reached; `None` when invitations
+    /// are off ([`ServerConfig::invitations`]). A server behind a proxy or a port forwarding knows not how it is reached:
+    /// make its links with [`crate::protocol::invitation::link`].
+    pub fn invitation(&self, room: &RoomId) -> Option<String> {
+        self.inviter.as_ref()?.link(room)
     }
 
     /// What was counted so far.

@@ -33,7 +33,7 @@ fn admin() -> String {
 }
 
 /// One request; answers status, head and body.
-fn request(
+pub(crate) fn request(
     address: impl ToSocketAddrs,
     verb: &str,
     path: &str,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use rotunda::model::RoomId;
 use rotunda::protocol::token;
 use rotunda::server::{Server, ServerConfig};
 
@@ -65,6 +66,29 @@ fn unknown_flags_and_values_are_explained() {
         "no WebSocket address",
     );
     assert_says(&refused(&["join", "ws://127.0.0.1:7880", "--room", "r", "--name", "n"]), "--token");
+    assert_says(&refused(&["join", "ws://127.0.0.1:7880", "--name", "n", "--token", "t"]), "--room");
+    assert_says(&refused(&["join", "http://127.0.0.1:9/join/r?code=x", "--name", "n", "--room", "r"]), "--room");
+}
+
+#[test]
+fn a_link_is_printed_and_is_enough_to_join() {
+    let server =
+        Server::start(ServerConfig { port: 0, rtc_port: 0, invitations: true, ..ServerConfig::dev() }).unwrap();
+    let keys = ["token", "--api-key", "devkey", "--api-secret", "secret", "--room", "hall"];
+    let print = |base: &str| rotunda(&[keys.as_slice(), &["--invitation", base]].concat(), Duration::from_secs(20));
+    let link = String::from_utf8(print(&server.url()).stdout).unwrap().trim().to_owned();
+    assert_eq!(Some(&link), server.invitation(&RoomId::new("hall").unwrap()).as_ref());
+    assert!(!print("call.example").status.success());
+    assert_says(&refused(&keys), "--identity");
+    let join = |link: &str| {
+        let call = ["--name", "Ann", "--no-render", "--headless", "--seconds", "5"];
+        rotunda(&[["join", link].as_slice(), call.as_slice()].concat(), Duration::from_secs(30))
+    };
+    let output = join(&link);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = join(&link.replace("code=", "code=x"));
+    assert!(!output.status.success());
+    assert_says(&String::from_utf8_lossy(&output.stderr), "1002033");
 }
 
 #[test]
@@ -294,6 +318,7 @@ fn the_demo_ends_with_a_picture_and_a_report() {
     assert!(output.status.success(), "{stdout}\n{stderr}");
     assert_says(&stdout, "url    ws://127.0.0.1:");
     assert_says(&stdout, "token  ey");
+    assert_says(&stdout, "link   http://127.0.0.1:");
 
     let report: serde_json::Value = serde_json::from_slice(&std::fs::read(out.join("report.json")).unwrap()).unwrap();
     assert_eq!(report["ok"], true, "{report}");

@@ -24,6 +24,7 @@ mod forwarding;
 mod forwarding_kinds;
 mod forwarding_loss;
 mod host;
+mod invitation;
 mod peer;
 mod relay;
 mod room;

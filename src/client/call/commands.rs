@@ -2,19 +2,23 @@
 
 use super::reconnect::reconnecting;
 use super::{Call, CallEnd, Flow, LinkEnd};
-use crate::bridge::{RoomCommand, RoomEvent};
+use crate::bridge::{Entry, RoomCommand, RoomEvent};
 use crate::client::link::Link;
 
 impl Call<'_> {
     /// Carries a command out, or says why not; `None` means that the application is gone.
     pub(super) async fn command(&mut self, link: &mut Link, command: Option<RoomCommand>) -> Flow {
         let Some(command) = command else { return Err(LinkEnd::Leave(CallEnd::Stopped)) };
-        if link.is_full() && !matches!(command, RoomCommand::Login(_) | RoomCommand::Logout) {
+        let ends = matches!(command, RoomCommand::Login(_) | RoomCommand::AcceptInvitation(_) | RoomCommand::Logout);
+        if link.is_full() && !ends {
             self.tell(RoomEvent::refused(command, reconnecting())).await;
             return Ok(());
         }
         match command {
-            RoomCommand::Login(request) => return Err(LinkEnd::Leave(CallEnd::Login(request))),
+            RoomCommand::Login(request) => return Err(LinkEnd::Leave(CallEnd::Enter(Entry::Login(request)))),
+            RoomCommand::AcceptInvitation(request) => {
+                return Err(LinkEnd::Leave(CallEnd::Enter(Entry::Invitation(request))));
+            }
             RoomCommand::Logout => return Err(LinkEnd::Leave(CallEnd::Left)),
             RoomCommand::PublishStream(request) => return self.publish(link, request).await,
             RoomCommand::StopPublishing(stream) => return self.stop_publishing(link, &stream).await,

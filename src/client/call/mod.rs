@@ -51,7 +51,7 @@ use super::MediaHub;
 use super::link::{Dialed, Inbound, Link, Network, PeerEvent, ReturnError, Signal, Upset};
 use super::publish::SourceNews;
 use super::reasons;
-use crate::bridge::{EnginePort, LoginRequest, RoomCommand, RoomEvent, SessionId};
+use crate::bridge::{EnginePort, Entry, LoginRequest, RoomCommand, RoomEvent, SessionId};
 use crate::model::{CallError, DeviceUse, RoomState, RoomStateReason, StreamId, UserInfo, VideoCodec};
 use crate::protocol::convert;
 use crate::protocol::roster::Roster;
@@ -66,7 +66,7 @@ pub(super) enum CallEnd {
     /// In no room now; the application was told why.
     Left,
     /// The application wants another room.
-    Login(LoginRequest),
+    Enter(Entry),
     /// The application is gone.
     Stopped,
 }

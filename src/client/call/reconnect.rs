@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use super::recovery::{Next, Recovery, Relogin, Setback};
 use super::{Call, CallEnd, Flow, LinkEnd};
-use crate::bridge::{COMMAND_CAPACITY, RoomCommand, RoomEvent};
+use crate::bridge::{COMMAND_CAPACITY, Entry, RoomCommand, RoomEvent};
 use crate::client::engine::dial_any;
 use crate::client::link::{Dialed, Link, ReturnError, reachable};
 use crate::client::reasons;
@@ -325,7 +325,8 @@ impl Call<'_> {
         match command {
             None => return Some(CallEnd::Stopped),
             Some(RoomCommand::Logout) => return Some(CallEnd::Left),
-            Some(RoomCommand::Login(request)) => return Some(CallEnd::Login(request)),
+            Some(RoomCommand::Login(request)) => return Some(CallEnd::Enter(Entry::Login(request))),
+            Some(RoomCommand::AcceptInvitation(request)) => return Some(CallEnd::Enter(Entry::Invitation(request))),
             Some(RoomCommand::StopPublishing(stream)) if self.own.contains_key(&stream) => {
                 self.stop_unlinked(&stream).await;
             }

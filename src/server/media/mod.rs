@@ -262,7 +262,7 @@ pub(crate) fn start(setup: MediaSetup) -> std::io::Result<MediaHandle> {
 }
 
 /// The addresses told to clients: the configured ones, else the bound one, else the one this machine reaches others from.
-fn candidates(local: SocketAddr, advertise: &[IpAddr]) -> std::io::Result<Vec<SocketAddr>> {
+pub(super) fn candidates(local: SocketAddr, advertise: &[IpAddr]) -> std::io::Result<Vec<SocketAddr>> {
     if !advertise.is_empty() {
         return Ok(advertise.iter().map(|ip| SocketAddr::new(*ip, local.port())).collect());
     }

@@ -1,0 +1,285 @@
+//! Invitations: links that let whoever has one into a room, without a key. A link is the address of a token endpoint as
+//! LiveKit's clients know them ("endpoint token generation"): asked with `POST`, it answers with a server and a token.
+//! What is asked and answered stands here, and how our own server's links are made. Reads no clock.
+//!
+//! Our links carry a code that only who has the API secret can make, from the room's name: nothing is stored, and a link
+//! is good as long as the secret is.
+
+use std::fmt::Write as _;
+
+use hmac::{Hmac, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+use crate::model::RoomId;
+use crate::model::limits::USER_NAME_MAX_BYTES;
+
+/// Longest link, in bytes.
+pub const LINK_MAX_BYTES: usize = 2048;
+/// Largest request that is looked at, in bytes.
+pub const ASK_MAX_BYTES: usize = 4 * 1024;
+/// Largest answer that is looked at, in bytes: a token with attributes fits.
+pub const ANSWER_MAX_BYTES: usize = 64 * 1024;
+
+/// Where our server takes invitations; the room follows.
+const PATH: &str = "/join/";
+/// As many bytes of the mark make a code: 80 bits, which nobody guesses.
+const CODE_BYTES: usize = 10;
+/// Five bits each.
+const CODE_CHARS: usize = CODE_BYTES * 8 / 5;
+/// Crockford's base32: no letters that look like digits.
+const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// What a token endpoint is asked. All of it may be left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ask {
+    /// The room to enter; ours names it in the address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room_name: Option<String>,
+    /// What the others shall call whoever asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub participant_name: Option<String>,
+    /// The identity that is wished for. Ours makes one itself, so that nobody takes another's place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub participant_identity: Option<String>,
+}
+
+/// What a token endpoint answers. It holds a token: it is never printed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Where to log in.
+    #[serde(alias = "serverUrl")]
+    pub server_url: String,
+    /// With what.
+    #[serde(alias = "participantToken")]
+    pub participant_token: String,
+}
+
+impl Answer {
+    /// Reads an answer; `None` when it is none.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        if bytes.len() > ANSWER_MAX_BYTES {
+            return None;
+        }
+        serde_json::from_slice(bytes).ok()
+    }
+}
+
+/// Why a text is no name for a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NameError {
+    /// Nothing, or spaces only.
+    #[error("the name is empty: say what others shall call you (participant_name)")]
+    Empty,
+    /// Too many bytes.
+    #[error("the name has {len} bytes: shorten it to at most {USER_NAME_MAX_BYTES}")]
+    TooLong {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// Line breaks and the like.
+    #[error("the name holds characters that cannot be shown: leave them out")]
+    Unprintable,
+}
+
+/// Checks a name; answers it without the spaces around it.
+///
+/// # Errors
+/// The [`NameError`] that says what to change.
+pub fn check_name(name: &str) -> Result<&str, NameError> {
+    let name = name.trim();
+    if name.is_empty() {
+        return Err(NameError::Empty);
+    }
+    if name.len() > USER_NAME_MAX_BYTES {
+        return Err(NameError::TooLong { len: name.len() });
+    }
+    if name.chars().any(char::is_control) {
+        return Err(NameError::Unprintable);
+    }
+    Ok(name)
+}
+
+/// The code that opens a room: 16 characters.
+pub fn code(secret: &str, room: &RoomId) -> String {
+    let Some(mark) = mark(secret, room) else { return String::new() };
+    let bits =
+        mark.finalize().into_bytes()[..CODE_BYTES].iter().fold(0_u128, |bits, byte| bits << 8 | u128::from(*byte));
+    (0..CODE_CHARS).rev().map(|place| char::from(DIGITS[(bits >> (5 * place)) as usize & 31])).collect()
+}
+
+/// Whether a code opens a room. Takes as long for a wrong one, however wrong it is.
+pub fn matches(secret: &str, room: &RoomId, code: &str) -> bool {
+    let (Some(bytes), Some(mark)) = (decode(code), mark(secret, room)) else { return false };
+    mark.verify_truncated_left(&bytes).is_ok()
+}
+
+/// The link into a room on the server that others reach at `base`: `http://` or `https://` (`ws://`, `wss://`), a host,
+/// and where it is served under a path, that. `None` when `base` is no such address, and for the rooms `.` and `..`,
+/// which no address can name.
+pub fn link(base: &str, secret: &str, room: &RoomId) -> Option<String> {
+    let (scheme, rest) = base.trim().split_once("://")?;
+    let scheme = match scheme.to_ascii_lowercase().as_str() {
+        "http" | "ws" => "http",
+        "https" | "wss" => "https",
+        _ => return None,
+    };
+    let rest = rest.trim_end_matches('/');
+    let plain = |c: char| !c.is_whitespace() && !c.is_control() && !"?#\\\"<>".contains(c);
+    if rest.is_empty() || rest.starts_with('/') || !rest.chars().all(plain) || [".", ".."].contains(&room.as_str()) {
+        return None;
+    }
+    Some(format!("{scheme}://{rest}{PATH}{}?code={}", percent_encode(room.as_str()), code(secret, room)))
+}
+
+/// The room that a link of ours names; `None` for others.
+pub fn room_of(link: &str) -> Option<RoomId> {
+    let address = link.split(['?', '#']).next()?;
+    let (_, room) = address.rsplit_once(PATH)?;
+    RoomId::new(percent_decode(room)?).ok()
+}
+
+/// No access token is signed over such a text: it holds a space.
+fn mark(secret: &str, room: &RoomId) -> Option<Hmac<Sha256>> {
+    // Never `None`: any secret can be a key.
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok()?;
+    mac.update(b"rotunda invitation\0");
+    mac.update(room.as_str().as_bytes());
+    Some(mac)
+}
+
+fn decode(code: &str) -> Option<[u8; CODE_BYTES]> {
+    if code.len() != CODE_CHARS {
+        return None;
+    }
+    let mut bits = 0_u128;
+    for byte in code.bytes() {
+        let value = DIGITS.iter().position(|digit| *digit == byte.to_ascii_lowercase())?;
+        bits = bits << 5 | value as u128;
+    }
+    bits.to_be_bytes()[size_of::<u128>() - CODE_BYTES..].try_into().ok()
+}
+
+/// All but the unreserved characters of RFC 3986 section 2.3.
+fn percent_encode(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let written = write!(out, "%{byte:02X}");
+            debug_assert!(written.is_ok(), "a String takes everything");
+        }
+    }
+    out
+}
+
+fn percent_decode(text: &str) -> Option<String> {
+    let mut out = Vec::new();
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        if *first == b'%' {
+            let digits = std::str::from_utf8(tail.get(..2)?).ok()?;
+            out.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = &tail[2..];
+        } else {
+            out.push(*first);
+            rest = tail;
+        }
+    }
+    String::from_utf8(out).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn room(name: &str) -> RoomId {
+        RoomId::new(name).unwrap()
+    }
+
+    #[test]
+    fn a_code_opens_its_room_with_its_secret_and_nothing_else() {
+        let hall = code("secret", &room("hall"));
+        assert_eq!((hall.len(), hall.as_str()), (16, code("secret", &room("hall")).as_str()));
+        assert!(hall.bytes().all(|byte| DIGITS.contains(&byte)), "{hall}");
+        assert!(matches("secret", &room("hall"), &hall));
+        assert!(matches("secret", &room("hall"), &hall.to_uppercase()), "read out aloud");
+        assert!(!matches("secret", &room("hall2"), &hall) && !matches("other", &room("hall"), &hall));
+        // Every bit counts.
+        for at in 0..16 {
+            let mut other = hall.clone().into_bytes();
+            other[at] = if other[at] == b'0' { b'1' } else { b'0' };
+            assert!(!matches("secret", &room("hall"), std::str::from_utf8(&other).unwrap()), "{at}");
+        }
+        for wrong in ["", "0", "é", &hall[1..], &format!("{hall}0"), "uuuuuuuuuuuuuuuu"] {
+            assert!(!matches("secret", &room("hall"), wrong), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn codes_are_read_as_they_are_written() {
+        for n in 0..64_u8 {
+            let name = room(&format!("room-{n}"));
+            let bytes = decode(&code("secret", &name)).unwrap();
+            assert_eq!(bytes[..], mark("secret", &name).unwrap().finalize().into_bytes()[..CODE_BYTES]);
+        }
+    }
+
+    #[test]
+    fn links_name_the_room_and_any_room_comes_back() {
+        let hall = link("ws://127.0.0.1:7880/", "secret", &room("hall")).unwrap();
+        assert_eq!(hall, format!("http://127.0.0.1:7880/join/hall?code={}", code("secret", &room("hall"))));
+        assert!(
+            link("wss://call.example/sub", "s", &room("a")).unwrap().starts_with("https://call.example/sub/join/a?")
+        );
+        assert!(link("HTTP://[::1]:7880", "s", &room("a")).unwrap().starts_with("http://[::1]:7880/join/a?"));
+        for name in ["hall", "a/b", "join/join", "#1@~!$^&*()_+=-`;',.<>/", "l’or", "..."] {
+            let name = room(name);
+            let link = link("http://h", "s", &name).unwrap();
+            assert!(link.is_ascii() && link.matches('/').count() == 4, "{link}");
+            assert_eq!(room_of(&link), Some(name));
+        }
+        for base in ["", "h", "http://", "http:///x", "ftp://h", "http://a b", "http://h?x", "http://h#x"] {
+            assert_eq!(link(base, "s", &room("a")), None, "{base:?}");
+        }
+        assert_eq!(link("http://h", "s", &room("..")), None, "browsers would leave it out");
+        for other in
+            ["", "http://h/token?room=a", "http://h/join/", "http://h/join/a%2", "http://h/join/%ff", "/join/a b"]
+        {
+            assert_eq!(room_of(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_checked() {
+        assert_eq!(check_name("  Ann Smith "), Ok("Ann Smith"));
+        assert_eq!(check_name("李雷"), Ok("李雷"));
+        assert_eq!(check_name(&"x".repeat(255)).map(str::len), Ok(255));
+        assert_eq!(check_name(&"x".repeat(256)), Err(NameError::TooLong { len: 256 }));
+        assert_eq!((check_name(" "), check_name("a\nb")), (Err(NameError::Empty), Err(NameError::Unprintable)));
+    }
+
+    #[test]
+    fn asks_and_answers_are_read_as_official_ends_write_them() {
+        let ask: Ask = serde_json::from_str(
+            r#"{"participant_name":"Ann","participant_identity":null,"participant_attributes":{"a":"b"},"room_config":{}}"#,
+        )
+        .unwrap();
+        assert_eq!(ask, Ask { participant_name: Some("Ann".into()), ..Ask::default() });
+        assert_eq!(serde_json::to_string(&ask).unwrap(), r#"{"participant_name":"Ann"}"#);
+        for text in [
+            r#"{"server_url":"ws://h","participant_token":"t","room_name":"r"}"#,
+            r#"{"serverUrl":"ws://h","participantToken":"t"}"#,
+        ] {
+            let answer = Answer::read(text.as_bytes()).unwrap();
+            assert_eq!((answer.server_url.as_str(), answer.participant_token.as_str()), ("ws://h", "t"));
+        }
+        let long = format!(r#"{{"server_url":"ws://h","participant_token":"{}"}}"#, "x".repeat(ANSWER_MAX_BYTES));
+        for wrong in ["", "hello", "[]", "{}", r#"{"server_url":1,"participant_token":"t"}"#, &long] {
+            assert!(Answer::read(wrong.as_bytes()).is_none(), "{:.40}", wrong);
+        }
+    }
+}
