@@ -1,8 +1,11 @@
-//! The application: engine, room and report in one Bevy `App`, in a window or off-screen.
+//! The application: engine, room and report in one Bevy `App`, in a window or off-screen. [`Home`] begins in the lobby and
+//! goes from room to room; [`RoomRun`] is one call in one room.
 //!
 //! Runs on the main thread until the window is closed, the time is up, the call ends for good or Ctrl-C is pressed;
 //! then takes the last picture, leaves the room and says how the call went.
 
+mod home;
+mod opening;
 mod recording;
 mod settings;
 
@@ -14,6 +17,7 @@ use bevy::platform::cell::SyncCell;
 use bevy::prelude::*;
 use bevy::window::ExitCondition;
 
+pub use self::home::Home;
 use self::recording::{CallPlugin, CallSetup};
 use self::settings::KeepSettings;
 pub use self::settings::{BeautyChange, Settings, SettingsError, SettingsFile};
@@ -21,8 +25,10 @@ use crate::bridge::{CommandError, EngineHandle, Entry, PublishRequest};
 use crate::client::report::{Expectations, Recorder, Report};
 use crate::client::room_of;
 use crate::space::fetch::FIRST_QUALITY;
+use crate::space::ui::{RoomIsHere, RoomLink};
 use crate::space::{
-    EngineBridge, QualityTier, RoomLayout, RotundaPlugins, SoundMode, SpaceSettings, ViewMode, ViewTarget, host,
+    EngineBridge, Language, QualityTier, RoomLayout, RotundaPlugins, SoundMode, SpaceSettings, ViewMode, ViewTarget,
+    host,
 };
 
 /// Where the room is drawn.
@@ -62,10 +68,52 @@ pub struct RoomLook {
     pub layout: RoomLayout,
     /// How it is looked at.
     pub mode: ViewMode,
-    /// How voices are heard.
-    pub sound: SoundMode,
+    /// How voices are heard, other than as it was left.
+    pub sound: Option<SoundMode>,
     /// What is done to the own picture in this call other than as it was left.
     pub beauty: BeautyChange,
+    /// The overlay's language, other than as it was left.
+    pub language: Option<Language>,
+    /// The overlay's size of text in percent, other than as it was left.
+    pub text_percent: Option<u16>,
+}
+
+impl RoomLook {
+    /// Bevy with the room, the engine and what a person chose before.
+    fn build(self, view: View, title: &str, engine: EngineHandle, settings: Option<SettingsFile>) -> App {
+        let (width, height) = self.size;
+        let mut app = App::new();
+        let target = match view {
+            View::Window => {
+                // The call ends before the window does.
+                app.add_plugins(host::windowed(self.size, title).set(WindowPlugin {
+                    primary_window: Some(host::window(self.size, title)),
+                    exit_condition: ExitCondition::DontExit,
+                    close_when_requested: false,
+                    ..default()
+                }));
+                ViewTarget::Window
+            }
+            View::Offscreen => {
+                app.add_plugins(host::offscreen());
+                ViewTarget::Offscreen { width, height }
+            }
+        };
+        let keeps = KeepSettings {
+            file: settings,
+            beauty: self.beauty,
+            sound: self.sound,
+            language: self.language,
+            text_percent: self.text_percent,
+        };
+        let (quality, layout) = (self.quality, self.layout);
+        app.insert_resource(SpaceSettings { quality, view: target, layout, ..SpaceSettings::default() })
+            .insert_resource(self.mode)
+            .insert_resource(EngineBridge(engine))
+            .add_plugins(RotundaPlugins)
+            .add_plugins(keeps);
+        app
+    }
 }
 
 /// One call in one room.
@@ -94,6 +142,8 @@ pub struct RoomRun {
     pub progress: Option<Box<dyn Progress>>,
     /// Where what is chosen in the room is kept; nowhere when `None`.
     pub settings: Option<SettingsFile>,
+    /// The room is on this computer, ends with this program, and others come in by this link.
+    pub link: Option<String>,
 }
 
 /// Why the room could not be shown.
@@ -121,44 +171,23 @@ impl RoomRun {
         let recorder = Recorder::new(room_of(&self.entry).map_or_else(String::new, String::from));
         // What is not looked at yet is not fetched in full while the room is being built.
         self.engine.send(self.entry.with_first_quality(FIRST_QUALITY).into_command())?;
-        let RoomLook { size, quality, layout, mode, sound, beauty } = self.look;
-        let (width, height) = size;
-        let mut app = App::new();
-        let view = match self.view {
-            View::Window => {
-                // The call ends before the window does: see `recording`.
-                app.add_plugins(host::windowed(size, &self.title).set(WindowPlugin {
-                    primary_window: Some(host::window(size, &self.title)),
-                    exit_condition: ExitCondition::DontExit,
-                    close_when_requested: false,
-                    ..default()
-                }));
-                ViewTarget::Window
-            }
-            View::Offscreen => {
-                app.add_plugins(host::offscreen());
-                ViewTarget::Offscreen { width, height }
-            }
-        };
+        let mut app = self.look.build(self.view, &self.title, self.engine, self.settings);
+        if let Some(link) = self.link {
+            app.insert_resource(RoomLink(Some(link))).init_resource::<RoomIsHere>();
+        }
         let result = Arc::new(Mutex::new(None));
         let expected =
             Expectations { remote_videos: self.remote_videos, own_streams: self.publications.len(), rendered: true };
-        app.insert_resource(SpaceSettings { quality, view, layout, ..SpaceSettings::default() })
-            .insert_resource(mode)
-            .insert_resource(sound)
-            .insert_resource(EngineBridge(self.engine))
-            .add_plugins(RotundaPlugins)
-            .add_plugins(KeepSettings { file: self.settings, beauty })
-            .add_plugins(CallPlugin::new(CallSetup {
-                recorder,
-                renewal: self.renewal.map(SyncCell::new),
-                publications: SyncCell::new(self.publications),
-                limit: self.limit,
-                picture: self.out.map(|out| out.join("room.png")),
-                expected,
-                progress: self.progress.map(SyncCell::new),
-                result: Arc::clone(&result),
-            }));
+        app.add_plugins(CallPlugin::new(CallSetup {
+            recorder,
+            renewal: self.renewal.map(SyncCell::new),
+            publications: SyncCell::new(self.publications),
+            limit: self.limit,
+            picture: self.out.map(|out| out.join("room.png")),
+            expected,
+            progress: self.progress.map(SyncCell::new),
+            result: Arc::clone(&result),
+        }));
         let exit = app.run();
         let report = result.lock().unwrap_or_else(PoisonError::into_inner).take();
         report.ok_or(AppError::Ended(exit))

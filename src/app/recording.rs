@@ -185,7 +185,7 @@ fn end_with_picture(call: Res<Call>, mut pictures: MessageReader<PictureTaken>, 
     }
 }
 
-fn save(picture: &PictureTaken, path: &Path) -> std::io::Result<()> {
+pub(super) fn save(picture: &PictureTaken, path: &Path) -> std::io::Result<()> {
     let png = picture.to_png().map_err(std::io::Error::other)?;
     std::fs::write(path, png)
 }

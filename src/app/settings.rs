@@ -1,34 +1,65 @@
 //! What a person chose, kept from one call to the next: one TOML file in the system's place for settings. It is written
 //! beside itself and renamed, so that it is whole or not there; one that cannot be read is kept aside, and said.
 
+mod stored;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bevy::ecs::system::SystemParam;
 use bevy::prelude::*;
 use bevy::tasks::{IoTaskPool, Task};
-use serde::{Deserialize, Serialize};
 
+use self::stored::Stored;
 use crate::model::{Beauty, BeautyParams, OnBeautyFailure};
-use crate::space::BeautyChoice;
-use crate::space::ui::Notices;
+use crate::space::devices::DeviceChoice;
+use crate::space::ui::{Lobby, Notices, RecentRoom};
+use crate::space::{BeautyChoice, Comfort, Language, SoundMode};
 
 /// Names another folder for the file.
 const FOLDER_VARIABLE: &str = "ROTUNDA_CONFIG_DIR";
 const FILE: &str = "settings.toml";
-/// What this program writes, and the newest it reads.
-const VERSION: u32 = 1;
 /// A file of ours has a few hundred bytes.
 const MAX_BYTES: u64 = 64 * 1024;
 /// A choice is written when it has stood for so long: a slider gives one each frame.
 const SETTLES: Duration = Duration::from_millis(700);
 
 /// What is kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// What a camera begins with.
     pub beauty: Beauty,
+    /// Language, size of text, motion.
+    pub comfort: Comfort,
+    /// How voices are heard.
+    pub sound: SoundMode,
+    /// The devices that were chosen.
+    pub devices: DeviceChoice,
+    /// The name others see.
+    pub name: String,
+    /// Whether one goes into a room with the camera on.
+    pub camera_on: bool,
+    /// Whether one goes in with the microphone on.
+    pub microphone_on: bool,
+    /// Rooms one was in, the newest first.
+    pub recent: Vec<RecentRoom>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            beauty: Beauty::default(),
+            comfort: Comfort { language: Language::of_this_user(), ..Comfort::default() },
+            sound: SoundMode::default(),
+            devices: DeviceChoice::default(),
+            name: String::new(),
+            camera_on: true,
+            microphone_on: true,
+            recent: Vec::new(),
+        }
+    }
 }
 
 /// Why settings could not be used or kept.
@@ -57,49 +88,6 @@ pub enum SettingsError {
 #[derive(Clone, Debug)]
 pub struct SettingsFile(PathBuf);
 
-#[derive(Serialize, Deserialize)]
-struct Stored {
-    version: u32,
-    #[serde(default)]
-    beauty: StoredBeauty,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(default)]
-struct StoredBeauty {
-    enabled: bool,
-    smooth: u32,
-    whiten: u32,
-    rosy: u32,
-    sharpen: u32,
-    low_light: bool,
-    /// Whether a picture that cannot be filtered is not sent at all.
-    stop_on_failure: bool,
-}
-
-impl Default for StoredBeauty {
-    fn default() -> Self {
-        Self::from(Beauty::default())
-    }
-}
-
-impl From<Beauty> for StoredBeauty {
-    fn from(beauty: Beauty) -> Self {
-        let [smooth, whiten, rosy, sharpen] = beauty.params.values().map(u32::from);
-        let stop_on_failure = beauty.on_failure == OnBeautyFailure::Stop;
-        Self { enabled: beauty.enabled, smooth, whiten, rosy, sharpen, low_light: beauty.low_light, stop_on_failure }
-    }
-}
-
-impl StoredBeauty {
-    fn read(&self) -> Result<Beauty, String> {
-        let params = BeautyParams::new(self.smooth, self.whiten, self.rosy, self.sharpen);
-        let on_failure = if self.stop_on_failure { OnBeautyFailure::Stop } else { OnBeautyFailure::Continue };
-        let params = params.map_err(|error| error.to_string())?;
-        Ok(Beauty { enabled: self.enabled, params, low_light: self.low_light, on_failure })
-    }
-}
-
 impl SettingsFile {
     /// In this folder.
     pub fn in_folder(folder: &Path) -> Self {
@@ -120,7 +108,7 @@ impl SettingsFile {
             Ok(None) => return (Settings::default(), None),
             Err(error) => return (Settings::default(), Some(self.trouble(error))),
         };
-        match read(&text) {
+        match stored::read(&text) {
             Ok(settings) => (settings, None),
             Err(why) => (Settings::default(), Some(self.set_aside(why))),
         }
@@ -150,8 +138,8 @@ impl SettingsFile {
     /// # Errors
     /// [`SettingsError::File`] when the folder cannot be written.
     pub fn save(&self, settings: &Settings) -> Result<(), SettingsError> {
-        let stored = Stored { version: VERSION, beauty: settings.beauty.into() };
-        let text = toml::to_string_pretty(&stored).map_err(|error| self.trouble(io::Error::other(error)))?;
+        let text =
+            toml::to_string_pretty(&Stored::of(settings)).map_err(|error| self.trouble(io::Error::other(error)))?;
         let write = || {
             if let Some(folder) = self.0.parent() {
                 fs::create_dir_all(folder)?;
@@ -171,20 +159,6 @@ impl SettingsFile {
     fn trouble(&self, error: io::Error) -> SettingsError {
         SettingsError::File { path: self.0.clone(), error }
     }
-}
-
-fn read(text: &str) -> Result<Settings, String> {
-    let one_line = |error: toml::de::Error| error.message().lines().next().unwrap_or_default().to_owned();
-    #[derive(Deserialize)]
-    struct Version {
-        version: u32,
-    }
-    let Version { version } = toml::from_str(text).map_err(one_line)?;
-    if version > VERSION {
-        return Err(format!("a newer Rotunda wrote them, version {version}"));
-    }
-    let stored: Stored = toml::from_str(text).map_err(one_line)?;
-    Ok(Settings { beauty: stored.beauty.read()? })
 }
 
 /// What of the own picture's beauty is other than as it was left, for one call.
@@ -210,11 +184,17 @@ impl BeautyChange {
     }
 }
 
-/// Keeps what is chosen in the room; what was kept is there before the first frame.
+/// Keeps what is chosen in the lobby and in rooms; what was kept is there before the first frame.
 pub(super) struct KeepSettings {
     pub file: Option<SettingsFile>,
-    /// For this call.
+    /// For this run.
     pub beauty: BeautyChange,
+    /// See `beauty`.
+    pub sound: Option<SoundMode>,
+    /// See `beauty`.
+    pub language: Option<Language>,
+    /// See `beauty`.
+    pub text_percent: Option<u16>,
 }
 
 /// The file, and what it holds as far as is known.
@@ -223,44 +203,98 @@ struct Keeper {
     file: Option<SettingsFile>,
     kept: Settings,
     trouble: Option<String>,
-    settling: Duration,
+    /// What is to be kept, and for how long it has been so.
+    settling: Option<(Settings, Duration)>,
     writing: Option<Task<Result<(), SettingsError>>>,
+}
+
+/// Everything that is kept, where it is chosen.
+#[derive(SystemParam)]
+struct Chosen<'w> {
+    beauty: Res<'w, BeautyChoice>,
+    comfort: Res<'w, Comfort>,
+    sound: Res<'w, SoundMode>,
+    devices: Res<'w, DeviceChoice>,
+    lobby: Res<'w, Lobby>,
+}
+
+impl Chosen<'_> {
+    fn may_differ(&self) -> bool {
+        self.beauty.is_changed()
+            || self.comfort.is_changed()
+            || self.sound.is_changed()
+            || self.devices.is_changed()
+            || self.lobby.is_changed()
+    }
+
+    fn settings(&self) -> Settings {
+        Settings {
+            beauty: self.beauty.0,
+            comfort: *self.comfort,
+            sound: *self.sound,
+            devices: self.devices.clone(),
+            name: self.lobby.name.clone(),
+            camera_on: self.lobby.camera_on,
+            microphone_on: self.lobby.microphone_on,
+            recent: self.lobby.recent.clone(),
+        }
+    }
 }
 
 impl Plugin for KeepSettings {
     fn build(&self, app: &mut App) {
         let (kept, trouble) = self.file.as_ref().map_or_else(Default::default, SettingsFile::load);
-        let beauty = self.beauty.of(kept.beauty);
-        let trouble = trouble.map(|error| error.to_string());
-        // What the command line says for one call is not kept.
-        let kept = Settings { beauty };
-        let keeper = Keeper { file: self.file.clone(), kept, trouble, settling: Duration::ZERO, writing: None };
-        app.insert_resource(BeautyChoice(beauty))
-            .insert_resource(keeper)
+        let mut now = kept;
+        // What the command line says for one run is not kept by itself.
+        now.beauty = self.beauty.of(now.beauty);
+        now.sound = self.sound.unwrap_or(now.sound);
+        now.comfort.language = self.language.unwrap_or(now.comfort.language);
+        now.comfort.text_percent = self.text_percent.unwrap_or(now.comfort.text_percent);
+        let lobby = Lobby {
+            name: now.name.clone(),
+            camera_on: now.camera_on,
+            microphone_on: now.microphone_on,
+            recent: now.recent.clone(),
+            ..Lobby::default()
+        };
+        app.insert_resource(BeautyChoice(now.beauty))
+            .insert_resource(now.comfort)
+            .insert_resource(now.sound)
+            .insert_resource(now.devices.clone())
+            .insert_resource(lobby)
+            .insert_resource(Keeper {
+                file: self.file.clone(),
+                kept: now,
+                trouble: trouble.map(|error| error.to_string()),
+                settling: None,
+                writing: None,
+            })
             .add_systems(Update, keep)
             .add_systems(Last, keep_at_exit);
     }
 }
 
 /// Writes what changed, beside the frames.
-fn keep(time: Res<Time<Real>>, choice: Res<BeautyChoice>, mut keeper: ResMut<Keeper>, mut notices: ResMut<Notices>) {
+fn keep(time: Res<Time<Real>>, chosen: Chosen, mut keeper: ResMut<Keeper>, mut notices: ResMut<Notices>) {
     let keeper = &mut *keeper;
     if let Some(trouble) = keeper.trouble.take() {
         warn!(trouble, "settings");
         notices.tell(trouble, true);
+    }
+    if chosen.may_differ() {
+        let now = chosen.settings();
+        keeper.settling = (now != keeper.kept).then_some((now, Duration::ZERO));
     }
     if let Some(task) = &mut keeper.writing {
         let Some(done) = bevy::tasks::block_on(bevy::tasks::poll_once(task)) else { return };
         keeper.writing = None;
         keeper.trouble = done.err().map(|error| error.to_string());
     }
-    let now = Settings { beauty: choice.0 };
-    if now == keeper.kept {
-        return;
+    if let Some((_, settled)) = &mut keeper.settling {
+        *settled += time.delta();
     }
-    keeper.settling = if choice.is_changed() { Duration::ZERO } else { keeper.settling + time.delta() };
-    if keeper.settling >= SETTLES {
-        keeper.kept = now;
+    if let Some((now, _)) = keeper.settling.take_if(|(_, settled)| *settled >= SETTLES) {
+        keeper.kept = now.clone();
         if let Some(file) = keeper.file.clone() {
             keeper.writing = Some(IoTaskPool::get().spawn(async move { file.save(&now) }));
         }
@@ -268,18 +302,21 @@ fn keep(time: Res<Time<Real>>, choice: Res<BeautyChoice>, mut keeper: ResMut<Kee
 }
 
 /// The last choice has no time to settle.
-fn keep_at_exit(exits: MessageReader<AppExit>, choice: Res<BeautyChoice>, mut keeper: ResMut<Keeper>) {
-    let now = Settings { beauty: choice.0 };
-    // What is being written may not come to its end either.
-    if exits.is_empty() || (now == keeper.kept && keeper.writing.is_none()) {
+fn keep_at_exit(exits: MessageReader<AppExit>, chosen: Chosen, mut keeper: ResMut<Keeper>) {
+    if exits.is_empty() {
         return;
     }
-    keeper.kept = now;
+    let now = chosen.settings();
+    // What is being written may not come to its end either.
+    if now == keeper.kept && keeper.writing.is_none() {
+        return;
+    }
     if let Some(file) = &keeper.file
         && let Err(error) = file.save(&now)
     {
         error!(%error, "settings");
     }
+    (keeper.kept, keeper.settling) = (now, None);
 }
 
 #[cfg(test)]
@@ -299,7 +336,16 @@ mod tests {
             on_failure: OnBeautyFailure::Stop,
             ..Beauty::of(BeautyParams::new(0, 100, 7, 50).unwrap())
         };
-        Settings { beauty }
+        Settings {
+            beauty,
+            comfort: Comfort { language: Language::Chinese, text_percent: 150, reduced_motion: true },
+            sound: SoundMode::Mono,
+            devices: DeviceChoice { camera: Some("usb \"A\"".into()), ..DeviceChoice::default() },
+            name: "Ann \n 李".into(),
+            camera_on: false,
+            microphone_on: true,
+            recent: vec![RecentRoom { room: "team".into(), link: "http://h/join/team?code=x".into() }],
+        }
     }
 
     #[test]
@@ -345,7 +391,14 @@ mod tests {
         }
         // What is not named is as it was made.
         fs::write(folder.join(FILE), "version = 1\nsomething = 'else'\n[beauty]\nenabled = true\n").unwrap();
-        assert_eq!(file.load().0, Settings { beauty: Beauty { enabled: true, ..Beauty::default() } });
+        let beauty = Beauty { enabled: true, ..Beauty::default() };
+        assert_eq!(file.load().0, Settings { beauty, ..Settings::default() });
+        // What is out of bounds is brought into them where nothing is lost by it.
+        let odd = "version = 1\n[reading]\ntext_percent = 900\nlanguage = 'xx'\n[you]\nname = 'N'\n";
+        fs::write(folder.join(FILE), odd).unwrap();
+        let (settings, trouble) = file.load();
+        assert!(trouble.is_none());
+        assert_eq!((settings.comfort.text_percent, settings.name.as_str()), (200, "N"));
     }
 
     #[test]

@@ -66,7 +66,8 @@ pub fn run(args: DemoArgs) -> anyhow::Result<()> {
     say(format_args!("url    {url}"));
     say(format_args!("room   {ROOM}"));
     say(format_args!("token  {}", token::issue(&request("visitor", "Visitor"))?));
-    if let Some(link) = server.invitation(&RoomId::new(ROOM)?) {
+    let link = server.invitation(&RoomId::new(ROOM)?);
+    if let Some(link) = &link {
         say(format_args!("link   {link}"));
         progress(format_args!("Others paste the link, or join with: rotunda join '{link}' --name NAME"));
     }
@@ -91,6 +92,7 @@ pub fn run(args: DemoArgs) -> anyhow::Result<()> {
         title: "Rotunda".into(),
         progress: Some(Box::new(GuestProgress::new(guests))),
         settings: SettingsFile::of_this_user(),
+        link,
     };
     let report = run.run()?;
     progress("Closing the room.");

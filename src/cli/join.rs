@@ -138,6 +138,7 @@ fn call(
         title,
         progress: None,
         settings: SettingsFile::of_this_user(),
+        link: None,
     };
     Ok(run.run()?)
 }

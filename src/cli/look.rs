@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use rotunda::app::{BeautyChange, RoomLook};
 use rotunda::model::{BeautyError, BeautyParams, OnBeautyFailure};
-use rotunda::space::{Mood, QualityTier, RoomLayout, SoundMode, ViewMode};
+use rotunda::space::{Language, Mood, QualityTier, RoomLayout, SoundMode, ViewMode};
 
 use super::args::Size;
 
@@ -24,9 +24,15 @@ pub struct LookArgs {
     /// The time of day [default: as the room's layout says].
     #[arg(long, value_enum)]
     mood: Option<MoodArg>,
-    /// How voices are heard: from where people are (best with headphones), or alike in both ears.
-    #[arg(long, value_enum, default_value_t = SoundArg::Spatial)]
-    sound: SoundArg,
+    /// How voices are heard: from where people are (best with headphones), or alike in both ears [default: as you left it].
+    #[arg(long, value_enum)]
+    sound: Option<SoundArg>,
+    /// The language of what is written over the room [default: as you left it; at first the system's].
+    #[arg(long, value_enum)]
+    language: Option<LanguageArg>,
+    /// Size of what is written over the room, in percent, 75 to 200 [default: as you left it].
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u16).range(75..=200))]
+    text_size: Option<u16>,
     /// How you look to the others: natural, clear or warm; or each filter, 0 to 100, as in
     /// smooth=60,whiten=30,rosy=20,sharpen=40; or off [default: as you left it].
     #[arg(long, value_name = "FILTERS", value_parser = beauty)]
@@ -92,6 +98,15 @@ enum SoundArg {
     Mono,
 }
 
+/// The language of what is written over the room.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LanguageArg {
+    /// English.
+    En,
+    /// Chinese.
+    Zh,
+}
+
 impl LookArgs {
     /// What was asked for the own picture: the room's renderer does it.
     pub fn beauty(&self) -> BeautyChange {
@@ -122,11 +137,16 @@ impl LookArgs {
                 ViewArg::Grid => ViewMode::Grid,
                 ViewArg::Speaker => ViewMode::Speaker,
             },
-            sound: match self.sound {
+            sound: self.sound.map(|sound| match sound {
                 SoundArg::Spatial => SoundMode::Spatial,
                 SoundArg::Mono => SoundMode::Mono,
-            },
+            }),
             beauty: self.beauty(),
+            language: self.language.map(|language| match language {
+                LanguageArg::En => Language::English,
+                LanguageArg::Zh => Language::Chinese,
+            }),
+            text_percent: self.text_size,
         })
     }
 }

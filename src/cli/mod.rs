@@ -20,6 +20,8 @@ mod runtime;
 mod serve;
 #[cfg(feature = "client")]
 mod sources;
+#[cfg(feature = "app")]
+mod start;
 #[cfg(any(feature = "client", feature = "server"))]
 mod token;
 
@@ -30,11 +32,14 @@ use clap::{Parser, Subcommand};
 #[command(name = "rotunda", version, propagate_version = true)]
 pub struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Open the lobby: choose a name, a camera and a room (this is what happens without a command, too).
+    #[cfg(feature = "app")]
+    Start(Box<start::StartArgs>),
     /// Open a room with an embedded server and generated guests.
     #[cfg(feature = "app")]
     Demo(demo::DemoArgs),
@@ -64,7 +69,10 @@ impl Cli {
     /// # Errors
     /// What went wrong, as a sentence that says what to do.
     pub fn run(self) -> anyhow::Result<()> {
-        match self.command {
+        let Some(command) = self.command else { return without_command() };
+        match command {
+            #[cfg(feature = "app")]
+            Command::Start(args) => start::run(*args),
             #[cfg(feature = "app")]
             Command::Demo(args) => demo::run(args),
             #[cfg(feature = "server")]
@@ -81,6 +89,19 @@ impl Cli {
             Command::Devices(args) => devices::run(&args),
         }
     }
+}
+
+/// The lobby, as it is without any options.
+#[cfg(feature = "app")]
+fn without_command() -> anyhow::Result<()> {
+    let start = Cli::try_parse_from(["rotunda", "start"])?;
+    start.run()
+}
+
+/// There is no window here to begin in.
+#[cfg(not(feature = "app"))]
+fn without_command() -> anyhow::Result<()> {
+    anyhow::bail!("say what to do: rotunda --help lists it")
 }
 
 /// Prints a line for the user. Standard output carries results only; progress and logs go to standard error.

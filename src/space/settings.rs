@@ -107,6 +107,12 @@ pub struct Comfort {
 impl Comfort {
     /// Sizes that can be chosen.
     pub const TEXT_PERCENT: RangeInclusive<u16> = 75..=200;
+
+    /// The time that passes in this frame for what moves by itself, in seconds: all there is for whoever wants no motion,
+    /// so that it is where it goes at once.
+    pub fn motion_secs(&self, time: &Time) -> f32 {
+        if self.reduced_motion { f32::INFINITY } else { time.delta_secs().min(0.25) }
+    }
 }
 
 impl Default for Comfort {

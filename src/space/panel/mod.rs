@@ -21,6 +21,7 @@ use super::participant::{
     CameraOff, Connection, HandRaised, LocalParticipant, Muted, Participant, Seat, Speaking, VoiceLevel,
 };
 use super::schedule::SpaceSystems;
+use super::settings::Comfort;
 use super::stream::{FaceAssets, LABEL_WIDTH_PX};
 use super::stream::{
     FaceLook, FaceStyle, Label, LinkLook, PictureWaits, Publishes, VideoFace, VideoMaterial, VideoStream,
@@ -56,23 +57,26 @@ pub struct PanelPlugin;
 
 impl Plugin for PanelPlugin {
     fn build(&self, app: &mut App) {
-        app.init_resource::<GridPage>().add_systems(Startup, warm::warm_up_faces).add_systems(
-            Update,
-            (
-                (hang_panels, letter_panels, choose_streams, show_states).chain(),
+        app.init_resource::<GridPage>()
+            .init_resource::<Comfort>()
+            .add_systems(Startup, warm::warm_up_faces)
+            .add_systems(
+                Update,
                 (
-                    (arrange::turn_pages, arrange::note_speakers),
-                    arrange::arrange_panels,
-                    arrange::show_share,
-                    place::place_panels,
+                    (hang_panels, letter_panels, choose_streams, show_states).chain(),
+                    (
+                        (arrange::turn_pages, arrange::note_speakers),
+                        arrange::arrange_panels,
+                        arrange::show_share,
+                        place::place_panels,
+                    )
+                        .chain()
+                        .after(choose_streams),
+                    self_view::hang_self_view,
+                    warm::end_warm_up,
                 )
-                    .chain()
-                    .after(choose_streams),
-                self_view::hang_self_view,
-                warm::end_warm_up,
-            )
-                .in_set(SpaceSystems::Sync),
-        );
+                    .in_set(SpaceSystems::Sync),
+            );
         app.add_systems(Update, sound::place_voices.in_set(SpaceSystems::Sync));
         // The lens, and the size of what is drawn into, are those of this frame.
         let after_lens = self_view::follow_self_view.after(CameraUpdateSystems).before(TransformSystems::Propagate);

@@ -7,6 +7,7 @@ use super::arrange::{FlatTile, flat_place};
 use super::{PLATE_SHARE, PanelOf};
 use crate::space::geometry::{GREAT_WALL_CENTRE, GREAT_WALL_WIDTH, floor_height};
 use crate::space::participant::{Presenting, Seat, Standing};
+use crate::space::settings::Comfort;
 use crate::space::stream::{FaceStyle, VideoMaterial};
 use crate::space::view::{RoomCamera, Walker};
 
@@ -67,7 +68,7 @@ type Viewer<'w, 's> = Query<'w, 's, (&'static Transform, &'static Walker), (With
 
 /// Eases every panel to where it belongs.
 pub(super) fn place_panels(
-    time: Res<Time>,
+    (time, comfort): (Res<Time>, Res<Comfort>),
     seats: Query<(&Seat, Option<&Standing>, Option<&Presenting>)>,
     viewer: Viewer,
     mut panels: Query<(&PanelOf, Option<&FlatTile>, &MeshMaterial3d<VideoMaterial>, &mut Transform)>,
@@ -94,7 +95,9 @@ pub(super) fn place_panels(
             }
             _ => (goal, if walks { WALK_PER_SEC } else { MOVE_PER_SEC }),
         };
-        let blend = 1.0 - (-per_sec * time.delta_secs().min(0.25)).exp();
+        // Who walks is followed, with or without motion.
+        let secs = if walks { time.delta_secs().min(0.25) } else { comfort.motion_secs(&time) };
+        let blend = 1.0 - (-per_sec * secs).exp();
         let near = transform.translation.distance_squared(goal.translation) < 1e-6
             && transform.scale.distance_squared(goal.scale) < 1e-6
             && transform.rotation.angle_between(goal.rotation) < 1e-3;

@@ -8,6 +8,7 @@ use bevy::prelude::*;
 use bevy_egui::{EguiContexts, egui};
 use egui::{Align2, Color32, Key, KeyboardShortcut, Modifiers, RichText, vec2};
 
+use super::theme::Side;
 use super::writing::Writing;
 use super::{Keys, OpenPanes, RightPane, theme};
 use crate::bridge::RoomCommand;
@@ -29,7 +30,7 @@ const NEARLY_FULL: usize = CHAT_MAX_BYTES - 200;
 /// Lines of one voice within this stand under one name.
 const ONE_BREATH: Duration = Duration::from_secs(120);
 /// The place the own picture needs below the pane, in points.
-const BELOW_PT: f32 = 140.0;
+const BELOW_PT: f32 = 60.0;
 /// The signs, as letters of the built-in emoji font.
 const SIGNS: [(Reaction, &str); 5] = [
     (Reaction::Applause, "👏"),
@@ -58,7 +59,7 @@ pub(super) fn read_keys(keys: Keys, mut panes: ResMut<OpenPanes>) {
 pub(super) fn draw(
     mut contexts: EguiContexts,
     (settings, comfort): (Res<SpaceSettings>, Res<Comfort>),
-    panes: Res<OpenPanes>,
+    mut panes: ResMut<OpenPanes>,
     time: Res<Time<Real>>,
     mut log: ResMut<ChatLog>,
     mut messages: MessageWriter<SendMessage>,
@@ -77,23 +78,20 @@ pub(super) fn draw(
     let ctx = contexts.ctx_mut()?;
     writing.begin();
     log.mark_read();
-    let height = (ctx.content_rect().height() - 2.0 * theme::EDGE_PT - BELOW_PT).max(150.0);
-    let place = egui::Area::new(egui::Id::new("chat")).anchor(Align2::RIGHT_TOP, [-theme::EDGE_PT, theme::EDGE_PT]);
     let mut wish = None;
-    place.show(ctx, |ui| {
-        theme::pane().show(ui, |ui| {
-            ui.set_width(WIDTH_PT);
-            ui.label(RichText::new(words.title).font(theme::body()).strong());
-            let below = compose_height(&log);
-            let list = egui::ScrollArea::vertical().stick_to_bottom(true).auto_shrink(false);
-            list.max_height(height - below - 30.0).min_scrolled_height(height - below - 30.0).show(ui, |ui| {
-                ui.set_width(WIDTH_PT - 8.0);
-                history(ui, words, &log, time.elapsed(), &mut writing, &mut heights);
-            });
-            ui.add_space(4.0);
-            wish = compose(ui, words, trouble.as_deref(), &mut log, opened);
+    let closed = theme::plain_side_pane(ctx, Side::Right, ("chat", words.title), WIDTH_PT, |ui, tallest| {
+        let height = (tallest - compose_height(&log) - 10.0 - BELOW_PT).max(60.0);
+        let list = egui::ScrollArea::vertical().stick_to_bottom(true).auto_shrink(false);
+        list.max_height(height).min_scrolled_height(height).show(ui, |ui| {
+            ui.set_width(WIDTH_PT - 8.0);
+            history(ui, words, &log, time.elapsed(), &mut writing, &mut heights);
         });
+        ui.add_space(4.0);
+        wish = compose(ui, words, trouble.as_deref(), &mut log, opened);
     });
+    if closed {
+        panes.right = None;
+    }
     if let Some(wish) = wish {
         messages.write(wish);
     }

@@ -8,7 +8,7 @@ use super::writing::Writing;
 use super::{chat, theme};
 use crate::space::chat::{FloatKind, Floats};
 use crate::space::panel::PanelOf;
-use crate::space::settings::SpaceSettings;
+use crate::space::settings::{Comfort, SpaceSettings};
 use crate::space::view::RoomCamera;
 
 /// Size of remarks and of signs, in points.
@@ -23,7 +23,7 @@ const DRIFT_PT: f32 = 30.0;
 
 pub(super) fn draw(
     mut contexts: EguiContexts,
-    settings: Res<SpaceSettings>,
+    (settings, comfort): (Res<SpaceSettings>, Res<Comfort>),
     floats: Res<Floats>,
     panels: Query<(&PanelOf, &GlobalTransform)>,
     camera: Query<(&Camera, &GlobalTransform), With<RoomCamera>>,
@@ -42,7 +42,9 @@ pub(super) fn draw(
             FloatKind::Remark { text, row } => {
                 let room = view.width() * 2.0;
                 let Some(size) = writing.measure(&ctx, text, REMARK_PT, room) else { continue };
-                let x = view.right() - (view.width() + size.x) * progress;
+                // Without motion it stands where it would be halfway.
+                let way = if comfort.reduced_motion { 0.5 } else { progress };
+                let x = view.right() - (view.width() + size.x) * way;
                 let at = pos2(x, view.top() + TOP_PT + ROW_PT * *row as f32);
                 // Readable on light and dark.
                 let shade = egui::vec2(1.2, 1.2);
@@ -58,8 +60,9 @@ pub(super) fn draw(
                     None => Some(pos2(view.center().x, view.bottom() - 120.0)),
                 };
                 let Some(from) = from else { continue };
-                let rise = 1.0 - (1.0 - progress).powi(2);
-                let sway = (progress * 7.0 + drift * 3.0).sin() * 6.0;
+                let still = comfort.reduced_motion;
+                let rise = if still { 0.4 } else { 1.0 - (1.0 - progress).powi(2) };
+                let sway = if still { 0.0 } else { (progress * 7.0 + drift * 3.0).sin() * 6.0 };
                 let at = from + egui::vec2(drift * DRIFT_PT + sway, -RISE_PT * rise);
                 let strength = ((1.0 - progress) * 3.0).min(1.0);
                 let font = FontId::proportional(SIGN_PT * (0.7 + 0.3 * (progress * 8.0).min(1.0)));

@@ -82,11 +82,13 @@ pub(super) fn consider(
         return;
     }
     leaving.asked = None;
-    go(wish, &mut outbox, &mut leave);
+    go(wish, status.state, &mut outbox, &mut leave);
 }
 
-fn go(wish: WantsToLeave, outbox: &mut Outbox, leave: &mut MessageWriter<LeaveRequested>) {
-    outbox.push(RoomCommand::Logout);
+fn go(wish: WantsToLeave, state: RoomState, outbox: &mut Outbox, leave: &mut MessageWriter<LeaveRequested>) {
+    if state != RoomState::Disconnected {
+        outbox.push(RoomCommand::Logout);
+    }
     leave.write(LeaveRequested { closes: wish.closes });
 }
 
@@ -109,7 +111,7 @@ pub(super) fn draw(
     match question(contexts.ctx_mut()?, &comfort.language.words().bar, loss) {
         Some(true) => {
             leaving.asked = None;
-            go(asked, &mut outbox, &mut leave);
+            go(asked, status.state, &mut outbox, &mut leave);
         }
         Some(false) => leaving.asked = None,
         None => {}

@@ -1,15 +1,19 @@
-//! The overlay: a bar, a list of people, messages, how one looks, what one shares, how the connection does, notices, what
+//! The overlay: the lobby before a room; in it a bar, a list of people, messages, how one looks, what one shares, how the connection does, notices, what
 //! floats. Drawn with egui over the room, in the window and off-screen alike. It may use every feature; nothing uses it.
 
 mod bar;
 mod beauty;
 mod chat;
+mod devices;
 mod floats;
 mod fonts;
 mod leaving;
+mod lobby;
 mod notices;
 mod own_media;
 mod people;
+mod picture;
+mod settings;
 mod share;
 mod signs;
 mod statistics;
@@ -28,19 +32,21 @@ use bevy_egui::render::systems::{EguiRenderData, EguiTransforms};
 use bevy_egui::{EguiContexts, EguiGlobalSettings, EguiPlugin, EguiPrimaryContextPass, egui};
 
 pub use leaving::{LeaveRequested, RoomIsHere, WantsToLeave};
+pub use lobby::{CancelEntering, EnterRoom, Lobby, LobbyTrouble, OwnSources, Pass, RecentRoom, Secret, Way, WayIn};
 pub use notices::Notices;
 pub use own_media::{OwnMedia, Sending, ToggleMuted};
 
 use super::chat::ChatLog;
+use super::devices::{ChooseDevice, DeviceChoice, DeviceLists};
 use super::fetch::FetchFigures;
-use super::participant::{LocalParticipant, Participant};
+use super::participant::Participant;
 use super::schedule::SpaceSystems;
 use super::settings::{Comfort, SpaceSettings, overlay_zoom};
-use super::stream::{Publishes, VideoStream};
-use super::sync::RoomStatus;
+use super::sharing::Sharing;
+use super::sync::{RoomFigures, RoomStatus};
 use super::view::ViewMode;
 use super::wall::WallSlots;
-use crate::model::{MediaKind, StreamKind};
+use crate::model::MediaKind;
 use writing::Writing;
 
 /// Which parts are open. Each side has one place.
@@ -53,6 +59,10 @@ pub struct OpenPanes {
     /// The signs one can give.
     pub signs: bool,
 }
+
+/// What lets others come in, for whoever wants to ask them; nothing where there is no such link.
+#[derive(Resource, Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoomLink(pub Option<String>);
 
 /// What stands at the left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -88,10 +98,11 @@ impl OpenPanes {
     }
 }
 
-/// Keys that were just pressed, to the overlay's ears: none while something is typed, nor with Ctrl, Alt or the system's
+/// Keys that were just pressed, to the overlay's ears: none while something is typed or in the lobby, nor with Ctrl, Alt or the system's
 /// key, which belong to other things.
 #[derive(SystemParam)]
 struct Keys<'w> {
+    lobby: Option<Res<'w, Lobby>>,
     keys: Option<Res<'w, ButtonInput<KeyCode>>>,
     overlay: Option<Res<'w, EguiWantsInput>>,
 }
@@ -100,6 +111,7 @@ impl Keys<'_> {
     fn just(&self, key: KeyCode) -> bool {
         use KeyCode::{AltLeft, AltRight, ControlLeft, ControlRight, SuperLeft, SuperRight};
         let typing = self.overlay.as_ref().is_some_and(|overlay| overlay.wants_any_keyboard_input());
+        let typing = typing || self.lobby.as_ref().is_some_and(|lobby| lobby.open);
         let held = [ControlLeft, ControlRight, AltLeft, AltRight, SuperLeft, SuperRight];
         !typing && self.keys.as_ref().is_some_and(|keys| keys.just_pressed(key) && !keys.any_pressed(held))
     }
@@ -146,7 +158,13 @@ impl Plugin for UiPlugin {
             .init_resource::<ViewMode>()
             .init_resource::<WallSlots>()
             .add_message::<ToggleMuted>()
+            .init_resource::<Lobby>()
+            .init_resource::<Comfort>()
+            .init_resource::<OwnSources>()
+            .init_resource::<RoomLink>()
             .init_resource::<leaving::Leaving>()
+            .add_message::<EnterRoom>()
+            .add_message::<CancelEntering>()
             .add_message::<WantsToLeave>()
             .add_message::<LeaveRequested>()
             .add_message::<WindowCloseRequested>()
@@ -173,12 +191,14 @@ impl Plugin for UiPlugin {
                     floats::draw,
                     wall::draw,
                     draw_overlay,
+                    lobby::draw,
                     people::draw,
                     beauty::draw,
                     share::draw,
                     statistics::draw,
                     chat::draw,
                     chat::draw_signs,
+                    settings::draw,
                     leaving::draw,
                 )
                     .chain(),
@@ -250,13 +270,13 @@ fn draw_overlay(
     mut contexts: EguiContexts,
     (settings, comfort, overlay): (Res<SpaceSettings>, Res<Comfort>, Res<Overlay>),
     (mode, slots, log): (Res<ViewMode>, Res<WallSlots>, Res<ChatLog>),
-    status: Res<RoomStatus>,
-    own: Res<OwnMedia>,
-    notices: Res<Notices>,
-    people: Query<(Has<LocalParticipant>, Option<&Publishes>), With<Participant>>,
-    streams: Query<&VideoStream>,
+    (status, figures, lobby): (Res<RoomStatus>, Res<RoomFigures>, Res<Lobby>),
+    (own, notices, sharing): (Res<OwnMedia>, Res<Notices>, Res<Sharing>),
+    people: Query<(), With<Participant>>,
+    choice: Res<DeviceChoice>,
+    mut lists: ResMut<DeviceLists>,
     mut panes: ResMut<OpenPanes>,
-    mut toggle: MessageWriter<ToggleMuted>,
+    (mut toggle, mut choose): (MessageWriter<ToggleMuted>, MessageWriter<ChooseDevice>),
     mut leave: MessageWriter<WantsToLeave>,
     mut writing: Local<Writing>,
 ) -> Result {
@@ -266,13 +286,18 @@ fn draw_overlay(
     let words = comfort.language.words();
     let ctx = contexts.ctx_mut()?;
     writing.begin();
+    let told = if lobby.open { None } else { notices::standing(&words.notices, &status) };
+    notices::show(ctx, told, &notices, overlay.top_pt, &mut writing);
+    if lobby.open {
+        return Ok(());
+    }
     let count = people.iter().count();
     if mode.is_flat() && count < 2 && slots.taken().next().is_none() {
         bar::nobody_here(ctx, &words.bar);
     }
-    notices::show(ctx, &words.notices, &notices, &status, overlay.top_pt, &mut writing);
     let banner = match own.microphone {
         _ if own.talking => Some(bar::Banner::Talking),
+        Sending::Muted if figures.0.speaking_muted => Some(bar::Banner::SpeakingWhileMuted),
         Sending::Muted => Some(bar::Banner::Muted),
         _ => None,
     };
@@ -282,13 +307,12 @@ fn draw_overlay(
     if overlay.rests {
         return Ok(());
     }
-    let mine = people.iter().filter(|(local, _)| *local).filter_map(|(_, publishes)| publishes);
-    let mut mine = mine.flat_map(Publishes::iter).filter_map(|stream| streams.get(stream).ok());
-    let sharing = mine.any(|stream| stream.info.kind == StreamKind::Screen);
     let unread = bar::Unread { count: log.unread(), mentioned: log.is_mentioned() };
-    let shown = bar::Shown { own: &own, people: count, unread, sharing };
+    let shown = bar::Shown { own: &own, people: count, unread, sharing: sharing.is_sharing() };
     let mut next = *panes;
     let pressed = bar::show(ctx, words, &shown, &mut next);
+    let lists = lists.bypass_change_detection();
+    devices::menus(&pressed, &words.settings, lists, &choice, &mut next, &mut choose);
     panes.set_if_neq(next);
     if pressed.microphone {
         toggle.write(ToggleMuted(MediaKind::Audio));

@@ -115,7 +115,7 @@ pub(super) fn collect(
 }
 
 /// The standing line about the connection, if it needs one.
-fn standing(words: &NoticeWords, status: &RoomStatus) -> Option<(&'static str, Color32)> {
+pub(super) fn standing(words: &NoticeWords, status: &RoomStatus) -> Option<(&'static str, Color32)> {
     match (status.state, status.reason) {
         (RoomState::Connecting, Some(RoomStateReason::Reconnecting)) => Some((words.coming_back, theme::CORAL_HOVER)),
         (RoomState::Connecting, _) => Some((words.entering, theme::BRASS)),
@@ -128,13 +128,11 @@ fn standing(words: &NoticeWords, status: &RoomStatus) -> Option<(&'static str, C
 /// Draws them below what is at the top already, over everything else: nothing is more urgent.
 pub(super) fn show(
     ctx: &egui::Context,
-    words: &NoticeWords,
+    standing: Option<(&'static str, Color32)>,
     notices: &Notices,
-    status: &RoomStatus,
     below_pt: f32,
     writing: &mut Writing,
 ) {
-    let standing = standing(words, status);
     if standing.is_none() && notices.lines.is_empty() {
         return;
     }

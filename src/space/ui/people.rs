@@ -3,11 +3,12 @@
 
 use bevy::prelude::*;
 use bevy_egui::{EguiContexts, egui};
-use egui::{Align2, Color32, RichText, Sense, pos2, vec2};
+use egui::{Color32, RichText, Sense, pos2, vec2};
 
 use super::signs::{self, Sign};
+use super::theme::Side;
 use super::writing::Writing;
-use super::{OpenPanes, RightPane, theme};
+use super::{Notices, OpenPanes, RightPane, RoomLink, theme};
 use crate::model::{StreamKind, UserId};
 use crate::space::order::KeepOrder;
 use crate::space::participant::{CameraOff, HandRaised, LocalParticipant, Muted, Participant, Seat, Speaking, Spotlit};
@@ -61,11 +62,15 @@ struct Powers {
     /// The server holds to a locked door.
     doors: bool,
     locked: bool,
+    /// There is a link for others.
+    link: bool,
 }
 
 enum Wish {
     Volume(Entity, f32),
     Order(KeepOrder),
+    CopyLink,
+    Close,
 }
 
 type Person = (
@@ -83,12 +88,12 @@ pub(super) fn draw(
     mut contexts: EguiContexts,
     mut commands: Commands,
     (settings, comfort): (Res<SpaceSettings>, Res<Comfort>),
-    panes: Res<OpenPanes>,
-    status: Res<RoomStatus>,
-    figures: Res<RoomFigures>,
+    (mut panes, link): (ResMut<OpenPanes>, Res<RoomLink>),
+    (status, figures): (Res<RoomStatus>, Res<RoomFigures>),
     people: Query<Person>,
     streams: Query<&VideoStream>,
     mut orders: MessageWriter<KeepOrder>,
+    mut notices: ResMut<Notices>,
     mut writing: Local<Writing>,
     mut looking: Local<Looking>,
 ) -> Result {
@@ -124,14 +129,21 @@ pub(super) fn draw(
         .collect();
     // Who asks to speak stands first, in the order of asking.
     rows.sort_by_key(|row| (row.hand.unwrap_or(i64::MAX), row.seat));
-    let powers = Powers { host: status.host, doors: figures.0.keeps_order, locked: status.order.locked };
-    for wish in show(ctx, &rows, powers, &comfort.language.words().people, &mut looking, &mut writing) {
+    let powers =
+        Powers { host: status.host, doors: figures.0.keeps_order, locked: status.order.locked, link: link.0.is_some() };
+    let words = &comfort.language.words().people;
+    for wish in show(ctx, &rows, powers, words, &mut looking, &mut writing) {
         match wish {
             Wish::Volume(entity, volume) => {
                 commands.entity(entity).insert(Volume(volume));
             }
             Wish::Order(order) => {
                 orders.write(order);
+            }
+            Wish::Close => panes.right = None,
+            Wish::CopyLink => {
+                ctx.copy_text(link.0.clone().unwrap_or_default());
+                notices.tell(words.link_copied, false);
             }
         }
     }
@@ -146,49 +158,55 @@ fn show(
     looking: &mut Looking,
     writing: &mut Writing,
 ) -> Vec<Wish> {
-    let tallest = (ctx.content_rect().height() - 2.0 * theme::EDGE_PT - 140.0).max(80.0);
     let mut wishes = Vec::new();
-    let place = egui::Area::new(egui::Id::new("people")).anchor(Align2::RIGHT_TOP, [-theme::EDGE_PT, theme::EDGE_PT]);
-    place.show(ctx, |ui| {
-        theme::pane().show(ui, |ui| {
-            ui.set_width(WIDTH_PT);
-            ui.label(RichText::new((words.title)(rows.len())).font(theme::body()).strong());
-            if powers.host {
-                for_all(ui, powers, words, &mut wishes);
+    let title = (words.title)(rows.len());
+    let closed = theme::plain_side_pane(ctx, Side::Right, ("people", &title), WIDTH_PT, |ui, tallest| {
+        let top = ui.cursor().top();
+        if powers.link {
+            let copy = egui::Button::new(RichText::new(words.copy_link).font(theme::body()));
+            if ui.add(copy).on_hover_text(words.copy_link_hint).clicked() {
+                wishes.push(Wish::CopyLink);
             }
-            if rows.len() > SEARCH_FROM {
-                let search = egui::TextEdit::singleline(&mut looking.search);
-                ui.add(
-                    search
-                        .hint_text(words.search)
-                        .font(theme::body())
-                        .char_limit(SEARCH_CHARS)
-                        .desired_width(WIDTH_PT - 12.0),
-                );
-            } else {
-                looking.search.clear();
-            }
-            ui.add_space(4.0);
-            ui.spacing_mut().item_spacing.y = GAP_PT;
-            let wanted = looking.search.trim().to_lowercase();
-            let found = rows.iter().filter(|row| wanted.is_empty() || row.name.to_lowercase().contains(&wanted));
-            let needed = rows.len() as f32 * (LINE_PT + GAP_PT) + if looking.chosen.is_some() { 150.0 } else { 0.0 };
-            // As tall as the list, though the pane was smaller when fewer were here.
-            let list = egui::ScrollArea::vertical().max_height(tallest).min_scrolled_height(needed.min(tallest));
-            list.show(ui, |ui| {
-                for row in found {
-                    if line(ui, row, words, writing) {
-                        let open = looking.chosen.as_ref() == Some(&row.user);
-                        looking.chosen = if open { None } else { Some(row.user.clone()) };
-                        looking.sure = None;
-                    }
-                    if looking.chosen.as_ref() == Some(&row.user) {
-                        more(ui, row, powers, words, looking, &mut wishes);
-                    }
+        }
+        if powers.host {
+            for_all(ui, powers, words, &mut wishes);
+        }
+        if rows.len() > SEARCH_FROM {
+            let search = egui::TextEdit::singleline(&mut looking.search);
+            ui.add(
+                search
+                    .hint_text(words.search)
+                    .font(theme::body())
+                    .char_limit(SEARCH_CHARS)
+                    .desired_width(WIDTH_PT - 12.0),
+            );
+        } else {
+            looking.search.clear();
+        }
+        ui.add_space(4.0);
+        ui.spacing_mut().item_spacing.y = GAP_PT;
+        let wanted = looking.search.trim().to_lowercase();
+        let found = rows.iter().filter(|row| wanted.is_empty() || row.name.to_lowercase().contains(&wanted));
+        let needed = rows.len() as f32 * (LINE_PT + GAP_PT) + if looking.chosen.is_some() { 150.0 } else { 0.0 };
+        // As tall as the list, though the pane was smaller when fewer were here.
+        let tallest = (tallest - (ui.cursor().top() - top)).max(80.0);
+        let list = egui::ScrollArea::vertical().max_height(tallest).min_scrolled_height(needed.min(tallest));
+        list.show(ui, |ui| {
+            for row in found {
+                if line(ui, row, words, writing) {
+                    let open = looking.chosen.as_ref() == Some(&row.user);
+                    looking.chosen = if open { None } else { Some(row.user.clone()) };
+                    looking.sure = None;
                 }
-            });
+                if looking.chosen.as_ref() == Some(&row.user) {
+                    more(ui, row, powers, words, looking, &mut wishes);
+                }
+            }
         });
     });
+    if closed {
+        wishes.push(Wish::Close);
+    }
     wishes
 }
 

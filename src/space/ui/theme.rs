@@ -81,6 +81,24 @@ pub fn side_pane(
     width_pt: f32,
     contents: impl FnOnce(&mut egui::Ui),
 ) -> bool {
+    plain_side_pane(ctx, side, (id, title), width_pt, |ui, tallest| {
+        let all = egui::ScrollArea::vertical().id_salt((id, "all")).max_height(tallest);
+        // As tall as its contents from the first frame on.
+        all.min_scrolled_height(tallest).auto_shrink([false, true]).show(ui, |ui| {
+            ui.spacing_mut().item_spacing.y = 7.0;
+            contents(ui);
+        });
+    })
+}
+
+/// The same for contents that scroll themselves: they are told how much height there is.
+pub fn plain_side_pane(
+    ctx: &egui::Context,
+    side: Side,
+    (id, title): (&str, &str),
+    width_pt: f32,
+    contents: impl FnOnce(&mut egui::Ui, f32),
+) -> bool {
     let (anchor, offset) = match side {
         Side::Left => (Align2::LEFT_TOP, [EDGE_PT, EDGE_PT]),
         Side::Right => (Align2::RIGHT_TOP, [-EDGE_PT, EDGE_PT]),
@@ -96,12 +114,7 @@ pub fn side_pane(
                 ui.label(egui::RichText::new(title).font(body()).strong());
                 ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| closed = close_button(ui));
             });
-            let all = egui::ScrollArea::vertical().id_salt((id, "all")).max_height(tallest);
-            // As tall as its contents from the first frame on.
-            all.min_scrolled_height(tallest).auto_shrink([false, true]).show(ui, |ui| {
-                ui.spacing_mut().item_spacing.y = 7.0;
-                contents(ui);
-            });
+            contents(ui, tallest);
         });
     });
     closed

@@ -22,7 +22,7 @@ use super::geometry::{EYE_HEIGHT, floor_height};
 use super::layout::{Entrance, RoomLayout};
 use super::participant::SeatPlan;
 use super::schedule::SpaceSystems;
-use super::settings::{SpaceSettings, Tier, ViewTarget};
+use super::settings::{Comfort, SpaceSettings, Tier, ViewTarget};
 use super::sync::{Outbox, RoomFigures};
 
 /// The camera the room is seen through.
@@ -46,6 +46,7 @@ pub struct ViewPlugin;
 impl Plugin for ViewPlugin {
     fn build(&self, app: &mut App) {
         app.init_resource::<ViewMode>()
+            .init_resource::<Comfort>()
             .init_resource::<RoomLayout>()
             .init_resource::<SeatPlan>()
             .init_resource::<AimedSeat>()

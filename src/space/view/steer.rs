@@ -22,6 +22,7 @@ use super::flight::{Flight, Station};
 use crate::space::geometry::{EYE_HEIGHT, floor_height};
 use crate::space::layout::RoomLayout;
 use crate::space::participant::SeatPlan;
+use crate::space::settings::Comfort;
 
 /// Vertical field of view at the start, in radians.
 pub(super) const DEFAULT_FOV: f32 = 0.83;
@@ -121,6 +122,18 @@ impl Walker {
         (self.posture, self.in_seat, self.flight) = (Posture::Standing, false, None);
     }
 
+    /// Goes on with a flight, unless a step ends it.
+    fn fly(&mut self, secs: f32) {
+        if self.stride != Vec2::ZERO || self.circle != 0.0 {
+            self.stand_up();
+        }
+        if let Some(flight) = self.flight {
+            let (at, rest) = flight.go_on(secs);
+            (self.ground, self.eye_m, self.yaw, self.pitch) = (at.ground, at.eye_m, at.yaw, at.pitch);
+            self.flight = rest;
+        }
+    }
+
     /// The direction of view on the floor.
     fn forward(&self) -> Vec2 {
         let right = Vec2::from_angle(-self.yaw);
@@ -194,13 +207,14 @@ pub(super) fn read_input(
 
 /// Moves the camera: inside the walls, around columns and chairs, up and down the steps.
 pub(super) fn walk(
-    time: Res<Time>,
+    (time, comfort): (Res<Time>, Res<Comfort>),
     plan: Res<SeatPlan>,
     mut cameras: Query<(&mut Walker, &mut Transform, &mut Projection), With<RoomCamera>>,
 ) {
     let dt = time.delta_secs().min(LONGEST_FRAME_SECS);
     let chairs: Vec<Vec2> = plan.seats.iter().map(|seat| seat.place.xz()).collect();
     for (mut walker, mut transform, mut projection) in &mut cameras {
+        walker.fly(comfort.motion_secs(&time).max(dt));
         advance(&mut walker, &chairs, dt);
         let goal = walker.pose();
         if *transform != goal {
@@ -219,14 +233,6 @@ pub(super) fn walk(
 
 /// One frame of movement.
 fn advance(walker: &mut Walker, chairs: &[Vec2], dt: f32) {
-    if walker.stride != Vec2::ZERO || walker.circle != 0.0 {
-        walker.stand_up();
-    }
-    if let Some(flight) = walker.flight {
-        let (at, rest) = flight.go_on(dt);
-        (walker.ground, walker.eye_m, walker.yaw, walker.pitch) = (at.ground, at.eye_m, at.yaw, at.pitch);
-        walker.flight = rest;
-    }
     let (forward, right) = (walker.forward(), Vec2::from_angle(-walker.yaw));
     let pace = if walker.run { WALK_M_PER_SEC * 1.9 } else { WALK_M_PER_SEC };
     let wished = (right * walker.stride.x + forward * walker.stride.y) * pace;
@@ -253,6 +259,11 @@ fn advance(walker: &mut Walker, chairs: &[Vec2], dt: f32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn advance(walker: &mut Walker, chairs: &[Vec2], dt: f32) {
+        walker.fly(dt);
+        super::advance(walker, chairs, dt);
+    }
     use crate::space::geometry::{FIRST_LOOK, VIEWPOINT, WALK_RADIUS};
     use crate::space::participant::seat_plan;
 

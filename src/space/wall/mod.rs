@@ -27,6 +27,7 @@ use super::stream::{
 use super::sync::RoomStatus;
 use super::view::ViewSystems;
 use crate::model::{WALL_SLOTS, WallChoices, WallPlan};
+use crate::space::settings::Comfort;
 use surface::Surface;
 
 /// How fast a slot grows and shrinks, per second.
@@ -42,6 +43,7 @@ pub struct WallPlugin;
 impl Plugin for WallPlugin {
     fn build(&self, app: &mut App) {
         app.init_resource::<WallSlots>()
+            .init_resource::<Comfort>()
             .init_resource::<CloseView>()
             .init_resource::<Pointing>()
             .add_message::<ArrangeWall>()
@@ -169,8 +171,12 @@ fn show_shares(
 }
 
 /// Lets the slots beside the centre shrink while it is enlarged, and grow again.
-fn resize_slots(time: Res<Time>, slots: Res<WallSlots>, mut faces: Query<(&WallSlot, &mut Transform)>) {
-    let blend = 1.0 - (-RESIZE_PER_SEC * time.delta_secs().min(0.25)).exp();
+fn resize_slots(
+    (time, comfort): (Res<Time>, Res<Comfort>),
+    slots: Res<WallSlots>,
+    mut faces: Query<(&WallSlot, &mut Transform)>,
+) {
+    let blend = 1.0 - (-RESIZE_PER_SEC * comfort.motion_secs(&time)).exp();
     for (slot, mut transform) in &mut faces {
         let place = slots.place(slot.0);
         let goal = around(&place, &style(slot.0, place.size.x, None));

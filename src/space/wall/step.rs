@@ -11,6 +11,7 @@ use super::slots::WallSlots;
 use super::surface::Surface;
 use super::{WallSlot, picture_in, size_in};
 use crate::model::StreamId;
+use crate::space::settings::Comfort;
 use crate::space::stream::{FaceLook, VideoFace};
 use crate::space::view::{RoomCamera, ViewMode, Walker};
 
@@ -277,7 +278,7 @@ fn pose(place: &Surface, frame: Frame) -> Pose {
 
 /// Puts the camera before the picture, or on its way there or back.
 pub(super) fn frame_view(
-    time: Res<Time>,
+    (time, comfort): (Res<Time>, Res<Comfort>),
     slots: Res<WallSlots>,
     faces: Faces,
     mode: Res<ViewMode>,
@@ -307,7 +308,7 @@ pub(super) fn frame_view(
     };
     let mut now = goal;
     if let Some(glide) = &mut view.glide {
-        glide.secs += time.delta_secs();
+        glide.secs += comfort.motion_secs(&time);
         let t = (glide.secs / GLIDE_SECS).min(1.0);
         let eased = t * t * (3.0 - 2.0 * t);
         now = Pose {

@@ -4,8 +4,10 @@
 mod bar;
 mod beauty;
 mod chat;
+mod lobby;
 mod notices;
 mod people;
+mod settings;
 mod share;
 mod statistics;
 mod wall;
@@ -15,8 +17,10 @@ use bevy::prelude::*;
 pub use bar::BarWords;
 pub use beauty::BeautyWords;
 pub use chat::ChatWords;
+pub use lobby::LobbyWords;
 pub use notices::NoticeWords;
 pub use people::PeopleWords;
+pub use settings::SettingsWords;
 pub use share::ShareWords;
 pub use statistics::{ReasonWords, StatisticsWords, WantWords};
 pub use wall::WallWords;
@@ -40,10 +44,14 @@ pub struct Words {
     pub beauty: BeautyWords,
     /// The messages and the signs.
     pub chat: ChatWords,
+    /// Before a room.
+    pub lobby: LobbyWords,
     /// What is told for a few seconds.
     pub notices: NoticeWords,
     /// The list of people.
     pub people: PeopleWords,
+    /// Devices, language and comfort.
+    pub settings: SettingsWords,
     /// What can be shared.
     pub share: ShareWords,
     /// How the connection does.
@@ -56,8 +64,10 @@ static ENGLISH: Words = Words {
     bar: bar::ENGLISH,
     beauty: beauty::ENGLISH,
     chat: chat::ENGLISH,
+    lobby: lobby::ENGLISH,
     notices: notices::ENGLISH,
     people: people::ENGLISH,
+    settings: settings::ENGLISH,
     share: share::ENGLISH,
     statistics: statistics::ENGLISH,
     wall: wall::ENGLISH,
@@ -66,8 +76,10 @@ static CHINESE: Words = Words {
     bar: bar::CHINESE,
     beauty: beauty::CHINESE,
     chat: chat::CHINESE,
+    lobby: lobby::CHINESE,
     notices: notices::CHINESE,
     people: people::CHINESE,
+    settings: settings::CHINESE,
     share: share::CHINESE,
     statistics: statistics::CHINESE,
     wall: wall::CHINESE,

@@ -4,7 +4,7 @@ use bevy_egui::egui::{
     self, Align2, CornerRadius, Rect, Response, Sense, Stroke, StrokeKind, TextureHandle, pos2, vec2,
 };
 
-use super::{Picker, pictures, segment, theme, why};
+use super::{Picker, picture, segment, theme, why};
 use crate::media::capture::{ScreenInfo, ScreenKind};
 use crate::space::sharing::ShareOffer;
 use crate::space::ui::writing::Writing;
@@ -76,7 +76,7 @@ fn cell(
     let ground = if response.hovered() { theme::BUTTON_HOVER } else { theme::BUTTON };
     painter.rect_filled(plate, CornerRadius::same(8), ground);
     match texture {
-        Some(texture) => pictures::draw(painter, plate.shrink(3.0), texture),
+        Some(texture) => picture::draw(painter, plate.shrink(3.0), texture, false),
         None => {
             painter.text(plate.center(), Align2::CENTER_CENTER, words.no_picture, theme::caption(), theme::FADED);
         }

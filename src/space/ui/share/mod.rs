@@ -10,7 +10,7 @@ use bevy_egui::{EguiContexts, egui};
 use egui::{Align, Color32, CornerRadius, Layout, RichText, Sense, vec2};
 
 use super::writing::Writing;
-use super::{Keys, LeftPane, OpenPanes, theme};
+use super::{Keys, LeftPane, OpenPanes, picture, theme};
 use crate::media::CaptureError;
 use crate::media::capture::ScreenKind;
 use crate::model::VideoPreset;
@@ -195,7 +195,7 @@ fn preview(ui: &mut egui::Ui, words: &ShareWords, choice: &Choice, pictures: &Pi
     let painter = ui.painter_at(rect);
     painter.rect_filled(rect, CornerRadius::same(10), theme::BUTTON);
     if let Some(texture) = pictures.preview() {
-        pictures::draw(&painter, rect, texture);
+        picture::draw(&painter, rect, texture, false);
     }
     let text = match (&choice.source, pictures.trouble()) {
         (None, _) => words.nothing_chosen,

@@ -1,0 +1,325 @@
+//! The application as people start it: the lobby, a room, the lobby again. Carries out what is wished in the lobby, and
+//! publishes camera and microphone once inside. Main thread; servers are started and stopped on others.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bevy::platform::cell::SyncCell;
+use bevy::prelude::*;
+use bevy::tasks::{IoTaskPool, Task, block_on, poll_once};
+
+use super::opening::{self, OpenError, Opened, open_room};
+use super::{AppError, RoomLook, SettingsFile, View};
+use crate::bridge::{
+    AudioOptions, EngineHandle, InvitationRequest, PublishRequest, RoomCommand, RoomEvent, StartsMuted, VideoOptions,
+};
+use crate::model::{
+    CallError, ErrorCode, RoomId, RoomState, RoomStateReason, StreamId, StreamKind, UserId, UserInfo, VideoCodec,
+};
+use crate::protocol::token::{self, TokenError, TokenRequest};
+use crate::server::ServerHandle;
+use crate::space::devices::{CameraQuality, DeviceChoice};
+use crate::space::fetch::FIRST_QUALITY;
+use crate::space::picture::{PictureRequest, PictureTaken};
+use crate::space::ui::{
+    CancelEntering, EnterRoom, LeaveRequested, Lobby, LobbyTrouble, OwnSources, Pass, RecentRoom, RoomIsHere, RoomLink,
+    Way, WayIn,
+};
+use crate::space::{EngineEvent, Outbox, host};
+
+/// How long the last picture may take before the app ends without it.
+const PICTURE_WITHIN_SECS: f32 = 10.0;
+
+/// The application with its lobby.
+pub struct Home {
+    /// Window or picture.
+    pub view: View,
+    /// What it looks like.
+    pub look: RoomLook,
+    /// The engine, started.
+    pub engine: EngineHandle,
+    /// What is sent, other than what the devices give.
+    pub sources: Option<OwnSources>,
+    /// The name others see, other than as it was left.
+    pub name: Option<String>,
+    /// A link to go in by.
+    pub link: Option<String>,
+    /// The port of rooms that are opened here.
+    pub port: Option<u16>,
+    /// Ends after this long.
+    pub limit: Option<Duration>,
+    /// Where the last picture goes: a folder that exists.
+    pub out: Option<PathBuf>,
+    /// Where what is chosen is kept; nowhere when `None`.
+    pub settings: Option<SettingsFile>,
+}
+
+/// A new room is called so until somebody says otherwise.
+const ROOM: &str = "rotunda";
+
+impl Home {
+    /// Runs until the window is closed or the time is up.
+    ///
+    /// # Errors
+    /// [`AppError`] when there is nothing to draw with.
+    pub fn run(self) -> Result<(), AppError> {
+        host::check_gpu()?;
+        let mut app = self.look.build(self.view, "Rotunda", self.engine, self.settings);
+        app.insert_resource(House { port: self.port, ..House::default() })
+            .insert_resource(Ending { limit: self.limit, out: self.out, ..Ending::default() })
+            .add_systems(Startup, choose_speaker)
+            .add_systems(Update, (enter, finish_opening, cancel, follow, end).chain());
+        if let Some(sources) = self.sources {
+            app.insert_resource(sources);
+        }
+        let mut lobby = app.world_mut().resource_mut::<Lobby>();
+        lobby.open = true;
+        lobby.name = self.name.unwrap_or_else(|| std::mem::take(&mut lobby.name));
+        lobby.room = lobby.recent.iter().find(|room| room.link.is_empty()).map_or(ROOM, |room| &room.room).to_owned();
+        if let Some(link) = self.link {
+            (lobby.way, lobby.link) = (Way::Join, link);
+        }
+        match app.run() {
+            AppExit::Success => Ok(()),
+            exit => Err(AppError::Ended(exit)),
+        }
+    }
+}
+
+/// The room one is in, or on the way to.
+#[derive(Resource, Default)]
+struct House {
+    port: Option<u16>,
+    opening: Option<Task<Result<Opened, OpenError>>>,
+    /// The room is on this computer.
+    server: Option<SyncCell<ServerHandle>>,
+    /// What was wished, until one is inside.
+    way: Option<EnterRoom>,
+    /// What leads others in.
+    link: Option<String>,
+}
+
+impl House {
+    /// Ends the server of the room one was in. That takes a moment: it happens beside the frames.
+    fn close(&mut self) {
+        (self.opening, self.way, self.link) = (None, None, None);
+        if let Some(server) = self.server.take() {
+            let server = SyncCell::to_inner(server);
+            IoTaskPool::get().spawn(async move { server.shutdown() }).detach();
+        }
+    }
+}
+
+/// The loudspeaker that was chosen plays from the start.
+fn choose_speaker(choice: Res<DeviceChoice>, mut outbox: ResMut<Outbox>) {
+    if choice.speaker.is_some() {
+        outbox.push(RoomCommand::SwitchSpeaker(choice.output()));
+    }
+}
+
+/// Goes where the lobby says.
+fn enter(
+    mut wishes: MessageReader<EnterRoom>,
+    mut house: ResMut<House>,
+    mut lobby: ResMut<Lobby>,
+    mut outbox: ResMut<Outbox>,
+) {
+    let Some(wish) = wishes.read().last().cloned() else { return };
+    house.close();
+    let command = match &wish.way {
+        WayIn::Open(room) => {
+            let (room, name, port) = (room.clone(), wish.name.clone(), house.port);
+            house.opening = Some(IoTaskPool::get().spawn(async move { open_room(&room, &name, port) }));
+            house.way = Some(wish);
+            return;
+        }
+        WayIn::Link(link) => Ok(RoomCommand::AcceptInvitation(InvitationRequest {
+            link: link.clone(),
+            name: wish.name.clone(),
+            auto_play: true,
+            first_quality: Some(FIRST_QUALITY),
+        })),
+        WayIn::Server { url, room, pass } => login(url, room.as_ref(), pass, &wish.name),
+    };
+    match command {
+        Ok(command) => {
+            outbox.push(command);
+            house.way = Some(wish);
+        }
+        Err(error) => (lobby.entering, lobby.trouble) = (false, Some(LobbyTrouble::Call(error))),
+    }
+}
+
+/// What enters a server's room. Whoever has its keys is a host there.
+fn login(url: &str, room: Option<&RoomId>, pass: &Pass, name: &str) -> Result<RoomCommand, CallError> {
+    let malformed = |error: TokenError| CallError::new(ErrorCode::TokenMalformed, error.to_string());
+    let (room, token) = match (pass, room) {
+        (Pass::Token(token), _) => {
+            let named = token::peek(&token.0).map_err(malformed)?.video.room;
+            let wrong = |_| CallError::new(ErrorCode::TokenMalformed, "the token names no room: get another one");
+            (RoomId::new(named).map_err(wrong)?, token.0.clone())
+        }
+        (Pass::Keys { key, secret }, Some(room)) => {
+            let identity = UserId::of_name(name, rand::random());
+            let member = TokenRequest::member(key, &secret.0, room.as_str(), identity.as_str());
+            let request = TokenRequest { name: name.to_owned(), admin: true, ..member };
+            (room.clone(), token::issue(&request, opening::now_secs()).map_err(malformed)?)
+        }
+        (Pass::Keys { .. }, None) => {
+            return Err(CallError::new(ErrorCode::RoomIdEmpty, "the room's name is missing: write it"));
+        }
+    };
+    Ok(RoomCommand::Login(opening::login(url.to_owned(), room, token)))
+}
+
+/// The room that was opened is entered.
+fn finish_opening(mut house: ResMut<House>, mut lobby: ResMut<Lobby>, mut outbox: ResMut<Outbox>) {
+    let Some(task) = &mut house.bypass_change_detection().opening else { return };
+    let Some(opened) = block_on(poll_once(task)) else { return };
+    house.opening = None;
+    match opened {
+        Ok(Opened { server, link, login }) => {
+            (house.server, house.link) = (Some(SyncCell::new(server)), link);
+            outbox.push(RoomCommand::Login(login));
+        }
+        Err(error) => {
+            warn!(%error, "no room was opened");
+            house.close();
+            (lobby.entering, lobby.trouble) = (false, Some(LobbyTrouble::CannotOpen(error.to_string())));
+        }
+    }
+}
+
+/// Stays in the lobby after all.
+fn cancel(
+    mut wishes: MessageReader<CancelEntering>,
+    mut house: ResMut<House>,
+    mut lobby: ResMut<Lobby>,
+    mut outbox: ResMut<Outbox>,
+) {
+    if wishes.read().count() > 0 && lobby.entering {
+        if house.opening.is_none() {
+            outbox.push(RoomCommand::Logout);
+        }
+        house.close();
+        lobby.entering = false;
+    }
+}
+
+/// Everything that sends what is one's own.
+type Own<'w> = (Res<'w, OwnSources>, Res<'w, DeviceChoice>, Res<'w, CameraQuality>);
+
+/// In once the engine says so, and out again.
+fn follow(
+    mut commands: Commands,
+    mut events: MessageReader<EngineEvent>,
+    own: Own,
+    mut house: ResMut<House>,
+    mut lobby: ResMut<Lobby>,
+    mut link: ResMut<RoomLink>,
+    mut outbox: ResMut<Outbox>,
+) {
+    for EngineEvent(event) in events.read() {
+        let RoomEvent::StateChanged { state, reason, error, me } = event else { continue };
+        if let (RoomState::Connected, Some(me)) = (state, me) {
+            let Some(wish) = house.way.take() else { continue };
+            outbox.push(RoomCommand::PublishStream(publication(&own, me, &wish)));
+            (lobby.open, lobby.entering, lobby.trouble) = (false, false, None);
+            let (room, way) = (room_of(&wish), &wish.way);
+            link.0 = house.link.take();
+            if house.server.is_some() {
+                commands.init_resource::<RoomIsHere>();
+            }
+            match way {
+                WayIn::Link(text) => {
+                    link.0 = Some(text.clone());
+                    lobby.remember(RecentRoom { room, link: text.clone() });
+                }
+                WayIn::Server { url, .. } => lobby.remember(RecentRoom { room, link: url.clone() }),
+                WayIn::Open(_) => lobby.remember(RecentRoom { room, link: String::new() }),
+            }
+        }
+        // Being replaced by the next login is no way out.
+        let leaves = *state == RoomState::Disconnected && !(lobby.entering && *reason == RoomStateReason::LoggedOut);
+        if leaves {
+            house.close();
+            commands.remove_resource::<RoomIsHere>();
+            link.0 = None;
+            (lobby.open, lobby.entering) = (true, false);
+            lobby.trouble = error.clone().map(LobbyTrouble::Call);
+        }
+    }
+}
+
+/// What the room is called, as far as one was told.
+fn room_of(wish: &EnterRoom) -> String {
+    match &wish.way {
+        WayIn::Open(room) => room.to_string(),
+        WayIn::Link(link) => crate::protocol::invitation::room_of(link).map_or_else(String::new, String::from),
+        WayIn::Server { room, pass, .. } => match (room, pass) {
+            (Some(room), _) => room.to_string(),
+            (None, Pass::Token(token)) => {
+                token::peek(&token.0).map_or_else(|_| String::new(), |claims| claims.video.room)
+            }
+            (None, Pass::Keys { .. }) => String::new(),
+        },
+    }
+}
+
+/// The own camera and microphone, muted as was wished.
+fn publication((sources, choice, quality): &Own, me: &UserInfo, wish: &EnterRoom) -> PublishRequest {
+    let options =
+        VideoOptions { codec: VideoCodec::default(), max_bitrate_bps: quality.0.max_bitrate_bps, simulcast: true };
+    let sound = if sources.are_devices() { AudioOptions::MICROPHONE } else { AudioOptions::PLAIN };
+    PublishRequest {
+        stream: StreamId::derived(&me.id, "camera"),
+        kind: StreamKind::Camera,
+        video: Some((sources.camera(choice.camera.as_deref(), quality.format()), options)),
+        audio: Some((sources.microphone(choice.microphone.as_deref()), sound)),
+        extra_info: String::new(),
+        muted: StartsMuted { video: !wish.camera_on, audio: !wish.microphone_on },
+    }
+}
+
+/// How the program ends.
+#[derive(Resource, Default)]
+struct Ending {
+    limit: Option<Duration>,
+    out: Option<PathBuf>,
+    /// The last picture is on its way, for so long.
+    waiting_secs: Option<f32>,
+}
+
+/// Ends when the window was closed or the time is up, after the last picture.
+fn end(
+    time: Res<Time<Real>>,
+    mut leave: MessageReader<LeaveRequested>,
+    mut ending: ResMut<Ending>,
+    mut requests: MessageWriter<PictureRequest>,
+    mut pictures: MessageReader<PictureTaken>,
+    mut exit: MessageWriter<AppExit>,
+) {
+    let closes = leave.read().any(|leave| leave.closes);
+    let over = ending.limit.is_some_and(|limit| time.elapsed() >= limit);
+    let picture = pictures.read().last();
+    let Some(waiting_secs) = &mut ending.waiting_secs else {
+        if closes || over && ending.out.is_none() {
+            exit.write(AppExit::Success);
+        } else if over {
+            requests.write(PictureRequest::default());
+            ending.waiting_secs = Some(0.0);
+        }
+        return;
+    };
+    *waiting_secs += time.delta_secs();
+    let late = *waiting_secs > PICTURE_WITHIN_SECS;
+    if let (Some(picture), Some(out)) = (picture, &ending.out) {
+        let path = out.join("room.png");
+        if let Err(error) = super::recording::save(picture, &path) {
+            error!(%error, path = %path.display(), "the picture was not written");
+        }
+    }
+    if picture.is_some() || late || closes {
+        exit.write(AppExit::Success);
+    }
+}

@@ -1,0 +1,172 @@
+//! Before a room: name, camera and microphone as they will be, a sound to try the loudspeaker, and where to go. What is
+//! wished is told as [`EnterRoom`]; carrying it out, and opening and closing the lobby, is the application's.
+
+mod page;
+mod preview;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use bevy::prelude::*;
+use bevy_egui::EguiContexts;
+
+pub use state::{EnterRoom, Lobby, LobbyTrouble, Pass, RecentRoom, Secret, Way, WayIn};
+
+use super::devices::{Checks, Listened};
+use super::{LeftPane, OpenPanes};
+use crate::media::audio::{AudioInput, Microphone, MicrophoneCheck};
+use crate::media::capture::Camera;
+use crate::media::{AudioSource, VideoFormat, VideoSource};
+use crate::space::beauty::{BeautyChoice, BeautyLinks, SetBeauty};
+use crate::space::devices::{CameraQuality, ChooseDevice, DeviceChoice, DeviceLists};
+use crate::space::settings::{Comfort, SpaceSettings};
+use preview::Mirror;
+
+/// Somebody does not want to wait any longer for the room they are entering.
+#[derive(Message, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CancelEntering;
+
+/// Opens a camera by its id.
+type OpenCamera = dyn Fn(Option<&str>, VideoFormat) -> Box<dyn VideoSource> + Send + Sync;
+/// Opens a microphone by its id.
+type OpenMicrophone = dyn Fn(Option<&str>) -> Box<dyn AudioSource> + Send + Sync;
+
+/// Where the own picture and the own voice come from: the devices, unless the application says otherwise. Opening must not
+/// wait; what is not there is waited for by the source.
+#[derive(Resource, Clone)]
+pub struct OwnSources {
+    camera: Arc<OpenCamera>,
+    microphone: Arc<OpenMicrophone>,
+    /// Microphones are listened to as devices, which say what is wrong with them.
+    devices: bool,
+}
+
+impl Default for OwnSources {
+    fn default() -> Self {
+        Self {
+            camera: Arc::new(|id, format| Box::new(Camera::waiting(id, format))),
+            microphone: Arc::new(|id| Box::new(Microphone::of_id(id))),
+            devices: true,
+        }
+    }
+}
+
+impl OwnSources {
+    /// Others than the devices: generated ones, files.
+    pub fn other(
+        camera: impl Fn(Option<&str>, VideoFormat) -> Box<dyn VideoSource> + Send + Sync + 'static,
+        microphone: impl Fn(Option<&str>) -> Box<dyn AudioSource> + Send + Sync + 'static,
+    ) -> Self {
+        Self { camera: Arc::new(camera), microphone: Arc::new(microphone), devices: false }
+    }
+
+    /// Whether they are the devices of this machine.
+    pub fn are_devices(&self) -> bool {
+        self.devices
+    }
+
+    /// The own picture.
+    pub fn camera(&self, id: Option<&str>, format: VideoFormat) -> Box<dyn VideoSource> {
+        (self.camera)(id, format)
+    }
+
+    /// The own voice.
+    pub fn microphone(&self, id: Option<&str>) -> Box<dyn AudioSource> {
+        (self.microphone)(id)
+    }
+
+    fn listen(&self, id: Option<&str>) -> std::io::Result<MicrophoneCheck> {
+        if self.devices {
+            MicrophoneCheck::start(id.map_or(AudioInput::Default, |id| AudioInput::Named(id.to_owned())))
+        } else {
+            MicrophoneCheck::of_source(self.microphone(id))
+        }
+    }
+}
+
+/// What runs only while the lobby is open.
+#[derive(Default)]
+pub(super) struct Trying {
+    mirror: Option<Mirror>,
+    checks: Checks,
+    /// The page was drawn before: its first field has the keyboard.
+    greeted: bool,
+}
+
+#[expect(clippy::too_many_arguments, reason = "a system names all it touches")]
+pub(super) fn draw(
+    mut contexts: EguiContexts,
+    settings: Res<SpaceSettings>,
+    (sources, quality): (Res<OwnSources>, Res<CameraQuality>),
+    (links, mut beauty): (Res<BeautyLinks>, ResMut<BeautyChoice>),
+    choice: Res<DeviceChoice>,
+    mut lobby: ResMut<Lobby>,
+    mut panes: ResMut<OpenPanes>,
+    mut comfort: ResMut<Comfort>,
+    mut lists: ResMut<DeviceLists>,
+    (mut choose, mut set_beauty): (MessageWriter<ChooseDevice>, MessageWriter<SetBeauty>),
+    (mut enter, mut cancel): (MessageWriter<EnterRoom>, MessageWriter<CancelEntering>),
+    mut trying: Local<Trying>,
+) -> Result {
+    if !lobby.open || !settings.overlay {
+        // The devices are let go: the call takes them.
+        if trying.mirror.is_some() || trying.greeted {
+            *trying = Trying::default();
+        }
+        return Ok(());
+    }
+    let ctx = contexts.ctx_mut()?;
+    lists.bypass_change_detection().want();
+    let trying = &mut *trying;
+    // What is being entered takes the camera when it publishes.
+    let wanted = (lobby.camera_on && !lobby.entering).then(|| (choice.camera.clone(), *quality));
+    Mirror::follow(&mut trying.mirror, wanted, &sources, &links, beauty.0);
+    if let Some(mirror) = &mut trying.mirror {
+        mirror.take(ctx);
+    }
+    let open = |id: Option<&str>| sources.listen(id).map(Some);
+    let microphone = Listened { id: choice.microphone.as_deref(), open: &open };
+    trying.checks.listen((lobby.microphone_on && !lobby.entering).then_some(&microphone));
+
+    let mut parts = page::Parts {
+        words: comfort.language.words(),
+        lists: &lists,
+        choice: &choice,
+        mirror: trying.mirror.as_ref(),
+        checks: &mut trying.checks,
+        beauty: &mut beauty.bypass_change_detection().0,
+        comfort: *comfort,
+        greets: !std::mem::replace(&mut trying.greeted, true),
+    };
+    let before = *parts.beauty;
+    let mut next = lobby.clone();
+    let wish = page::show(ctx, &mut next, &mut parts);
+    let (after, reading) = (*parts.beauty, parts.comfort);
+    if after != before {
+        beauty.set_changed();
+        set_beauty.write_batch(links.streams().into_iter().map(|stream| SetBeauty { stream, beauty: after }));
+    }
+    comfort.set_if_neq(reading);
+    match wish {
+        Some(page::Wish::Choose(device)) => {
+            choose.write(device);
+        }
+        Some(page::Wish::Beauty) => panes.toggle_left(LeftPane::Beauty),
+        Some(page::Wish::Cancel) => {
+            cancel.write(CancelEntering);
+        }
+        Some(page::Wish::Enter) => match next.wish() {
+            Ok(wish) => {
+                (next.trouble, next.entering) = (None, true);
+                *panes = OpenPanes::default();
+                enter.write(wish);
+            }
+            Err(trouble) => next.trouble = Some(trouble),
+        },
+        None => {}
+    }
+    lobby.set_if_neq(next);
+    Ok(())
+}
