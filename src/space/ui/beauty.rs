@@ -112,7 +112,7 @@ fn pane(
     sliders(ui, words, beauty);
     let low_light = RichText::new(words.low_light).font(theme::body());
     ui.checkbox(&mut beauty.low_light, low_light).on_hover_text(words.low_light_hint);
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         ui.label(RichText::new(words.if_it_fails).font(theme::body()).color(theme::FADED));
         for (text, then) in [(words.go_on, OnBeautyFailure::Continue), (words.stop, OnBeautyFailure::Stop)] {
             ui.radio_value(&mut beauty.on_failure, then, RichText::new(text).font(theme::body()));

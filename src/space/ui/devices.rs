@@ -16,6 +16,8 @@ use crate::space::words::SettingsWords;
 const SPEECH_DB: f32 = -42.0;
 /// The quietest that the meter shows.
 const LEAST_DB: f32 = -60.0;
+/// Width of a kind's name, in points.
+const LABEL_PT: f32 = 88.0;
 /// Characters of a device's name that are shown.
 const NAME_CHARS: usize = 40;
 
@@ -133,11 +135,12 @@ pub(super) fn chooser(
     };
     let mut chosen = None;
     ui.horizontal(|ui| {
-        ui.allocate_ui_with_layout(vec2(78.0, 20.0), egui::Layout::left_to_right(egui::Align::Center), |ui| {
-            ui.set_min_width(78.0);
+        let place = egui::Layout::left_to_right(egui::Align::Center);
+        ui.allocate_ui_with_layout(vec2(LABEL_PT, 20.0), place, |ui| {
+            ui.set_min_width(LABEL_PT);
             ui.label(RichText::new(title).font(theme::body()).color(theme::FADED));
         });
-        let folded = egui::ComboBox::from_id_salt(("device", title)).width(width_pt - 92.0).truncate();
+        let folded = egui::ComboBox::from_id_salt(("device", title)).width(width_pt - LABEL_PT - 16.0).truncate();
         folded.selected_text(RichText::new(shown).font(theme::body())).show_ui(ui, |ui| {
             chosen = list(ui, words, lists, choice, kind);
         });

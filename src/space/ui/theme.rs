@@ -33,6 +33,8 @@ pub const CORAL_TEXT: Color32 = Color32::from_rgb(240, 122, 104);
 pub const DEAD: Color32 = Color32::from_rgb(38, 34, 31);
 /// See [`DEAD`].
 pub const DEAD_INK: Color32 = Color32::from_rgb(140, 129, 117);
+/// The edge of what can be pressed or ticked.
+pub const EDGE: Color32 = Color32::from_rgb(128, 115, 101);
 /// Thin lines.
 pub const LINE: Color32 = Color32::from_rgba_premultiplied(70, 58, 44, 120);
 
@@ -166,6 +168,8 @@ pub fn apply(ctx: &egui::Context) {
         (widget.bg_fill, widget.weak_bg_fill) = (ground, ground);
         widget.fg_stroke = Stroke::new(1.8, PAPER);
         widget.corner_radius = CornerRadius::same(6);
+        // What can be ticked or pressed is seen by its edge, 3:1 at least.
+        widget.bg_stroke = Stroke::new(1.0, EDGE);
     }
     // Where the keyboard is must be seen.
     visuals.widgets.active.bg_stroke = Stroke::new(2.0, BRASS);

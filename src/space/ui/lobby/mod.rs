@@ -138,6 +138,7 @@ pub(super) fn draw(
         checks: &mut trying.checks,
         beauty: &mut beauty.bypass_change_detection().0,
         comfort: *comfort,
+        pane_open: panes.left.is_some(),
         greets: !std::mem::replace(&mut trying.greeted, true),
     };
     let before = *parts.beauty;

@@ -12,12 +12,14 @@ use crate::space::devices::{ChooseDevice, DeviceChoice, DeviceKind, DeviceLists}
 use crate::space::settings::Comfort;
 use crate::space::ui::devices::{self, Checks};
 use crate::space::ui::signs::{self, Sign};
-use crate::space::ui::{picture, settings, theme};
+use crate::space::ui::{settings, theme};
 use crate::space::words::{LobbyWords, Words};
 
 /// Width of each half, in points, and of what is between them.
 const HALF_PT: f32 = 300.0;
 const BETWEEN_PT: f32 = 28.0;
+/// Width that a pane at the left takes, in points.
+const PANE_TAKES_PT: f32 = 340.0;
 /// Height of the own picture, in points.
 const PICTURE_PT: f32 = HALF_PT * 9.0 / 16.0;
 
@@ -30,6 +32,8 @@ pub(super) struct Parts<'a> {
     pub checks: &'a mut Checks,
     pub beauty: &'a mut Beauty,
     pub comfort: Comfort,
+    /// Something stands at the left.
+    pub pane_open: bool,
     /// It is shown for the first time.
     pub greets: bool,
 }
@@ -48,7 +52,10 @@ pub(super) fn show(ctx: &egui::Context, lobby: &mut Lobby, parts: &mut Parts<'_>
     let beside = view.width() >= 2.0 * HALF_PT + BETWEEN_PT + 2.0 * (theme::EDGE_PT + theme::PANE_X_PT);
     let tallest = view.height() - 2.0 * theme::EDGE_PT - 24.0;
     let mut wish = None;
-    egui::Area::new(egui::Id::new("lobby")).anchor(Align2::CENTER_CENTER, [0.0, 0.0]).show(ctx, |ui| {
+    // A pane at the left leaves the rest of a wide view to the lobby.
+    let taken = if parts.pane_open { PANE_TAKES_PT } else { 0.0 };
+    let aside = if view.width() > taken + 2.0 * HALF_PT + BETWEEN_PT + 60.0 { taken * 0.5 } else { 0.0 };
+    egui::Area::new(egui::Id::new("lobby")).anchor(Align2::CENTER_CENTER, [aside, 0.0]).show(ctx, |ui| {
         theme::pane().show(ui, |ui| {
             let all = egui::ScrollArea::vertical().max_height(tallest).min_scrolled_height(tallest);
             all.auto_shrink([true, true]).show(ui, |ui| {
@@ -114,21 +121,19 @@ fn own_picture(ui: &mut egui::Ui, words: &LobbyWords, lobby: &Lobby, mirror: Opt
     let painter = ui.painter_at(rect);
     painter.rect_filled(rect, CornerRadius::same(10), theme::DEAD);
     let trouble = mirror.and_then(|mirror| mirror.device().why);
-    match mirror.and_then(Mirror::texture) {
-        Some(texture) if trouble.is_none() => picture::draw(&painter, rect, texture, true),
-        _ => {
-            let off = !lobby.camera_on;
-            let text = match &trouble {
-                _ if off => words.camera_off,
-                Some(why) => why,
-                None => words.camera_starts,
-            };
-            let struck = off.then_some(theme::DEAD);
-            signs::draw(&painter, Sign::Camera, rect.center() - vec2(0.0, 26.0), 30.0, theme::DEAD_INK, struck);
-            let galley = painter.layout(text.to_owned(), theme::body(), theme::FADED, HALF_PT - 30.0);
-            painter.galley(rect.center() + vec2(-galley.size().x * 0.5, 2.0), galley, theme::FADED);
-        }
+    if trouble.is_none() && mirror.is_some_and(|mirror| mirror.picture().draw(&painter, rect, true)) {
+        return;
     }
+    let off = !lobby.camera_on;
+    let text = match &trouble {
+        _ if off => words.camera_off,
+        Some(why) => why,
+        None => words.camera_starts,
+    };
+    let struck = off.then_some(theme::DEAD);
+    signs::draw(&painter, Sign::Camera, rect.center() - vec2(0.0, 26.0), 30.0, theme::DEAD_INK, struck);
+    let galley = painter.layout(text.to_owned(), theme::body(), theme::FADED, HALF_PT - 30.0);
+    painter.galley(rect.center() + vec2(-galley.size().x * 0.5, 2.0), galley, theme::FADED);
 }
 
 /// A wide button that is on or off.

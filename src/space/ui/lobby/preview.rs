@@ -2,14 +2,14 @@
 //! as in a mirror.
 
 use bevy::prelude::*;
-use bevy_egui::egui::{self, TextureHandle};
+use bevy_egui::egui;
 
 use super::OwnSources;
 use crate::bridge::{Preview, VideoFeed};
 use crate::model::{Beauty, DeviceUse, StreamId};
 use crate::space::beauty::{BeautyLinks, BeautySource};
 use crate::space::devices::CameraQuality;
-use crate::space::ui::picture::{image_of, put};
+use crate::space::ui::picture::{Picture, image_of};
 
 /// The name under which beauty knows what is not sent yet.
 const STREAM: &str = "lobby";
@@ -19,7 +19,7 @@ pub(super) struct Mirror {
     of: (Option<String>, CameraQuality),
     preview: Preview,
     feed: VideoFeed,
-    texture: Option<TextureHandle>,
+    picture: Picture,
 }
 
 impl Mirror {
@@ -41,23 +41,24 @@ impl Mirror {
         let camera = sources.camera(of.0.as_deref(), of.1.format());
         let camera = Box::new(BeautySource::new(camera, links.open(&stream, beauty)));
         match Preview::start(camera) {
-            Ok((preview, feed)) => *mirror = Some(Self { of, preview, feed, texture: None }),
+            Ok((preview, feed)) => *mirror = Some(Self { of, preview, feed, picture: Picture::default() }),
             Err(error) => warn!(%error, "no thread to look at the camera on"),
         }
     }
 
     /// Takes the newest picture.
     pub(super) fn take(&mut self, ctx: &egui::Context) {
+        self.picture.settle();
         let Some(frame) = self.feed.take() else { return };
         match image_of(&frame) {
-            Ok(image) => put(ctx, &mut self.texture, image),
+            Ok(image) => self.picture.put(ctx, image),
             Err(error) => warn!(%error, "a picture of the camera cannot be shown"),
         }
     }
 
     /// What it shows.
-    pub(super) fn texture(&self) -> Option<&TextureHandle> {
-        self.texture.as_ref()
+    pub(super) fn picture(&self) -> &Picture {
+        &self.picture
     }
 
     /// How the camera does.

@@ -1,12 +1,11 @@
 //! The two lists of what can be shared.
 
-use bevy_egui::egui::{
-    self, Align2, CornerRadius, Rect, Response, Sense, Stroke, StrokeKind, TextureHandle, pos2, vec2,
-};
+use bevy_egui::egui::{self, Align2, CornerRadius, Rect, Response, Sense, Stroke, StrokeKind, pos2, vec2};
 
-use super::{Picker, picture, segment, theme, why};
+use super::{Picker, segment, theme, why};
 use crate::media::capture::{ScreenInfo, ScreenKind};
 use crate::space::sharing::ShareOffer;
+use crate::space::ui::picture::Picture;
 use crate::space::ui::writing::Writing;
 use crate::space::words::ShareWords;
 
@@ -59,7 +58,7 @@ fn cell(
     ui: &mut egui::Ui,
     words: &ShareWords,
     info: &ScreenInfo,
-    texture: Option<&TextureHandle>,
+    small: Option<&Picture>,
     (chosen, width): (bool, f32),
     writing: &mut Writing,
 ) -> Response {
@@ -75,11 +74,8 @@ fn cell(
     let painter = ui.painter();
     let ground = if response.hovered() { theme::BUTTON_HOVER } else { theme::BUTTON };
     painter.rect_filled(plate, CornerRadius::same(8), ground);
-    match texture {
-        Some(texture) => picture::draw(painter, plate.shrink(3.0), texture, false),
-        None => {
-            painter.text(plate.center(), Align2::CENTER_CENTER, words.no_picture, theme::caption(), theme::FADED);
-        }
+    if !small.is_some_and(|small| small.draw(painter, plate.shrink(3.0), false)) {
+        painter.text(plate.center(), Align2::CENTER_CENTER, words.no_picture, theme::caption(), theme::FADED);
     }
     if chosen {
         painter.rect_stroke(plate, CornerRadius::same(8), Stroke::new(2.5, theme::BRASS), StrokeKind::Inside);

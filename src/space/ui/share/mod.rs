@@ -10,7 +10,7 @@ use bevy_egui::{EguiContexts, egui};
 use egui::{Align, Color32, CornerRadius, Layout, RichText, Sense, vec2};
 
 use super::writing::Writing;
-use super::{Keys, LeftPane, OpenPanes, picture, theme};
+use super::{Keys, LeftPane, OpenPanes, theme};
 use crate::media::CaptureError;
 use crate::media::capture::ScreenKind;
 use crate::model::VideoPreset;
@@ -194,9 +194,7 @@ fn preview(ui: &mut egui::Ui, words: &ShareWords, choice: &Choice, pictures: &Pi
     let (rect, _) = ui.allocate_exact_size(vec2(width, (width * 9.0 / 16.0).min(PREVIEW_PT)), Sense::hover());
     let painter = ui.painter_at(rect);
     painter.rect_filled(rect, CornerRadius::same(10), theme::BUTTON);
-    if let Some(texture) = pictures.preview() {
-        picture::draw(&painter, rect, texture, false);
-    }
+    pictures.preview().draw(&painter, rect, false);
     let text = match (&choice.source, pictures.trouble()) {
         (None, _) => words.nothing_chosen,
         (Some(_), Some(trouble)) => why(trouble),

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use bevy_egui::egui::{self, TextureHandle};
+use bevy_egui::egui;
 
 use crate::media::CaptureError;
 use crate::space::sharing::ShareOffer;
-use crate::space::ui::picture::{image_of, opaque, put};
+use crate::space::ui::picture::{Picture, image_of, opaque};
 
 /// Small pictures made into textures in one frame: each takes a fraction of a millisecond, and there may be hundreds.
 const THUMBNAILS_PER_FRAME: usize = 4;
@@ -14,25 +14,25 @@ const THUMBNAILS_PER_FRAME: usize = 4;
 /// What the pane shows besides text.
 #[derive(Default)]
 pub(super) struct Pictures {
-    thumbnails: HashMap<String, TextureHandle>,
+    thumbnails: HashMap<String, Picture>,
     /// The look at what there is of which they are, and how many of it are done.
     of_number: u32,
     done: usize,
     /// Of what the preview is.
     source: Option<String>,
-    preview: Option<TextureHandle>,
+    preview: Picture,
     trouble: Option<CaptureError>,
 }
 
 impl Pictures {
     /// The small picture of one.
-    pub(super) fn thumbnail(&self, id: &str) -> Option<&TextureHandle> {
+    pub(super) fn thumbnail(&self, id: &str) -> Option<&Picture> {
         self.thumbnails.get(id)
     }
 
     /// The chosen one.
-    pub(super) fn preview(&self) -> Option<&TextureHandle> {
-        self.preview.as_ref()
+    pub(super) fn preview(&self) -> &Picture {
+        &self.preview
     }
 
     /// Why it cannot be seen now.
@@ -43,11 +43,13 @@ impl Pictures {
     /// Takes what was newly seen.
     pub(super) fn follow(&mut self, ctx: &egui::Context, offer: &ShareOffer, source: Option<&str>) {
         if self.source.as_deref() != source {
-            (self.source, self.preview, self.trouble) = (source.map(str::to_owned), None, None);
+            (self.source, self.preview, self.trouble) = (source.map(str::to_owned), Picture::default(), None);
         }
+        self.preview.settle();
+        self.thumbnails.values_mut().for_each(Picture::settle);
         match offer.take_preview().map(|seen| seen.and_then(|frame| image_of(&frame))) {
             Some(Ok(image)) => {
-                put(ctx, &mut self.preview, image);
+                self.preview.put(ctx, image);
                 self.trouble = None;
             }
             Some(Err(error)) => self.trouble = Some(error),
@@ -62,9 +64,7 @@ impl Pictures {
             self.done += 1;
             let Some(small) = &info.thumbnail else { continue };
             let size = [small.width as usize, small.height as usize];
-            let mut texture = self.thumbnails.remove(&info.id);
-            put(ctx, &mut texture, opaque(size, &small.rgba));
-            self.thumbnails.extend(texture.map(|texture| (info.id.clone(), texture)));
+            self.thumbnails.entry(info.id.clone()).or_default().put(ctx, opaque(size, &small.rgba));
         }
     }
 }
