@@ -323,3 +323,142 @@ fn end(
         exit.write(AppExit::Success);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::{EnginePort, engine_channels};
+    use crate::space::EngineBridge;
+    use crate::space::schedule::SchedulePlugin;
+    use crate::space::sync::SyncPlugin;
+
+    /// The house with a scripted engine, in the lobby.
+    fn house() -> (App, EnginePort) {
+        let (handle, port) = engine_channels();
+        let mut app = App::new();
+        app.add_plugins((MinimalPlugins, SchedulePlugin, SyncPlugin))
+            .insert_resource(EngineBridge(handle))
+            .insert_resource(Lobby { open: true, ..Lobby::default() })
+            .init_resource::<House>()
+            .init_resource::<OwnSources>()
+            .init_resource::<DeviceChoice>()
+            .init_resource::<CameraQuality>()
+            .init_resource::<RoomLink>()
+            .add_message::<EnterRoom>()
+            .add_message::<CancelEntering>()
+            .add_systems(Update, (enter, finish_opening, cancel, follow).chain());
+        (app, port)
+    }
+
+    fn wish(way: WayIn) -> EnterRoom {
+        EnterRoom { name: "Ann".into(), way, camera_on: false, microphone_on: true }
+    }
+
+    fn tell(app: &mut App, state: RoomState, reason: RoomStateReason, error: Option<CallError>) {
+        let me = (state == RoomState::Connected).then(|| UserInfo {
+            id: UserId::new("ann").unwrap(),
+            name: "Ann".into(),
+            sid: String::new(),
+            joined_at_ms: 0,
+            attributes: default(),
+            metadata: String::new(),
+        });
+        app.world_mut().write_message(EngineEvent(RoomEvent::StateChanged { state, reason, error, me }));
+        app.update();
+    }
+
+    fn go(app: &mut App, way: WayIn) {
+        app.world_mut().resource_mut::<Lobby>().entering = true;
+        app.world_mut().write_message(wish(way));
+        app.update();
+    }
+
+    #[test]
+    fn a_link_leads_in_and_leaving_leads_back() {
+        let (mut app, mut port) = house();
+        let link = "http://192.0.2.7:7880/join/team?code=0123456789abcdef".to_owned();
+        go(&mut app, WayIn::Link(link.clone()));
+        assert!(matches!(port.commands.try_recv(), Ok(RoomCommand::AcceptInvitation(asked)) if asked.link == link));
+        tell(&mut app, RoomState::Connected, RoomStateReason::LoggedIn, None);
+        let lobby = app.world().resource::<Lobby>();
+        assert!(!lobby.open && !lobby.entering);
+        assert_eq!(lobby.recent, [RecentRoom { room: "team".into(), link: link.clone() }]);
+        assert_eq!(app.world().resource::<RoomLink>().0, Some(link));
+        assert!(app.world().get_resource::<RoomIsHere>().is_none());
+        let Ok(RoomCommand::PublishStream(sent)) = port.commands.try_recv() else { panic!("nothing is sent") };
+        assert_eq!(sent.muted, StartsMuted { video: true, audio: false }, "as it was chosen in the lobby");
+        // A connection that comes back publishes nothing again.
+        tell(&mut app, RoomState::Connected, RoomStateReason::Reconnected, None);
+        assert!(port.commands.try_recv().is_err());
+        let kicked = CallError::new(ErrorCode::KickedByHost, "a host removed you");
+        tell(&mut app, RoomState::Disconnected, RoomStateReason::KickedOut, Some(kicked.clone()));
+        let lobby = app.world().resource::<Lobby>();
+        assert!(lobby.open && lobby.trouble == Some(LobbyTrouble::Call(kicked)));
+        assert_eq!(app.world().resource::<RoomLink>().0, None);
+    }
+
+    #[test]
+    fn what_does_not_work_out_is_said_in_the_lobby() {
+        let (mut app, mut port) = house();
+        let url = "wss://rooms.example.org".to_owned();
+        let pass = Pass::Token(crate::space::ui::Secret("no token".into()));
+        go(&mut app, WayIn::Server { url: url.clone(), room: None, pass });
+        let lobby = app.world().resource::<Lobby>();
+        assert!(
+            !lobby.entering
+                && matches!(&lobby.trouble, Some(LobbyTrouble::Call(e)) if e.code == ErrorCode::TokenMalformed)
+        );
+        let pass = Pass::Keys { key: "key".into(), secret: crate::space::ui::Secret("secret".into()) };
+        go(&mut app, WayIn::Server { url, room: Some(RoomId::new("hall").unwrap()), pass });
+        let Ok(RoomCommand::Login(login)) = port.commands.try_recv() else { panic!("no login") };
+        let claims = token::peek(&login.token).unwrap();
+        assert!(claims.video.room_admin && claims.video.room == "hall" && claims.name == "Ann");
+        let error = CallError::new(ErrorCode::ConnectFailed, "nobody answers");
+        tell(&mut app, RoomState::Disconnected, RoomStateReason::LoginFailed, Some(error.clone()));
+        let lobby = app.world().resource::<Lobby>();
+        assert!(lobby.open && !lobby.entering && lobby.trouble == Some(LobbyTrouble::Call(error)));
+    }
+
+    #[test]
+    fn a_room_of_ones_own_is_opened_entered_and_ended() {
+        let (mut app, mut port) = house();
+        go(&mut app, WayIn::Open(RoomId::new("team").unwrap()));
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        let login = loop {
+            match port.commands.try_recv() {
+                Ok(RoomCommand::Login(login)) => break login,
+                _ => assert!(std::time::Instant::now() < deadline, "no room is opened"),
+            }
+            app.update();
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let listens = || {
+            let address = login.servers[0].trim_start_matches("ws://").to_owned();
+            std::net::TcpStream::connect(address).is_ok()
+        };
+        assert!(listens());
+        tell(&mut app, RoomState::Connected, RoomStateReason::LoggedIn, None);
+        let link = app.world().resource::<RoomLink>().0.clone().unwrap();
+        assert!(link.contains("/join/team?code="), "{link}");
+        assert!(app.world().get_resource::<RoomIsHere>().is_some());
+        tell(&mut app, RoomState::Disconnected, RoomStateReason::LoggedOut, None);
+        assert!(app.world().get_resource::<RoomIsHere>().is_none());
+        while listens() {
+            assert!(std::time::Instant::now() < deadline, "the server goes on");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    #[test]
+    fn whoever_does_not_want_to_wait_stays_in_the_lobby() {
+        let (mut app, mut port) = house();
+        go(&mut app, WayIn::Link("http://192.0.2.7/join/team?code=0123456789abcdef".into()));
+        assert!(matches!(port.commands.try_recv(), Ok(RoomCommand::AcceptInvitation(_))));
+        app.world_mut().write_message(CancelEntering);
+        app.update();
+        assert!(matches!(port.commands.try_recv(), Ok(RoomCommand::Logout)));
+        tell(&mut app, RoomState::Disconnected, RoomStateReason::LoggedOut, None);
+        let lobby = app.world().resource::<Lobby>();
+        assert!(lobby.open && !lobby.entering && lobby.trouble.is_none());
+    }
+}

@@ -8,8 +8,8 @@ use super::requirements::{Requirement, check_system_requirements};
 use super::stream::{PublishOptions, Stream};
 use super::{EngineConfig, invitation, login};
 use crate::bridge::{
-    DataMessage, EngineHandle, EventEnvelope, InvitationRequest, LoginRequest, PlayQuality, PoseBoard, PublishRequest,
-    RoomCommand, RoomEvent,
+    DataMessage, EngineHandle, EventEnvelope, HostCommand, InvitationRequest, LoginRequest, PlayQuality, PoseBoard,
+    PublishRequest, RoomCommand, RoomEvent,
 };
 use crate::media::audio::AudioOutput;
 use crate::media::{AudioSource, VideoSource};
@@ -218,6 +218,15 @@ impl Engine {
     /// [`CallError`] when the engine is too busy to take it.
     pub fn set_room_metadata(&self, metadata: &str) -> Result<(), CallError> {
         self.ask(RoomCommand::SetRoomMetadata(metadata.to_owned()))
+    }
+
+    /// Keeps order in the room: mutes, ends shares, puts people out; for hosts. What comes of it is told to everyone by
+    /// events; what is refused, by [`RoomEvent::CommandFailed`].
+    ///
+    /// # Errors
+    /// [`CallError`] when the engine is busy or gone.
+    pub fn keep_order(&self, command: HostCommand) -> Result<(), CallError> {
+        self.ask(RoomCommand::Host(command))
     }
 
     /// Sets own participant attributes, for everyone and for those who come later; an empty value deletes one.

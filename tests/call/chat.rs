@@ -76,7 +76,7 @@ fn what_is_refused_is_not_lost() {
     assert_eq!(texts(&app), ["message 0"]);
     let draft = &log(&app).draft;
     assert!(draft.contains("message 1") && draft.contains("message 2"), "{draft}");
-    assert!(log(&app).trouble.as_ref().unwrap().contains("2 messages a second"));
+    assert!(log(&app).trouble.as_ref().unwrap().message.contains("2 messages a second"));
     // More in one frame than fits between the room and the engine.
     for n in 0..100 {
         app.world_mut().write_message(SendMessage::Chat(format!("flood {n}")));

@@ -32,6 +32,7 @@ mod room_hostile;
 mod room_pictures;
 mod room_views;
 mod screen;
+mod screens;
 mod server;
 mod soak;
 mod sound;

@@ -147,6 +147,7 @@ pub(super) fn banner(ctx: &egui::Context, words: &BarWords, banner: Banner) {
         .show(ctx, |ui| {
             let frame = egui::Frame::new().fill(ground).corner_radius(CornerRadius::same(13));
             frame.inner_margin(egui::Margin::symmetric(14, 5)).show(ui, |ui| {
+                ui.style_mut().wrap_mode = Some(egui::TextWrapMode::Extend);
                 ui.vertical_centered(|ui| {
                     ui.spacing_mut().item_spacing.y = 1.0;
                     let mut line = |text: &str, font| ui.label(egui::RichText::new(text).font(font).color(ink));

@@ -204,7 +204,7 @@ fn standing(words: &BeautyWords, status: &BeautyStatus) -> (String, Color32) {
     let size = |(width, height): (u32, u32)| format!("{width}×{height}");
     match (status.state, &status.error) {
         (BeautyState::Failed, error) => {
-            ((words.failed)(error.as_deref().unwrap_or(words.no_pictures)), theme::CORAL_HOVER)
+            ((words.failed)(error.as_deref().unwrap_or(words.no_pictures)), theme::CORAL_TEXT)
         }
         (BeautyState::Starting, _) => (words.starting.to_owned(), theme::BRASS),
         (BeautyState::Off, _) => (words.is_off.to_owned(), theme::FADED),

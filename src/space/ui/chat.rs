@@ -271,7 +271,7 @@ fn compose(
     focus: bool,
 ) -> Option<SendMessage> {
     if let Some(why) = trouble {
-        ui.label(RichText::new((words.not_sent)(why)).font(theme::caption()).color(theme::CORAL_HOVER));
+        ui.label(RichText::new((words.not_sent)(why)).font(theme::caption()).color(theme::CORAL_TEXT));
     }
     let rows = log.draft.lines().count().clamp(1, 4);
     let scroll = egui::ScrollArea::vertical().id_salt("draft").max_height(19.0 * 4.0 + 8.0);
@@ -296,7 +296,7 @@ fn compose(
     let (mut send, mut float) = (enter, false);
     ui.horizontal(|ui| {
         if bytes > NEARLY_FULL {
-            let colour = if fits { theme::FADED } else { theme::CORAL_HOVER };
+            let colour = if fits { theme::FADED } else { theme::CORAL_TEXT };
             let count = RichText::new((words.bytes)(bytes, CHAT_MAX_BYTES)).font(theme::caption()).color(colour);
             ui.label(count);
         } else {

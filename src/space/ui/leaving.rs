@@ -134,14 +134,106 @@ fn question(ctx: &egui::Context, words: &BarWords, loss: Loss) -> Option<bool> {
         let mut answer = None;
         ui.horizontal(|ui| {
             let anyway = RichText::new(words.leave_anyway).font(theme::body()).color(Color32::WHITE);
-            if ui.add(egui::Button::new(anyway).fill(theme::CORAL)).clicked() {
+            let size = egui::vec2(110.0, 30.0);
+            if ui.add_sized(size, egui::Button::new(anyway).fill(theme::CORAL)).clicked() {
                 answer = Some(true);
             }
-            if ui.button(RichText::new(words.stay).font(theme::body())).clicked() {
+            if ui.add_sized(size, egui::Button::new(RichText::new(words.stay).font(theme::body()))).clicked() {
                 answer = Some(false);
             }
         });
         answer
     });
     shown.inner.or_else(|| shown.should_close().then_some(false))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::engine_channels;
+    use crate::model::{MediaKind, StreamId, StreamInfo, TrackInfo, TrackSid, TrackSource, UserId, UserInfo};
+    use crate::space::stream::PublishedBy;
+    use crate::space::sync::EngineBridge;
+
+    fn person(id: &str) -> Participant {
+        Participant::from(&UserInfo {
+            id: UserId::new(id).unwrap(),
+            name: id.to_owned(),
+            sid: String::new(),
+            joined_at_ms: 0,
+            attributes: default(),
+            metadata: String::new(),
+        })
+    }
+
+    /// Inside, with so many others.
+    fn room(others: usize) -> App {
+        let mut app = App::new();
+        app.init_resource::<SpaceSettings>()
+            .init_resource::<Outbox>()
+            .init_resource::<Leaving>()
+            .insert_resource(RoomStatus { state: RoomState::Connected, ..default() })
+            .insert_resource(EngineBridge(engine_channels().0))
+            .add_message::<WantsToLeave>()
+            .add_message::<LeaveRequested>()
+            .add_message::<WindowCloseRequested>()
+            .add_systems(Update, consider);
+        app.world_mut().spawn((person("me"), LocalParticipant));
+        (0..others).for_each(|n| drop(app.world_mut().spawn(person(&format!("p{n}")))));
+        app
+    }
+
+    /// Whether leaving was asked about, and whether it happened.
+    fn want(app: &mut App, closes: bool) -> (bool, Option<LeaveRequested>) {
+        app.world_mut().write_message(WantsToLeave { closes });
+        app.update();
+        let left = app.world_mut().resource_mut::<Messages<LeaveRequested>>().drain().next();
+        (app.world().resource::<Leaving>().asked.is_some(), left)
+    }
+
+    #[test]
+    fn it_is_asked_only_where_others_lose_something() {
+        let left = |closes| (false, Some(LeaveRequested { closes }));
+        assert_eq!(want(&mut room(3), false), left(false), "the room goes on without me");
+        let mut app = room(0);
+        app.init_resource::<RoomIsHere>();
+        assert_eq!(want(&mut app, true), left(true), "nobody else is here");
+        let mut app = room(3);
+        app.init_resource::<RoomIsHere>();
+        assert_eq!(want(&mut app, true), (true, None));
+        assert_eq!(want(&mut app, false), left(false), "who wants it again has answered");
+        app.world_mut().resource_mut::<RoomStatus>().state = RoomState::Disconnected;
+        assert_eq!(want(&mut app, true), left(true), "out already");
+    }
+
+    #[test]
+    fn who_shares_a_screen_is_asked() {
+        let mut app = room(1);
+        let mut people = app.world_mut().query_filtered::<Entity, With<LocalParticipant>>();
+        let me = people.single(app.world()).unwrap();
+        let track = TrackInfo {
+            sid: TrackSid::new("TR_s").unwrap(),
+            kind: MediaKind::Video,
+            source: TrackSource::ScreenShare,
+            mime_type: String::new(),
+            width: 0,
+            height: 0,
+            muted: false,
+        };
+        let info = StreamInfo {
+            id: StreamId::new("s").unwrap(),
+            owner: UserId::new("me").unwrap(),
+            kind: StreamKind::Screen,
+            video: Some(track),
+            audio: None,
+            video_state: default(),
+            audio_state: default(),
+            extra_info: String::new(),
+            wall_slot: None,
+        };
+        let share = app.world_mut().spawn((VideoStream { info }, PublishedBy(me))).id();
+        assert_eq!(want(&mut app, false), (true, None));
+        app.world_mut().despawn(share);
+        assert_eq!(want(&mut app, false).1, Some(LeaveRequested { closes: false }));
+    }
 }

@@ -5,21 +5,23 @@ use std::collections::VecDeque;
 use bevy::prelude::*;
 use bevy_egui::egui::{self, Align2, Color32};
 
-use super::theme;
 use super::writing::Writing;
-use crate::model::{ErrorCode, RoomState, RoomStateReason};
+use super::{OpenPanes, RightPane, theme};
+use crate::model::{ErrorCode, RoomState, RoomStateReason, text};
 use crate::space::chat::AskedToLook;
 use crate::space::participant::{LocalParticipant, Participant, Spotlit};
 use crate::space::settings::Comfort;
 use crate::space::sync::{
     CallTrouble, PlayStateChanged, PublishStateChanged, RoomStateChanged, RoomStatus, UserCame, UserWent,
 };
-use crate::space::words::NoticeWords;
+use crate::space::words::{ChatWords, NoticeWords};
 
 /// Notices shown at once; older ones give way.
 const SHOWN: usize = 4;
 const SECS: f32 = 4.0;
 const TROUBLE_SECS: f32 = 9.0;
+/// Of people who come or go together so many are named.
+const NAMED: usize = 3;
 /// Comings and goings are not told while the room fills right after a login.
 const SETTLE_SECS: f32 = 2.0;
 
@@ -35,24 +37,52 @@ struct Notice {
     text: String,
     trouble: bool,
     left_secs: f32,
+    moved: Option<Moved>,
+}
+
+/// People who came, or went, told together.
+#[derive(Clone, Debug, PartialEq)]
+struct Moved {
+    came: bool,
+    names: Vec<String>,
+    more: usize,
 }
 
 impl Notices {
     /// Tells something for a few seconds; trouble stays longer.
     pub fn tell(&mut self, text: impl Into<String>, trouble: bool) {
-        let text = text.into();
+        self.put(text.into(), trouble, None);
+    }
+
+    /// Tells who came or went, together with those who did a moment ago.
+    fn tell_moved(&mut self, words: &ChatWords, came: bool, name: &str) {
+        let name = text::one_line(name, 64);
+        let before = self.lines.iter().position(|line| line.moved.as_ref().is_some_and(|moved| moved.came == came));
+        let before = before.and_then(|at| self.lines.remove(at)).and_then(|line| line.moved);
+        let mut moved = before.unwrap_or(Moved { came, names: Vec::new(), more: 0 });
+        if moved.names.len() < NAMED {
+            moved.names.push(name)
+        } else {
+            moved.more += 1
+        }
+        let told = if came { words.came } else { words.left };
+        self.put(told(&moved.names, moved.more), false, Some(moved));
+    }
+
+    fn put(&mut self, text: String, trouble: bool, moved: Option<Moved>) {
         self.lines.retain(|line| line.text != text);
         if self.lines.len() == SHOWN {
             self.lines.pop_front();
         }
-        self.lines.push_back(Notice { text, trouble, left_secs: if trouble { TROUBLE_SECS } else { SECS } });
+        let left_secs = if trouble { TROUBLE_SECS } else { SECS };
+        self.lines.push_back(Notice { text, trouble, left_secs, moved });
     }
 }
 
 /// Events to notices; old ones end.
 #[expect(clippy::too_many_arguments, reason = "a system names all it touches")]
 pub(super) fn collect(
-    (time, comfort): (Res<Time>, Res<Comfort>),
+    (time, comfort, panes): (Res<Time>, Res<Comfort>, Res<OpenPanes>),
     status: Res<RoomStatus>,
     mut notices: ResMut<Notices>,
     mut states: MessageReader<RoomStateChanged>,
@@ -66,7 +96,8 @@ pub(super) fn collect(
     mut locked: Local<Option<bool>>,
     local: Query<(), With<LocalParticipant>>,
 ) {
-    let words = &comfort.language.words().notices;
+    let all = comfort.language.words();
+    let words = &all.notices;
     let dt = time.delta_secs();
     notices.connected_secs = if status.state == RoomState::Connected { notices.connected_secs + dt } else { 0.0 };
     for change in states.read() {
@@ -76,14 +107,15 @@ pub(super) fn collect(
             notices.tell(words.back, false);
         }
     }
-    let settled = notices.connected_secs > SETTLE_SECS;
+    // Who reads the messages reads it there.
+    let settled = notices.connected_secs > SETTLE_SECS && panes.right != Some(RightPane::Chat);
     for user in came.read().filter(|_| settled) {
         if !local.contains(user.entity) {
-            notices.tell((words.joined)(&user.user.name), false);
+            notices.tell_moved(&all.chat, true, &user.user.name);
         }
     }
     for user in went.read().filter(|_| settled) {
-        notices.tell((words.left)(&user.name), false);
+        notices.tell_moved(&all.chat, false, &user.name);
     }
     for asked in asked.read() {
         notices.tell((words.asks_to_look)(&asked.name), false);
@@ -117,10 +149,10 @@ pub(super) fn collect(
 /// The standing line about the connection, if it needs one.
 pub(super) fn standing(words: &NoticeWords, status: &RoomStatus) -> Option<(&'static str, Color32)> {
     match (status.state, status.reason) {
-        (RoomState::Connecting, Some(RoomStateReason::Reconnecting)) => Some((words.coming_back, theme::CORAL_HOVER)),
+        (RoomState::Connecting, Some(RoomStateReason::Reconnecting)) => Some((words.coming_back, theme::CORAL_TEXT)),
         (RoomState::Connecting, _) => Some((words.entering, theme::BRASS)),
         (RoomState::Disconnected, None) => None,
-        (RoomState::Disconnected, _) => Some((words.not_in_room, theme::CORAL_HOVER)),
+        (RoomState::Disconnected, _) => Some((words.not_in_room, theme::CORAL_TEXT)),
         (RoomState::Connected, _) => None,
     }
 }
@@ -149,7 +181,7 @@ pub(super) fn show(
                 for notice in &notices.lines {
                     let strength = (notice.left_secs / 0.6).clamp(0.0, 1.0);
                     if notice.trouble {
-                        sentence(ui, &notice.text, room, theme::CORAL_HOVER, strength);
+                        sentence(ui, &notice.text, room, theme::CORAL_TEXT, strength);
                     } else {
                         name_line(ui, &notice.text, room, strength, writing);
                     }
@@ -188,6 +220,7 @@ fn plaque(ui: &mut egui::Ui, size: egui::Vec2, strength: f32, draw: impl FnOnce(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::space::words::Language;
 
     #[test]
     fn the_newest_notices_stay_and_repeats_do_not_pile_up() {
@@ -199,5 +232,17 @@ mod tests {
         let texts: Vec<_> = notices.lines.iter().map(|line| line.text.as_str()).collect();
         assert_eq!(texts, ["2", "3", "4", "5"]);
         assert!(notices.lines[3].trouble);
+    }
+
+    #[test]
+    fn many_who_come_share_a_notice() {
+        let (mut notices, words) = (Notices::default(), &Language::English.words().chat);
+        for n in 0..40 {
+            notices.tell_moved(words, true, &format!("P{n}"));
+        }
+        notices.tell_moved(words, false, "P0");
+        notices.tell_moved(words, true, "P40");
+        let texts: Vec<_> = notices.lines.iter().map(|line| line.text.as_str()).collect();
+        assert_eq!(texts, ["P0 left", "P0, P1, P2 and 38 more came in"]);
     }
 }

@@ -40,6 +40,12 @@ impl Picture {
         }
     }
 
+    /// Whether there is anything to draw.
+    #[cfg(test)]
+    pub(super) fn is_there(&self) -> bool {
+        self.shown.is_some()
+    }
+
     /// Draws it in the middle of a place, as large as it fits; whether there is anything to draw.
     pub(super) fn draw(&self, painter: &egui::Painter, place: Rect, mirrored: bool) -> bool {
         let Some(texture) = &self.shown else { return false };

@@ -7,10 +7,6 @@ use crate::model::{CallError, ErrorCode};
 pub struct NoticeWords {
     /// The connection came back.
     pub back: &'static str,
-    /// Somebody came.
-    pub joined: fn(&str) -> String,
-    /// Somebody went.
-    pub left: fn(&str) -> String,
     /// Somebody asks to look at the wall.
     pub asks_to_look: fn(&str) -> String,
     /// Somebody is shown large.
@@ -33,8 +29,6 @@ pub struct NoticeWords {
 
 pub(super) const ENGLISH: NoticeWords = NoticeWords {
     back: "Back in the room",
-    joined: |name| format!("{name} joined"),
-    left: |name| format!("{name} left"),
     asks_to_look: |name| format!("{name} asks you to look at the wall"),
     in_light: |name| format!("{name} is in the spotlight: F shows them large"),
     you_in_light: "You are in the spotlight",
@@ -48,8 +42,6 @@ pub(super) const ENGLISH: NoticeWords = NoticeWords {
 
 pub(super) const CHINESE: NoticeWords = NoticeWords {
     back: "已回到房间",
-    joined: |name| format!("{name} 加入了"),
-    left: |name| format!("{name} 离开了"),
     asks_to_look: |name| format!("{name} 请你看墙上的内容"),
     in_light: |name| format!("{name} 被聚焦：按 F 放大显示"),
     you_in_light: "你被聚焦了",

@@ -68,6 +68,7 @@ pub(super) fn show(ctx: &egui::Context, lobby: &mut Lobby, parts: &mut Parts<'_>
                         half(ui, |ui| take(whereto(ui, lobby, parts)));
                     });
                 } else {
+                    ui.set_max_width(HALF_PT + 12.0);
                     half(ui, |ui| take(whereto(ui, lobby, parts)));
                     ui.separator();
                     half(ui, |ui| take(oneself(ui, lobby, parts)));

@@ -221,8 +221,10 @@ fn share_button(
         (false, false) => words.share,
     };
     let text = RichText::new(text).font(theme::body()).strong().color(theme::INK);
-    let button = egui::Button::new(text).fill(theme::BRASS).min_size(vec2(ui.available_width(), 36.0));
-    let button = ui.add_enabled(new && !sharing.is_opening(), button);
+    let button = egui::Button::new(text).fill(theme::BRASS);
+    let size = vec2(ui.available_width(), 36.0);
+    let enabled = new && !sharing.is_opening();
+    let button = ui.add_enabled_ui(enabled, |ui| ui.add_sized(size, button)).inner;
     theme::focus_ring(ui, &button);
     wish.filter(|_| button.clicked())
 }

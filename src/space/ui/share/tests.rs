@@ -75,7 +75,7 @@ impl Pane {
 fn seen(pane: &Pane) -> bool {
     let all = ["screen:A", "window:0x1", "window:0x2"];
     let (pictures, offer) = (&pane.picker.pictures, pane.app.world().resource::<ShareOffer>());
-    all.iter().all(|id| pictures.thumbnail(id).is_some()) && pictures.preview().is_some() && offer.sound().is_some()
+    all.iter().all(|id| pictures.thumbnail(id).is_some()) && pictures.preview().is_there() && offer.sound().is_some()
 }
 
 #[test]
