@@ -22,7 +22,8 @@ pub enum RoomCommand {
     PublishStream(PublishRequest),
     /// Stop publishing a stream and let its sources go.
     StopPublishing(StreamId),
-    /// Mute or unmute one kind of media of an own stream.
+    /// Mute or unmute one kind of media of an own stream. The source of a muted picture rests
+    /// ([`crate::media::VideoSource::rest`]): the light of a camera goes off.
     SetMuted {
         /// An own stream.
         stream: StreamId,
@@ -161,7 +162,7 @@ pub struct PublishRequest {
     /// What stands beside the stream for everyone, at most [`crate::model::limits::EXTRA_INFO_MAX_BYTES`].
     pub extra_info: String,
     /// What of it is muted from the first moment, for everyone: nothing of it is sent before [`RoomCommand::SetMuted`]
-    /// unmutes it.
+    /// unmutes it. A picture's source is not asked for anything before that, either.
     pub muted: StartsMuted,
 }
 

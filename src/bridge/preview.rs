@@ -20,6 +20,8 @@ pub struct Preview {
     looking: Option<JoinHandle<Looked>>,
     /// Taken over.
     source: Option<Box<dyn VideoSource>>,
+    /// It ended or broke before it was taken over.
+    end: Option<Result<(), CaptureError>>,
     /// What was told of the device before.
     news: Option<DeviceUse>,
 }
@@ -50,7 +52,25 @@ impl Preview {
         let (shown, told, seen) = (feed.clone(), Arc::clone(&stop), Arc::clone(&device));
         let looking =
             std::thread::Builder::new().name("preview".to_owned()).spawn(move || look(source, &shown, &told, &seen))?;
-        Ok((Self { format, stop, device, looking: Some(looking), source: None, news: None }, feed))
+        Ok((Self { format, stop, device, looking: Some(looking), source: None, end: None, news: None }, feed))
+    }
+
+    /// Ends the looking, if it goes on: waits for the frame its thread waits for.
+    fn take_over(&mut self) {
+        let Some(looking) = self.looking.take() else { return };
+        self.stop.store(true, Ordering::Relaxed);
+        match looking.join() {
+            Ok(Looked { source, end, news }) => {
+                self.source = end.is_none().then_some(source);
+                (self.end, self.news) = (end, news);
+            }
+            Err(_) => {
+                self.end = Some(Err(CaptureError::Open {
+                    what: "the previewed picture".to_owned(),
+                    why: "its source broke (it panicked): choose another one".to_owned(),
+                }));
+            }
+        }
     }
 
     /// The device in use while it is looked at, and why it is not the one wished for, or none; nothing before its first
@@ -93,19 +113,19 @@ impl VideoSource for Preview {
     }
 
     fn next_frame(&mut self) -> Result<Option<VideoFrame>, CaptureError> {
-        if let Some(looking) = self.looking.take() {
-            self.stop.store(true, Ordering::Relaxed);
-            let looked = looking.join().map_err(|_| CaptureError::Open {
-                what: "the previewed picture".to_owned(),
-                why: "its source broke (it panicked): choose another one".to_owned(),
-            })?;
-            self.news = looked.news;
-            match looked.end {
-                None => self.source = Some(looked.source),
-                Some(end) => return end.map(|()| None),
-            }
+        self.take_over();
+        if let Some(end) = self.end.take() {
+            return end.map(|()| None);
         }
         self.source.as_mut().map_or(Ok(None), |source| source.next_frame())
+    }
+
+    /// Nothing is shown any more, either.
+    fn rest(&mut self) {
+        self.take_over();
+        if let Some(source) = &mut self.source {
+            source.rest();
+        }
     }
 
     fn device_news(&mut self) -> Option<DeviceUse> {
@@ -159,8 +179,38 @@ mod tests {
         let (mut preview, feed) = Preview::start(Box::new(Broken)).unwrap();
         assert!(feed.wait_take(Duration::from_secs(10)).is_none());
         assert!(preview.device().why.is_some_and(|why| why.contains("no reason")), "it is told while it is looked at");
+        preview.rest();
         assert!(preview.next_frame().is_err());
         assert!(matches!(preview.next_frame(), Ok(None)), "and then there is no more");
+    }
+
+    #[test]
+    fn a_source_that_is_to_rest_is_looked_at_no_longer() {
+        struct Resting(PortraitSource, Arc<AtomicBool>);
+        impl VideoSource for Resting {
+            fn format(&self) -> VideoFormat {
+                FORMAT
+            }
+
+            fn next_frame(&mut self) -> Result<Option<VideoFrame>, CaptureError> {
+                self.1.store(false, Ordering::Relaxed);
+                self.0.next_frame()
+            }
+
+            fn rest(&mut self) {
+                self.1.store(true, Ordering::Relaxed);
+            }
+        }
+        let rests = Arc::new(AtomicBool::new(false));
+        let source = Resting(PortraitSource::new("Ann", 1, FORMAT), Arc::clone(&rests));
+        let (mut preview, feed) = Preview::start(Box::new(source)).unwrap();
+        assert!(feed.wait_take(Duration::from_secs(10)).is_some());
+        preview.rest();
+        assert!(feed.is_closed());
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(rests.load(Ordering::Relaxed), "nobody pulls it");
+        assert!(preview.next_frame().unwrap().is_some());
+        assert!(!rests.load(Ordering::Relaxed), "it goes on when it is asked");
     }
 
     #[test]

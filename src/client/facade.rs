@@ -193,7 +193,8 @@ impl Engine {
         self.ask(RoomCommand::StopPublishing(StreamId::new(stream_id)?))
     }
 
-    /// Mutes or unmutes the picture or the sound of an own stream.
+    /// Mutes or unmutes the picture or the sound of an own stream. The source of a muted picture rests: a camera is let
+    /// go, and opened again when it is unmuted.
     ///
     /// # Errors
     /// [`CallError`] when the id breaks its rules.

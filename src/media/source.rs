@@ -61,6 +61,10 @@ pub trait VideoSource: Send {
     /// [`CaptureError`] when the source broke for good.
     fn next_frame(&mut self) -> Result<Option<VideoFrame>, CaptureError>;
 
+    /// Nobody asks for pictures for a while: a device may be let go. The next [`next_frame`](Self::next_frame) opens it
+    /// again. Returns soon. A source that paces itself goes on from then: what fell due meanwhile is left out.
+    fn rest(&mut self) {}
+
     /// What changed of the device behind it since this was last asked; nothing where there is no device. Cheap: asked
     /// after every pull.
     fn device_news(&mut self) -> Option<DeviceUse> {

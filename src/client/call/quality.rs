@@ -127,7 +127,9 @@ fn played_quality(before: &PlayTotals, now: &PlayTotals, secs: f32, way: Way) ->
         let share = if received_fps > 0.0 { (decoded_fps / received_fps).min(1.0) } else { 0.0 };
         if froze { share.min(FROZEN) } else { share }
     });
-    let grade = Grade::of(GradeInput { loss, rtt_ms: way.rtt_ms, delivered, silent: now.expected && packets == 0 });
+    // A camera that was turned on meanwhile may still be opening.
+    let silent = before.expected && now.expected && packets == 0;
+    let grade = Grade::of(GradeInput { loss, rtt_ms: way.rtt_ms, delivered, silent });
     PlayedQuality {
         received_fps,
         decoded_fps,
@@ -188,6 +190,8 @@ mod tests {
         assert_eq!(grade(PlayTotals { freezes: 1, ..fine }), Grade::Medium);
         assert_eq!(grade(start), Grade::Lost, "nothing came");
         assert_eq!(grade(PlayTotals { expected: false, ..start }), Grade::Excellent, "nothing was to come");
+        let muted = PlayTotals { expected: false, ..start };
+        assert_eq!(played_quality(&muted, &start, 3.0, WAY).grade, Grade::Excellent, "it was just turned on");
     }
 
     #[test]

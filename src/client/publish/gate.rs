@@ -1,8 +1,9 @@
 //! What the actor and one capture thread share: whether to stop, to send, to start afresh, how much, and whereto.
-//! Atomics and one short lock; the capture thread never waits for the actor.
+//! Atomics and one short lock; the capture thread never waits for the actor, but to be unmuted.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use rtc::rtp;
@@ -16,6 +17,8 @@ use crate::model::VideoCodec;
 /// Frames of a layer (or 20 ms of sound) that may wait for the connection. A capture thread that finds the queue full
 /// leaves the frame out before encoding it, so nothing that others build on is ever missing.
 pub(in crate::client) const SEND_QUEUE: usize = 8;
+/// A muted picture looks this often whether it is fed by another source.
+const MUTED_LOOK: Duration = Duration::from_millis(50);
 /// Stands for "as much as the options allow": no share was given yet.
 const UNSHARED: u32 = u32::MAX;
 
@@ -78,6 +81,8 @@ pub(in crate::client) struct Gate {
     pace_bps: AtomicU32,
     layers: [LayerGate; MAX_LAYERS],
     sink: Mutex<Option<Sink>>,
+    /// Unmuted or stopped; goes with `sink`.
+    turned: Condvar,
 }
 
 impl Gate {
@@ -85,6 +90,7 @@ impl Gate {
     pub(in crate::client) fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
         self.detach();
+        self.turned.notify_all();
     }
 
     /// Whether the capture thread must end.
@@ -97,6 +103,7 @@ impl Gate {
         self.muted.store(muted, Ordering::Release);
         if !muted {
             self.ask_keyframe();
+            self.turned.notify_all();
         }
     }
 
@@ -208,6 +215,14 @@ impl Gate {
     /// Whether nothing may be heard or seen.
     pub(super) fn is_muted(&self) -> bool {
         self.muted.load(Ordering::Acquire)
+    }
+
+    /// Waits a moment while muted; whether it is muted still, and not stopped.
+    pub(super) fn rests(&self) -> bool {
+        let sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
+        let muted = |_: &mut Option<Sink>| self.is_muted() && !self.is_stopped();
+        drop(self.turned.wait_timeout_while(sink, MUTED_LOOK, muted).unwrap_or_else(PoisonError::into_inner));
+        self.is_muted() && !self.is_stopped()
     }
 
     /// Where packets go, muted or not; `None` while unlinked or stopped.

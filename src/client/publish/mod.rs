@@ -9,6 +9,7 @@ mod layers;
 mod muted_speech;
 mod pump;
 mod rates;
+mod rest;
 mod sound_clock;
 mod sound_gate;
 mod sound_plan;

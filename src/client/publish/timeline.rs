@@ -34,6 +34,13 @@ impl Timeline {
         at_us
     }
 
+    /// The source rests: where its own clock goes on after that is nobody's business.
+    pub(super) fn rest(&mut self) {
+        if let Some(newest) = &mut self.newest {
+            newest.source_us = u64::MAX;
+        }
+    }
+
     /// The same frame is shown again at `now`.
     pub(super) fn again(&mut self, now: Duration) -> u64 {
         let Some(newest) = &mut self.newest else { return self.place(0, now) };
@@ -62,5 +69,17 @@ mod tests {
         assert_eq!(timeline.place(0, ms(172)), 166_000, "never the same twice");
         assert_eq!(timeline.again(ms(1_172)), 1_166_000);
         assert_eq!(timeline.place(1_033_000, ms(1_205)), 1_199_000);
+    }
+
+    #[test]
+    fn a_source_that_rested_goes_on_by_our_clock_whether_its_own_stood_still_or_not() {
+        let ms = Duration::from_millis;
+        for after_us in [133_000, 3_100_000] {
+            let mut timeline = Timeline::default();
+            timeline.place(100_000, ms(10));
+            timeline.rest();
+            assert_eq!(timeline.place(after_us, ms(3_010)), 3_000_000, "{after_us}");
+            assert_eq!(timeline.place(after_us + 33_000, ms(3_050)), 3_033_000, "by its own clock again");
+        }
     }
 }

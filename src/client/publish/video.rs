@@ -1,5 +1,6 @@
 //! The capture and encode thread of one published picture: pulls the source, shows each frame in the preview, and while
-//! somebody watches, encodes it in every size that is watched and cuts it into RTP packets.
+//! somebody watches, encodes it in every size that is watched and cuts it into RTP packets. While it is muted, the source
+//! rests.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use super::gate::{Gate, PictureSink, SEND_QUEUE, Sink};
 use super::governor::{FrameLimit, Governor, Plan, Situation};
 use super::layer::{Layer, Order, unusable};
 use super::layers::MAX_LAYERS;
+use super::rest::Waking;
 use super::stall::{Skip, Stall};
 use super::timeline::Timeline;
 use super::{SourceReport, SourceSlot, SourceWord};
@@ -47,10 +49,16 @@ impl VideoThread {
     /// Runs until the source ends or the gate stops it.
     pub(super) fn run(mut self) {
         let mut sending = Sending::new(self.options, self.kind, Arc::clone(&self.gate));
-        let mut state = DeviceState::On;
+        let (mut state, mut waking) = (DeviceState::On, Waking::default());
         let end = loop {
             if self.gate.is_stopped() {
                 break None;
+            }
+            if self.gate.is_muted() {
+                sending.rest();
+                self.rest(&mut state);
+                waking = Waking::begin(Instant::now());
+                continue;
             }
             if let Some(source) = self.slot.take() {
                 self.source = source;
@@ -58,6 +66,9 @@ impl VideoThread {
             match self.source.next_frame() {
                 Ok(Some(frame)) => {
                     self.report.say_state(&mut state, DeviceState::On);
+                    if waking.owes(frame.timestamp_us(), Instant::now()) {
+                        continue;
+                    }
                     self.gate.pictures.captured();
                     let frame = Arc::new(frame);
                     self.preview.put(Arc::clone(&frame));
@@ -71,10 +82,12 @@ impl VideoThread {
                     None => break Some(SourceWord::Finished),
                 },
                 Err(CaptureError::Interrupted { what, state: now, why }) => {
-                    if state != now {
-                        tracing::warn!(what, state = now.word(), why, "a device delivers nothing");
+                    if !(now == DeviceState::Stalled && waking.is_opening(Instant::now())) {
+                        if state != now {
+                            tracing::warn!(what, state = now.word(), why, "a device delivers nothing");
+                        }
+                        self.report.say_state(&mut state, now);
                     }
-                    self.report.say_state(&mut state, now);
                     if let Err(error) = sending.repeat() {
                         break Some(SourceWord::Failed(error));
                     }
@@ -83,12 +96,31 @@ impl VideoThread {
                     break Some(SourceWord::Failed(CallError::new(ErrorCode::CaptureFailed, error.to_string())));
                 }
             }
-            if let Some(device) = self.source.device_news() {
-                self.report.say(SourceWord::Device(device));
-            }
+            self.tell_device();
         };
         if let Some(end) = end {
             self.report.say(end);
+        }
+    }
+
+    /// Lets the source rest, and each that takes its place, until the picture is unmuted or the end.
+    fn rest(&mut self, state: &mut DeviceState) {
+        // Whatever it was doing, nobody wants it now: it is muted, and no more.
+        self.report.say_state(state, DeviceState::On);
+        self.source.rest();
+        self.tell_device();
+        while self.gate.rests() {
+            if let Some(source) = self.slot.take() {
+                self.source = source;
+                self.source.rest();
+                self.tell_device();
+            }
+        }
+    }
+
+    fn tell_device(&mut self) {
+        if let Some(device) = self.source.device_news() {
+            self.report.say(SourceWord::Device(device));
         }
     }
 }
@@ -367,6 +399,13 @@ impl Sending {
         if self.stall.skipped(why, Instant::now()) {
             self.layers.iter_mut().for_each(Layer::reopen);
         }
+    }
+
+    /// The source rests: what it gave before is not shown again.
+    fn rest(&mut self) {
+        self.pause();
+        self.still = Still::default();
+        self.timeline.rest();
     }
 
     /// Nobody watches, or nothing may be sent.

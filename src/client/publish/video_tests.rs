@@ -1,5 +1,8 @@
 //! The sending path with real encoders: what a server would get of a picture.
 
+#[path = "video_rest_tests.rs"]
+mod rest;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;

@@ -95,6 +95,8 @@ struct Passage {
     serial: u64,
     /// Of the newest that went on.
     passed: u64,
+    /// Of the newest before the camera rested last.
+    rested: u64,
     /// A picture was handed over then, and none came back since.
     waiting_since: Option<Instant>,
 }
@@ -250,6 +252,12 @@ impl Entrance {
         self.lane.out.put(Err(error));
     }
 
+    /// The camera rests: what it gave before does not go on after it, and nothing is waited for meanwhile.
+    pub(super) fn rest(&mut self) {
+        self.newest = None;
+        self.lane.rest();
+    }
+
     fn keep_time(&mut self, now: Instant) {
         if let Some(before) = self.newest.replace(now) {
             let gap = now.saturating_duration_since(before).min(Duration::from_secs(1));
@@ -292,6 +300,14 @@ impl Lane {
         self.out.wait_take(timeout)
     }
 
+    /// Nobody asks for pictures for a while: those on their way are let go.
+    pub(super) fn rest(&self) {
+        let mut passage = lock(&self.passage);
+        (passage.passed, passage.rested, passage.waiting_since) = (passage.serial, passage.serial, None);
+        drop(self.jobs.take());
+        drop(self.out.take());
+    }
+
     /// No more will come; said by whoever offered them.
     pub(super) fn close(&self) {
         self.out.close();
@@ -328,7 +344,8 @@ impl Job {
     /// It cannot be filtered.
     pub(super) fn failed(&self, why: String) {
         let mut passage = lock(&self.lane.passage);
-        if !self.preview_only && passage.state != BeautyState::Off {
+        let matters = !self.preview_only && self.serial > passage.rested;
+        if matters && passage.state != BeautyState::Off {
             passage.fail(why);
         }
     }

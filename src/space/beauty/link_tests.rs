@@ -233,3 +233,38 @@ fn a_machine_that_is_too_slow_gets_smaller_pictures() {
     assert_eq!((figures.source, figures.size, figures.filtered), ((640, 360), (160, 90), 100));
     assert!((figures.cost_ms - 40.0).abs() < 1.0);
 }
+
+#[test]
+fn a_rest_is_no_failure_and_nothing_from_before_goes_on_after_it() {
+    let mut way = Way::new();
+    way.link.set(wish(OnBeautyFailure::Stop));
+    way.give().unwrap();
+    way.filter();
+    assert_eq!(way.passed(), Some((1, true)));
+    way.give().unwrap();
+    let old = way.link.take_job().unwrap();
+    way.give().unwrap();
+    way.entrance.rest();
+    assert!(way.link.take_job().is_none(), "what waited is let go");
+    old.failed("the room is gone".to_owned());
+    way.now += Duration::from_secs(600);
+    way.give().unwrap();
+    assert_eq!((way.passed(), way.state(), way.link.status().error), (None, BeautyState::On, None));
+    old.done(filtered(&old), Duration::ZERO);
+    assert_eq!(way.passed(), None, "from before the rest");
+    way.filter();
+    assert_eq!((way.passed(), way.state()), (Some((4, true)), BeautyState::On));
+}
+
+#[test]
+fn what_is_wished_for_during_a_rest_holds_for_the_first_picture_after_it() {
+    let mut way = Way::new();
+    way.give().unwrap();
+    way.entrance.rest();
+    way.link.set(wish(OnBeautyFailure::Continue));
+    assert_eq!(way.passed(), None, "not even the unfiltered one from before");
+    way.give().unwrap();
+    assert_eq!((way.passed(), way.state()), (None, BeautyState::Starting));
+    way.filter();
+    assert_eq!(way.passed(), Some((2, true)));
+}

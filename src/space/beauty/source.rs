@@ -1,9 +1,9 @@
 //! A camera whose pictures go through the passes before anyone sees them. A thread of its own pulls the camera, so that
 //! the next picture comes in while one is on the GPU and another is encoded; as long as nothing was ever wished for there
-//! is no such thread, and the camera is pulled directly.
+//! is no such thread, and the camera is pulled directly. While the source rests that thread does, too.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::link::{BeautyLink, Entrance, Lane};
@@ -32,6 +32,9 @@ enum Camera {
 /// What the camera's thread leaves for the encoder's.
 struct Pulled {
     stop: AtomicBool,
+    /// Nobody asks for pictures; the camera's thread waits until someone does.
+    resting: Mutex<bool>,
+    turned: Condvar,
     told: Mutex<Told>,
 }
 
@@ -57,7 +60,7 @@ impl BeautySource {
             }
         };
         let told = Told { format: camera.format(), news: None, end: None };
-        let pulled = Arc::new(Pulled { stop: AtomicBool::new(false), told: Mutex::new(told) });
+        let pulled = Arc::new(Pulled::new(told));
         let entrance = Entrance::new(self.link.clone(), Arc::clone(lane));
         let end = End { lane: Arc::clone(lane), pulled: Arc::clone(&pulled) };
         let thread = std::thread::Builder::new().name("beauty-cam".to_owned());
@@ -76,6 +79,33 @@ impl BeautySource {
 }
 
 impl Pulled {
+    fn new(told: Told) -> Self {
+        let (stop, told) = (AtomicBool::new(false), Mutex::new(told));
+        Self { stop, resting: Mutex::new(false), turned: Condvar::new(), told }
+    }
+
+    fn set_resting(&self, resting: bool) {
+        *self.resting.lock().unwrap_or_else(PoisonError::into_inner) = resting;
+        self.turned.notify_all();
+    }
+
+    fn is_resting(&self) -> bool {
+        *self.resting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until pictures are asked for, or the end.
+    fn wait_asked(&self) {
+        let resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        let goes_on = |resting: &mut bool| *resting && !self.stop.load(Ordering::Acquire);
+        drop(self.turned.wait_while(resting, goes_on).unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Ends the camera's thread with the picture it waits for.
+    fn end(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.set_resting(false);
+    }
+
     /// The next picture of the camera's thread.
     fn next(&self, lane: &Lane) -> Result<Option<VideoFrame>, CaptureError> {
         match lane.next(PATIENCE) {
@@ -121,6 +151,12 @@ impl Drop for End {
 /// Pulls the camera until it ends or nobody wants it any more.
 fn run(mut camera: Box<dyn VideoSource>, mut entrance: Entrance, pulled: &Pulled) {
     while !pulled.stop.load(Ordering::Acquire) {
+        if pulled.is_resting() {
+            camera.rest();
+            entrance.rest();
+            pulled.wait_asked();
+            continue;
+        }
         let end = match camera.next_frame() {
             Ok(Some(frame)) => entrance.offer(frame, Instant::now()).err().map(Some),
             Ok(None) => Some(None),
@@ -158,8 +194,25 @@ impl VideoSource for BeautySource {
         }
         match &mut self.camera {
             Camera::Direct(camera) => camera.next_frame(),
-            Camera::Pulled(pulled) => pulled.next(&lane),
+            Camera::Pulled(pulled) => {
+                pulled.set_resting(false);
+                pulled.next(&lane)
+            }
             Camera::Gone => Ok(None),
+        }
+    }
+
+    fn rest(&mut self) {
+        match &mut self.camera {
+            Camera::Direct(camera) => camera.rest(),
+            Camera::Pulled(pulled) => {
+                pulled.set_resting(true);
+                // Once more when its thread has come to rest: it may be giving a picture just now.
+                if let Some(lane) = &self.lane {
+                    lane.rest();
+                }
+            }
+            Camera::Gone => {}
         }
     }
 
@@ -176,105 +229,11 @@ impl Drop for BeautySource {
     /// The camera is let go with the picture its thread waits for.
     fn drop(&mut self) {
         if let Camera::Pulled(pulled) = &self.camera {
-            pulled.stop.store(true, Ordering::Release);
+            pulled.end();
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::{Beauty, BeautyParams, BeautyState};
-
-    const FORMAT: VideoFormat = VideoFormat { width: 16, height: 16, fps: 200.0 };
-
-    /// Gives so many pictures, then does what it is told to.
-    struct Fake {
-        left: u32,
-        then: fn() -> Result<Option<VideoFrame>, CaptureError>,
-        news: Option<DeviceUse>,
-    }
-
-    impl Fake {
-        fn boxed(left: u32, then: fn() -> Result<Option<VideoFrame>, CaptureError>) -> Box<dyn VideoSource> {
-            let news = Some(DeviceUse { name: Some("fake".to_owned()), state: DeviceState::On, why: None });
-            Box::new(Self { left, then, news })
-        }
-    }
-
-    impl VideoSource for Fake {
-        fn format(&self) -> VideoFormat {
-            FORMAT
-        }
-
-        fn next_frame(&mut self) -> Result<Option<VideoFrame>, CaptureError> {
-            if self.left == 0 {
-                return (self.then)();
-            }
-            self.left -= 1;
-            std::thread::sleep(Duration::from_millis(5));
-            let data = vec![u8::try_from(std::thread::current().name().map_or(0, str::len)).unwrap(); 384];
-            Ok(Some(VideoFrame::new(16, 16, Default::default(), u64::from(self.left), data).unwrap()))
-        }
-
-        fn device_news(&mut self) -> Option<DeviceUse> {
-            self.news.take()
-        }
-    }
-
-    fn beauty() -> Beauty {
-        Beauty::of(BeautyParams::default())
-    }
-
-    /// The thread a picture was taken on, as its name's length.
-    fn taken_on(frame: &VideoFrame) -> usize {
-        usize::from(frame.y()[0])
-    }
-
-    #[test]
-    fn a_camera_nobody_wants_filtered_is_pulled_directly_and_for_good_on_its_own_thread_once_someone_did() {
-        let link = BeautyLink::default();
-        let mut source = BeautySource::new(Fake::boxed(10_000, || Ok(None)), link.clone());
-        let here = std::thread::current().name().map_or(0, str::len);
-        assert_eq!(source.next_frame().unwrap().map(|frame| taken_on(&frame)), Some(here));
-        assert!(source.device_news().is_some() && source.device_news().is_none());
-        link.watch(true);
-        assert_eq!(source.next_frame().unwrap().map(|frame| taken_on(&frame)), Some("beauty-cam".len()));
-        assert_eq!(source.format(), FORMAT);
-        link.watch(false);
-        assert_eq!(source.next_frame().unwrap().map(|frame| taken_on(&frame)), Some("beauty-cam".len()));
-        assert_eq!(link.status().state, BeautyState::Off);
-    }
-
-    #[test]
-    fn the_end_of_a_camera_is_the_end_whatever_it_is() {
-        let end = |then| {
-            let mut source = BeautySource::new(Fake::boxed(0, then), BeautyLink::new(beauty()));
-            loop {
-                match source.next_frame() {
-                    Err(CaptureError::Interrupted { .. }) => {}
-                    other => return other.map(|frame| frame.is_some()),
-                }
-            }
-        };
-        assert_eq!(end(|| Ok(None)), Ok(false));
-        let broken = || Err(CaptureError::Format { what: "it".to_owned(), why: "no reason".to_owned() });
-        assert!(end(broken).unwrap_err().to_string().contains("no reason"));
-        assert!(end(|| panic!("a camera that panics, for the test")).unwrap_err().to_string().contains("another"));
-    }
-
-    #[test]
-    fn while_nothing_is_drawn_it_says_so_and_the_camera_is_let_go_with_it() {
-        let link = BeautyLink::new(beauty());
-        let mut source = BeautySource::new(Fake::boxed(10_000, || Ok(None)), link.clone());
-        let error = source.next_frame().unwrap_err();
-        assert!(matches!(error, CaptureError::Interrupted { state: DeviceState::Stalled, .. }), "{error}");
-        assert!(link.is_fed());
-        drop(source);
-        let gone = Instant::now() + Duration::from_secs(10);
-        while link.is_fed() {
-            assert!(Instant::now() < gone, "the camera's thread goes on");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-}
+#[path = "source_tests.rs"]
+mod tests;

@@ -192,10 +192,11 @@ fn what_begins_muted_is_told_so_and_sends_nothing_until_it_is_unmuted() {
     ann.wait_publishing("ann-dark");
     picture(&bob.wait_feed("ann-cam"));
     bob.wait_figures("the tone", |now| audio_of(now, "ann-dark").filter(|audio| audio.level > 0.1));
-    // The capture goes on here: the own picture shows, and who speaks in vain can be told.
-    picture(&ann.wait_feed("ann-dark"));
+    // The sound is captured all the same, so that who speaks in vain can be told; the picture is not.
+    let own_picture = ann.wait_feed("ann-dark");
     ann.wait_figures("she speaks in vain", |now| now.speaking_muted.then_some(()));
     std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(own_picture.counts().put, 0, "a camera that begins muted is not opened");
     let snapshot = ann.engine.snapshot();
     let sent = &snapshot.publishing;
     assert_eq!((sent[&stream("ann-cam")].audio_kbps, sent[&stream("ann-dark")].video_kbps), (0.0, 0.0), "{sent:?}");
@@ -211,6 +212,7 @@ fn what_begins_muted_is_told_so_and_sends_nothing_until_it_is_unmuted() {
     bob.wait_figures("her voice", |now| audio_of(now, "ann-cam").filter(|audio| audio.level > 0.02));
     let seen = brightness(&picture(&bob.wait_feed("ann-dark")));
     assert!((seen - 180.0).abs() < 12.0, "{seen}");
+    picture(&own_picture);
     bob.wait("her voice told", SOON, |event| match event {
         RoomEvent::StreamUpdated(info) if info.id == stream("ann-cam") => {
             info.audio.as_ref().is_some_and(|audio| !audio.muted).then_some(())

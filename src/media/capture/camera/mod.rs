@@ -1,10 +1,12 @@
 //! Cameras: a source that outlives stalls, unplugging and other programs' grabs. Each device is opened and read by a
 //! thread of its own; the source, on the thread that pulls it, waits for it at most a second, says what is wrong, and
-//! tries again, with another camera where one is there. That one stands in until the preferred one delivers again.
+//! tries again, with another camera where one is there. That one stands in until the preferred one delivers again. A
+//! camera that nobody asks for pictures is let go, and opened again with the next one asked for.
 
 mod driver;
 mod news;
 mod nodes;
+mod rest;
 mod sidelines;
 mod system;
 #[cfg(test)]
@@ -24,6 +26,7 @@ use crate::model::{DeviceState, DeviceUse};
 pub use driver::CameraInfo;
 use driver::{CameraDriver, CameraFault};
 use news::News;
+use rest::Rest;
 use sidelines::Sidelines;
 use worker::{Word, Worker};
 
@@ -86,6 +89,7 @@ pub struct Camera {
     newest_us: Option<u64>,
     size: (u32, u32),
     news: News,
+    rest: Rest,
 }
 
 impl fmt::Debug for Camera {
@@ -154,6 +158,7 @@ impl Camera {
             newest_us: None,
             size: (wish.width, wish.height),
             news: News::default(),
+            rest: Rest::default(),
         }
     }
 
@@ -316,6 +321,7 @@ impl Camera {
     /// Takes note of a picture that is given.
     fn note_frame(&mut self, frame: &VideoFrame) {
         (self.heard, self.delivered) = (Instant::now(), true);
+        self.rest.end();
         self.newest_us = Some(frame.timestamp_us());
         self.size = (frame.width(), frame.height());
         let Some(worker) = &self.worker else { return };
@@ -325,7 +331,10 @@ impl Camera {
     }
 
     fn interrupted(&mut self) -> CaptureError {
-        self.news.lost(&self.trouble);
+        // That it is starting is no news of a camera that was let go.
+        if !(self.rest.is_waking() && self.trouble == CameraFault::starting()) {
+            self.news.lost(&self.trouble);
+        }
         let CameraFault { state, why } = self.trouble.clone();
         CaptureError::Interrupted { what: named(self.trouble_of.as_deref()), state, why }
     }
@@ -359,7 +368,7 @@ impl VideoSource for Camera {
         let deadline = Instant::now() + self.patience.stall;
         loop {
             self.prefer();
-            if self.worker.is_none() {
+            if self.worker.is_none() && !self.is_closing() {
                 self.find();
             }
             let Some(worker) = &self.worker else {
@@ -393,6 +402,10 @@ impl VideoSource for Camera {
                 }
             }
         }
+    }
+
+    fn rest(&mut self) {
+        self.let_go();
     }
 
     fn device_news(&mut self) -> Option<DeviceUse> {

@@ -35,6 +35,11 @@ impl Sidelines {
         self.resting.remove(id);
     }
 
+    /// What all of them did before is forgotten.
+    pub fn forgive_all(&mut self) {
+        self.resting.clear();
+    }
+
     /// Whether a camera failed and delivered nothing since.
     pub fn has_failed(&self, id: &str) -> bool {
         self.resting.contains_key(id)
@@ -44,6 +49,12 @@ impl Sidelines {
     pub fn may_try(&mut self, id: &str) -> bool {
         let resting = self.resting.get(id).is_some_and(|(until, _)| Instant::now() < *until);
         !resting && self.stuck_in(id) < MAX_STUCK
+    }
+
+    /// Whether any of our threads is still in a driver.
+    pub fn holds_any(&mut self) -> bool {
+        self.dismissed.retain(|worker| !worker.is_gone());
+        !self.dismissed.is_empty()
     }
 
     /// How many of our threads are still in a camera's driver.

@@ -1,6 +1,7 @@
 //! The supervisor against a driver that plays a script: stalls, vanishes, comes back, is taken, gives rubbish, crashes.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex};
 
 use super::driver::CameraStream;
@@ -42,6 +43,10 @@ struct Script {
     moods: Mutex<BTreeMap<String, Mood>>,
     changed: Condvar,
     opened: Mutex<Vec<String>>,
+    /// Devices that are open.
+    held: AtomicUsize,
+    /// A device is opened once at a time, and takes a while to close.
+    exclusive: AtomicBool,
 }
 
 impl Script {
@@ -53,6 +58,15 @@ impl Script {
     fn unplug(&self, id: &str) {
         self.moods.lock().unwrap().remove(id);
         self.changed.notify_all();
+    }
+
+    /// Waits until no device is open.
+    fn wait_closed(&self) {
+        let started = Instant::now();
+        while self.held.load(Ordering::Acquire) > 0 {
+            assert!(started.elapsed() < LIMIT, "a device is not let go");
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     fn times_opened(&self, id: &str) -> usize {
@@ -75,9 +89,15 @@ impl CameraDriver for Driver {
 
     fn open(&self, id: &str, _wish: VideoFormat) -> Result<Box<dyn CameraStream>, CameraFault> {
         self.0.opened.lock().unwrap().push(id.into());
+        if self.0.exclusive.load(Ordering::Acquire) && self.0.held.load(Ordering::Acquire) > 0 {
+            return Err(CameraFault::of_os_error(16, ""));
+        }
         match self.0.moods.lock().unwrap().get(id) {
             Some(Mood::Fails(state)) => Err(CameraFault { state: *state, why: "scripted".into() }),
-            Some(_) => Ok(Box::new(Stream { script: Arc::clone(&self.0), id: id.into() })),
+            Some(_) => {
+                self.0.held.fetch_add(1, Ordering::AcqRel);
+                Ok(Box::new(Stream { script: Arc::clone(&self.0), id: id.into() }))
+            }
             None => Err(CameraFault::of_os_error(19, "")),
         }
     }
@@ -106,6 +126,15 @@ impl CameraStream for Stream {
             Some(Mood::Stalls) | None => return Err(CameraFault::of_os_error(19, "")),
         }
         Ok(())
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if self.script.exclusive.load(Ordering::Acquire) {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        self.script.held.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -350,4 +379,93 @@ fn rubbish_and_crashes_are_contained() {
         script.set("a", Mood::Gives(52));
         pull_luma(&mut camera, 52);
     }
+}
+
+/// One that is opened with its first picture, on a machine that may be busy.
+fn waiting_calm(script: &Arc<Script>, id: &str) -> Camera {
+    let patience = Patience { stall: Duration::from_secs(4), restart: LIMIT, first: LIMIT, ..SHORT };
+    Camera::waiting_with(Arc::new(Driver(Arc::clone(script))), Some(id), WISH, patience)
+}
+
+#[test]
+fn a_camera_that_rests_is_closed_and_opened_again_with_the_next_picture_asked_for() {
+    let script = script(&[("a", Mood::Gives(50)), ("b", Mood::Gives(120))]);
+    let mut camera = waiting_calm(&script, "b");
+    camera.rest();
+    assert_eq!(script.times_opened("b"), 0, "who rests from the start opens nothing");
+    pull_luma(&mut camera, 120);
+    assert_eq!(told(&mut camera), Some((Some("Camera b".into()), DeviceState::On, None)));
+    let last = camera.next_frame().unwrap().unwrap().timestamp_us();
+    camera.rest();
+    script.wait_closed();
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!((script.times_opened("b"), told(&mut camera)), (1, None), "closed, and no news");
+    script.set("b", Mood::Gives(130));
+    let next = camera.next_frame().unwrap().unwrap();
+    assert!(next.y()[0] == 130 && next.timestamp_us() > last, "nothing from before");
+    assert_eq!((script.times_opened("b"), script.times_opened("a"), told(&mut camera)), (2, 0, None));
+}
+
+#[test]
+fn a_device_that_takes_a_while_to_close_is_not_found_in_use_by_its_own_program() {
+    let script = script(&[("a", Mood::Gives(50))]);
+    script.exclusive.store(true, Ordering::Release);
+    let mut camera = waiting_calm(&script, "a");
+    pull_luma(&mut camera, 50);
+    assert!(told(&mut camera).is_some());
+    for times in 2..5 {
+        let asked = Instant::now();
+        camera.rest();
+        assert!(asked.elapsed() < Duration::from_millis(80), "nobody waits for a device to close");
+        assert!(camera.next_frame().unwrap().is_some());
+        assert_eq!((script.times_opened("a"), told(&mut camera)), (times, None));
+    }
+}
+
+#[test]
+fn what_happens_to_a_camera_that_rests_is_told_when_it_is_asked_again() {
+    let script = script(&[("a", Mood::Gives(50))]);
+    let mut camera = open_calm(&script, "a");
+    pull_luma(&mut camera, 50);
+    assert!(told(&mut camera).is_some());
+    camera.rest();
+    script.wait_closed();
+    script.unplug("a");
+    assert_eq!(told(&mut camera), None);
+    pull_state(&mut camera, DeviceState::Unplugged);
+    assert!(told(&mut camera).is_some_and(|(name, state, _)| name.is_none() && state == DeviceState::Unplugged));
+    // It failed just now, and is not made to wait for that after the next rest.
+    camera.rest();
+    script.set("a", Mood::Gives(60));
+    pull_luma(&mut camera, 60);
+    assert_eq!(told(&mut camera), Some((Some("Camera a".into()), DeviceState::On, None)));
+}
+
+#[test]
+fn that_a_camera_starts_again_is_no_news_and_that_it_never_does_is() {
+    let script = script(&[("a", Mood::Gives(50))]);
+    let mut camera = waiting(&script, Some("a"));
+    pull_luma(&mut camera, 50);
+    assert!(told(&mut camera).is_some());
+    camera.rest();
+    script.wait_closed();
+    script.set("a", Mood::Stalls);
+    let said = camera.next_frame().unwrap_err().to_string();
+    assert!(said.contains("it is starting"), "{said}");
+    assert_eq!(told(&mut camera), None);
+    let started = Instant::now();
+    let news = loop {
+        pull_state(&mut camera, DeviceState::Stalled);
+        if let Some(news) = told(&mut camera) {
+            break news;
+        }
+        assert!(started.elapsed() < LIMIT, "nobody is told");
+    };
+    assert_eq!((news.0, news.1), (None, DeviceState::Stalled));
+    // A driver that hangs keeps nobody from resting.
+    let asked = Instant::now();
+    camera.rest();
+    assert!(asked.elapsed() < Duration::from_millis(80));
+    script.set("a", Mood::Gives(70));
+    pull_luma(&mut camera, 70);
 }
