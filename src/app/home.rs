@@ -18,12 +18,12 @@ use crate::model::{
 };
 use crate::protocol::token::{self, TokenError, TokenRequest};
 use crate::server::ServerHandle;
-use crate::space::devices::{CameraQuality, DeviceChoice};
+use crate::space::devices::{CameraQuality, DeviceChoice, OwnSources};
 use crate::space::fetch::FIRST_QUALITY;
 use crate::space::picture::{PictureRequest, PictureTaken};
 use crate::space::ui::{
-    CancelEntering, EnterRoom, LeaveRequested, Lobby, LobbyTrouble, OwnSources, Pass, RecentRoom, RoomIsHere, RoomLink,
-    Way, WayIn,
+    CancelEntering, EnterRoom, LeaveRequested, Lobby, LobbyTrouble, OwnMedia, Pass, RecentRoom, RoomIsHere, RoomLink,
+    Sending, Way, WayIn,
 };
 use crate::space::{EngineEvent, Outbox, host};
 
@@ -64,17 +64,16 @@ impl Home {
     /// [`AppError`] when there is nothing to draw with.
     pub fn run(self) -> Result<(), AppError> {
         host::check_gpu()?;
-        let mut app = self.look.build(self.view, "Rotunda", self.engine, self.settings);
+        let mut app = self.look.build(self.view, "Rotunda", self.engine, (self.settings, self.name));
         app.insert_resource(House { port: self.port, ..House::default() })
             .insert_resource(Ending { limit: self.limit, out: self.out, ..Ending::default() })
             .add_systems(Startup, choose_speaker)
-            .add_systems(Update, (enter, finish_opening, cancel, follow, end).chain());
+            .add_systems(Update, (remember_muted, enter, finish_opening, cancel, follow, end).chain());
         if let Some(sources) = self.sources {
             app.insert_resource(sources);
         }
         let mut lobby = app.world_mut().resource_mut::<Lobby>();
         lobby.open = true;
-        lobby.name = self.name.unwrap_or_else(|| std::mem::take(&mut lobby.name));
         lobby.room = lobby.recent.iter().find(|room| room.link.is_empty()).map_or(ROOM, |room| &room.room).to_owned();
         if let Some(link) = self.link {
             (lobby.way, lobby.link) = (Way::Join, link);
@@ -97,6 +96,8 @@ struct House {
     way: Option<EnterRoom>,
     /// What leads others in.
     link: Option<String>,
+    /// What was turned off in the room.
+    off: StartsMuted,
 }
 
 impl House {
@@ -206,6 +207,16 @@ fn cancel(
     }
 }
 
+/// Follows what is turned off in the room.
+fn remember_muted(media: Res<OwnMedia>, mut house: ResMut<House>) {
+    let house = house.bypass_change_detection();
+    for (state, off) in [(media.camera, &mut house.off.video), (media.microphone, &mut house.off.audio)] {
+        if state != Sending::Absent {
+            *off = state == Sending::Muted;
+        }
+    }
+}
+
 /// Everything that sends what is one's own.
 type Own<'w> = (Res<'w, OwnSources>, Res<'w, DeviceChoice>, Res<'w, CameraQuality>);
 
@@ -223,7 +234,9 @@ fn follow(
         let RoomEvent::StateChanged { state, reason, error, me } = event else { continue };
         if let (RoomState::Connected, Some(me)) = (state, me) {
             let Some(wish) = house.way.take() else { continue };
-            outbox.push(RoomCommand::PublishStream(publication(&own, me, &wish)));
+            // As it stands now: it may have been changed on the way.
+            let muted = StartsMuted { video: !lobby.camera_on, audio: !lobby.microphone_on };
+            outbox.push(RoomCommand::PublishStream(publication(&own, me, muted)));
             (lobby.open, lobby.entering, lobby.trouble) = (false, false, None);
             let (room, way) = (room_of(&wish), &wish.way);
             link.0 = house.link.take();
@@ -246,6 +259,10 @@ fn follow(
             commands.remove_resource::<RoomIsHere>();
             link.0 = None;
             (lobby.open, lobby.entering) = (true, false);
+            // Whoever turned it off in the room does not find it on.
+            let off = std::mem::take(&mut house.off);
+            lobby.camera_on &= !off.video;
+            lobby.microphone_on &= !off.audio;
             lobby.trouble = error.clone().map(LobbyTrouble::Call);
         }
     }
@@ -267,7 +284,7 @@ fn room_of(wish: &EnterRoom) -> String {
 }
 
 /// The own camera and microphone, muted as was wished.
-fn publication((sources, choice, quality): &Own, me: &UserInfo, wish: &EnterRoom) -> PublishRequest {
+fn publication((sources, choice, quality): &Own, me: &UserInfo, muted: StartsMuted) -> PublishRequest {
     let options =
         VideoOptions { codec: VideoCodec::default(), max_bitrate_bps: quality.0.max_bitrate_bps, simulcast: true };
     let sound = if sources.are_devices() { AudioOptions::MICROPHONE } else { AudioOptions::PLAIN };
@@ -277,7 +294,7 @@ fn publication((sources, choice, quality): &Own, me: &UserInfo, wish: &EnterRoom
         video: Some((sources.camera(choice.camera.as_deref(), quality.format()), options)),
         audio: Some((sources.microphone(choice.microphone.as_deref()), sound)),
         extra_info: String::new(),
-        muted: StartsMuted { video: !wish.camera_on, audio: !wish.microphone_on },
+        muted,
     }
 }
 
@@ -346,7 +363,8 @@ mod tests {
             .init_resource::<RoomLink>()
             .add_message::<EnterRoom>()
             .add_message::<CancelEntering>()
-            .add_systems(Update, (enter, finish_opening, cancel, follow).chain());
+            .init_resource::<OwnMedia>()
+            .add_systems(Update, (remember_muted, enter, finish_opening, cancel, follow).chain());
         (app, port)
     }
 
@@ -379,6 +397,8 @@ mod tests {
         let link = "http://192.0.2.7:7880/join/team?code=0123456789abcdef".to_owned();
         go(&mut app, WayIn::Link(link.clone()));
         assert!(matches!(port.commands.try_recv(), Ok(RoomCommand::AcceptInvitation(asked)) if asked.link == link));
+        // On the way in the microphone is turned on after all.
+        app.world_mut().resource_mut::<Lobby>().microphone_on = true;
         tell(&mut app, RoomState::Connected, RoomStateReason::LoggedIn, None);
         let lobby = app.world().resource::<Lobby>();
         assert!(!lobby.open && !lobby.entering);
@@ -386,14 +406,16 @@ mod tests {
         assert_eq!(app.world().resource::<RoomLink>().0, Some(link));
         assert!(app.world().get_resource::<RoomIsHere>().is_none());
         let Ok(RoomCommand::PublishStream(sent)) = port.commands.try_recv() else { panic!("nothing is sent") };
-        assert_eq!(sent.muted, StartsMuted { video: true, audio: false }, "as it was chosen in the lobby");
+        assert_eq!(sent.muted, StartsMuted { video: true, audio: false }, "as it stands in the lobby");
         // A connection that comes back publishes nothing again.
         tell(&mut app, RoomState::Connected, RoomStateReason::Reconnected, None);
         assert!(port.commands.try_recv().is_err());
+        app.world_mut().resource_mut::<OwnMedia>().microphone = Sending::Muted;
         let kicked = CallError::new(ErrorCode::KickedByHost, "a host removed you");
         tell(&mut app, RoomState::Disconnected, RoomStateReason::KickedOut, Some(kicked.clone()));
         let lobby = app.world().resource::<Lobby>();
         assert!(lobby.open && lobby.trouble == Some(LobbyTrouble::Call(kicked)));
+        assert!(!lobby.microphone_on, "it was muted in the room");
         assert_eq!(app.world().resource::<RoomLink>().0, None);
     }
 

@@ -80,7 +80,14 @@ pub struct RoomLook {
 
 impl RoomLook {
     /// Bevy with the room, the engine and what a person chose before.
-    fn build(self, view: View, title: &str, engine: EngineHandle, settings: Option<SettingsFile>) -> App {
+    /// A name is for this run.
+    fn build(
+        self,
+        view: View,
+        title: &str,
+        engine: EngineHandle,
+        (settings, name): (Option<SettingsFile>, Option<String>),
+    ) -> App {
         let (width, height) = self.size;
         let mut app = App::new();
         let target = match view {
@@ -101,6 +108,7 @@ impl RoomLook {
         };
         let keeps = KeepSettings {
             file: settings,
+            name,
             beauty: self.beauty,
             sound: self.sound,
             language: self.language,
@@ -171,7 +179,7 @@ impl RoomRun {
         let recorder = Recorder::new(room_of(&self.entry).map_or_else(String::new, String::from));
         // What is not looked at yet is not fetched in full while the room is being built.
         self.engine.send(self.entry.with_first_quality(FIRST_QUALITY).into_command())?;
-        let mut app = self.look.build(self.view, &self.title, self.engine, self.settings);
+        let mut app = self.look.build(self.view, &self.title, self.engine, (self.settings, None));
         if let Some(link) = self.link {
             app.insert_resource(RoomLink(Some(link))).init_resource::<RoomIsHere>();
         }

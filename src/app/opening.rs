@@ -1,5 +1,6 @@
-//! Opening a room on this computer: a server of its own, with keys nobody else has, that others reach by a link. Blocks for
-//! some milliseconds: it belongs on a thread beside the frames.
+//! Opening a room on this computer: a server of its own, with keys nobody else has, that others reach by a link. Each time
+//! with new keys: a link is good for as long as its room. Blocks for some milliseconds: it belongs on a thread beside the
+//! frames.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -10,7 +11,7 @@ use crate::protocol::token::{self, TokenError, TokenRequest};
 use crate::server::{ApiKey, Server, ServerConfig, ServerError, ServerHandle};
 use crate::space::fetch::FIRST_QUALITY;
 
-/// The port that is tried first: links stay the same as long as it is free.
+/// The port that is tried first, so that a firewall needs one hole.
 const PORT: u16 = 7880;
 /// The key's name; what is secret about it is made anew each time.
 const KEY: &str = "room";

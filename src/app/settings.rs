@@ -142,11 +142,11 @@ impl SettingsFile {
             toml::to_string_pretty(&Stored::of(settings)).map_err(|error| self.trouble(io::Error::other(error)))?;
         let write = || {
             if let Some(folder) = self.0.parent() {
-                fs::create_dir_all(folder)?;
+                private_folder(folder)?;
             }
             // Two programs at once do not write into one file.
             let fresh = self.0.with_extension(format!("{}.new", std::process::id()));
-            let done = fs::write(&fresh, &text).and_then(|()| fs::rename(&fresh, &self.0));
+            let done = write_private(&fresh, &text).and_then(|()| fs::rename(&fresh, &self.0));
             if done.is_err() {
                 // What is left of it is of no use; the first error is told.
                 fs::remove_file(&fresh).unwrap_or_default();
@@ -159,6 +159,27 @@ impl SettingsFile {
     fn trouble(&self, error: io::Error) -> SettingsError {
         SettingsError::File { path: self.0.clone(), error }
     }
+}
+
+/// Links of rooms are kept, and whoever has one may come in: the folder and the file are for their owner alone.
+#[cfg(unix)]
+fn private_folder(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+#[cfg(not(unix))]
+fn private_folder(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)
+}
+
+/// See [`private_folder`].
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    io::Write::write_all(&mut options.open(path)?, text.as_bytes())
 }
 
 /// What of the own picture's beauty is other than as it was left, for one call.
@@ -187,6 +208,8 @@ impl BeautyChange {
 /// Keeps what is chosen in the lobby and in rooms; what was kept is there before the first frame.
 pub(super) struct KeepSettings {
     pub file: Option<SettingsFile>,
+    /// See `beauty`.
+    pub name: Option<String>,
     /// For this run.
     pub beauty: BeautyChange,
     /// See `beauty`.
@@ -247,6 +270,7 @@ impl Plugin for KeepSettings {
         let mut now = kept;
         // What the command line says for one run is not kept by itself.
         now.beauty = self.beauty.of(now.beauty);
+        now.name = self.name.clone().unwrap_or(now.name);
         now.sound = self.sound.unwrap_or(now.sound);
         now.comfort.language = self.language.unwrap_or(now.comfort.language);
         now.comfort.text_percent = self.text_percent.unwrap_or(now.comfort.text_percent);
@@ -307,8 +331,11 @@ fn keep_at_exit(exits: MessageReader<AppExit>, chosen: Chosen, mut keeper: ResMu
         return;
     }
     let now = chosen.settings();
-    // What is being written may not come to its end either.
-    if now == keeper.kept && keeper.writing.is_none() {
+    // What is being written comes to its end first: two would write into one file.
+    if let Some(Err(error)) = keeper.writing.take().map(bevy::tasks::block_on) {
+        error!(%error, "settings");
+    }
+    if now == keeper.kept {
         return;
     }
     if let Some(file) = &keeper.file
@@ -357,6 +384,12 @@ mod tests {
         file.save(&chosen()).unwrap();
         assert!(matches!(file.load(), (settings, None) if settings == chosen()));
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+            assert_eq!((mode(&folder), mode(&folder.join(FILE))), (0o700, 0o600), "links are nobody else's business");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use rotunda::media::audio::{AudioOutput, Microphone};
 use rotunda::media::capture::{Camera, PortraitSource, SpeechSource};
 use rotunda::media::{AudioSource, VideoFormat, VideoSource};
 use rotunda::model::limits::USER_NAME_MAX_BYTES;
-use rotunda::space::ui::OwnSources;
+use rotunda::space::devices::OwnSources;
 
 use super::args::Span;
 use super::join;

@@ -4,8 +4,11 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use bevy::camera::visibility::RenderLayers;
 use bevy::prelude::*;
+use bevy::time::TimeUpdateStrategy;
 use bevy_egui::{EguiContext, egui};
 use rotunda::bridge::RoomEvent;
 use rotunda::media::audio::AudioDeviceInfo;
@@ -15,15 +18,15 @@ use rotunda::media::capture::{
 use rotunda::media::{AudioSource, CaptureError, VideoFormat, VideoSource};
 use rotunda::model::quality::{EngineSnapshot, Grade, PlayedQuality, PublishQuality};
 use rotunda::model::{CallError, ErrorCode, StreamId, StreamKind, UserId};
-use rotunda::space::devices::DeviceLists;
+use rotunda::space::devices::{DeviceLists, OwnSources};
 use rotunda::space::sharing::{ShareFrom, ShareSources};
 use rotunda::space::sync::CallTrouble;
 use rotunda::space::ui::{
-    LeftPane, Lobby, LobbyTrouble, OpenPanes, OwnSources, RecentRoom, RightPane, RoomIsHere, RoomLink, WantsToLeave,
-    Way,
+    LeftPane, Lobby, LobbyTrouble, OpenPanes, RecentRoom, RightPane, RoomIsHere, RoomLink, WantsToLeave, Way,
 };
+use rotunda::space::view::RoomCamera;
 use rotunda::space::wall::StepWish;
-use rotunda::space::{Comfort, Language, PictureTaken, QualityTier, SpaceSettings, ViewMode};
+use rotunda::space::{Comfort, Language, PictureTaken, QualityTier, SpaceSettings};
 
 use crate::fake_engine::{FakeEngine, NAMES, page, portrait, stream, user};
 use crate::room::{gpu, picture, room_with};
@@ -263,7 +266,7 @@ fn show(app: &mut App, engine: &FakeEngine, screen: Screen) {
         Screen::Signs => OpenPanes { signs: true, ..OpenPanes::default() },
         _ => OpenPanes::default(),
     };
-    app.insert_resource(lobby).insert_resource(panes).insert_resource(ViewMode::Hall);
+    app.insert_resource(lobby).insert_resource(panes);
     match screen {
         Screen::Wall => {
             app.world_mut().write_message(StepWish::Up(0));
@@ -281,7 +284,7 @@ fn show(app: &mut App, engine: &FakeEngine, screen: Screen) {
         _ => {}
     }
     // Pictures and preview are made beside the frames.
-    frames(app, if matches!(screen, Screen::Left(LeftPane::Share)) { 16 } else { 9 });
+    frames(app, if matches!(screen, Screen::Left(LeftPane::Share)) { 14 } else { 6 });
 }
 
 fn close(app: &mut App, screen: Screen) {
@@ -294,10 +297,14 @@ fn close(app: &mut App, screen: Screen) {
         }
         Screen::Wall => {
             app.world_mut().write_message(StepWish::Back);
-            frames(app, 14);
+            frames(app, 4);
         }
         // Nine seconds of the app's time, a twentieth each.
-        Screen::Notices => frames(app, 190),
+        Screen::Notices => {
+            app.insert_resource(TimeUpdateStrategy::ManualDuration(Duration::from_secs(1)));
+            frames(app, 10);
+            app.insert_resource(TimeUpdateStrategy::ManualDuration(Duration::from_millis(50)));
+        }
         _ => {}
     }
 }
@@ -347,9 +354,24 @@ fn changed(a: &PictureTaken, b: &PictureTaken) -> f64 {
     count as f64 / f64::from(a.width * a.height)
 }
 
-/// Draws screens in one size of window, for each language and size of text.
-fn draw_all(size: (u32, u32), takes: &[(Language, u16, &[Screen])], wrong: &mut Vec<String>) {
+/// What the screens stand before.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Ground {
+    Room,
+    /// Nothing: where it is about sizes, the room would only cost time.
+    Plain,
+}
+
+/// Screens in one language and size of text.
+type Take<'a> = (Language, u16, &'a [Screen]);
+
+/// Draws screens in one size of window.
+fn draw_all(size: (u32, u32), ground: Ground, takes: &[Take<'_>], wrong: &mut Vec<String>) {
     let (mut app, engine) = furnished(size);
+    if ground == Ground::Plain {
+        let mut cameras = app.world_mut().query_filtered::<&mut RenderLayers, With<RoomCamera>>();
+        cameras.iter_mut(app.world_mut()).for_each(|mut layers| *layers = RenderLayers::none());
+    }
     app.world_mut().resource_mut::<SpaceSettings>().overlay = false;
     frames(&mut app, 2);
     let bare = picture(&mut app);
@@ -376,11 +398,12 @@ fn every_screen_fits_in_both_languages_and_all_sizes() {
     let Some(_turn) = gpu() else { return };
     let (en, zh) = (Language::English, Language::Chinese);
     let mut wrong = Vec::new();
-    let usual: [(Language, u16, &[Screen]); 6] =
-        [(en, 100, &ALL), (zh, 100, &ALL), (en, 75, &TIGHT), (en, 200, &TIGHT), (zh, 75, &TIGHT), (zh, 200, &TIGHT)];
-    draw_all((1280, 720), &usual, &mut wrong);
-    draw_all((480, 320), &[(en, 100, &ALL), (zh, 100, &TIGHT), (en, 200, &TIGHT), (zh, 200, &TIGHT)], &mut wrong);
-    draw_all((3840, 2160), &[(zh, 200, &[Screen::LobbyLink, Screen::Left(LeftPane::Settings)])], &mut wrong);
+    draw_all((1280, 720), Ground::Room, &[(en, 100, &ALL), (zh, 100, &ALL)], &mut wrong);
+    let extremes: [Take<'_>; 4] = [(en, 75, &ALL), (en, 200, &ALL), (zh, 75, &ALL), (zh, 200, &ALL)];
+    draw_all((1280, 720), Ground::Plain, &extremes, &mut wrong);
+    let small: [Take<'_>; 4] = [(en, 100, &ALL), (zh, 100, &TIGHT), (en, 200, &TIGHT), (zh, 200, &TIGHT)];
+    draw_all((480, 320), Ground::Plain, &small, &mut wrong);
+    draw_all((3840, 2160), Ground::Plain, &[(zh, 200, &TIGHT[..2])], &mut wrong);
     assert!(wrong.is_empty(), "look into {}: {wrong:#?}", folder().display());
 }
 

@@ -2,10 +2,10 @@
 
 use bevy::prelude::*;
 
+use super::OwnSources;
 use crate::bridge::RoomCommand;
 use crate::media::VideoFormat;
-use crate::media::audio::{AudioOutput, Microphone};
-use crate::media::capture::Camera;
+use crate::media::audio::AudioOutput;
 use crate::model::{StreamKind, VideoPreset};
 use crate::space::participant::LocalParticipant;
 use crate::space::stream::{Publishes, VideoStream};
@@ -91,7 +91,7 @@ impl CameraQuality {
 pub(super) fn choose_devices(
     mut wishes: MessageReader<ChooseDevice>,
     engine: Option<Res<EngineBridge>>,
-    quality: Res<CameraQuality>,
+    (quality, sources): (Res<CameraQuality>, Res<OwnSources>),
     me: Query<&Publishes, With<LocalParticipant>>,
     streams: Query<&VideoStream>,
     mut choice: ResMut<DeviceChoice>,
@@ -108,13 +108,13 @@ pub(super) fn choose_devices(
         match kind {
             DeviceKind::Camera => {
                 for info in cameras.filter(|info| info.video.is_some()) {
-                    let source = Box::new(Camera::waiting(id.as_deref(), quality.format()));
+                    let source = sources.camera(id.as_deref(), quality.format());
                     outbox.push(RoomCommand::SwitchVideo { stream: info.id.clone(), source });
                 }
             }
             DeviceKind::Microphone => {
                 for info in cameras.filter(|info| info.audio.is_some()) {
-                    let source = Box::new(Microphone::of_id(id.as_deref()));
+                    let source = sources.microphone(id.as_deref());
                     outbox.push(RoomCommand::SwitchAudio { stream: info.id.clone(), source });
                 }
             }

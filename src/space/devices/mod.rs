@@ -8,12 +8,14 @@
 mod choice;
 mod in_use;
 mod lists;
+mod sources;
 
 use bevy::prelude::*;
 
 pub use choice::{CameraQuality, ChooseDevice, DeviceChoice, DeviceKind};
 pub use in_use::DevicesInUse;
 pub use lists::DeviceLists;
+pub use sources::OwnSources;
 
 use super::schedule::SpaceSystems;
 use super::sync::{EngineEvent, Outbox};
@@ -27,6 +29,7 @@ impl Plugin for DevicesPlugin {
             .init_resource::<DeviceLists>()
             .init_resource::<DeviceChoice>()
             .init_resource::<CameraQuality>()
+            .init_resource::<OwnSources>()
             .init_resource::<DevicesInUse>()
             .add_message::<EngineEvent>()
             .add_message::<ChooseDevice>()

@@ -223,6 +223,7 @@ pub(super) fn follow(
         }
     }
     if status.state == RoomState::Disconnected {
-        (sharing.told, sharing.wished) = (false, None);
+        // What is still being opened was meant for the room that ended.
+        (sharing.told, sharing.wished, sharing.opening, sharing.last) = (false, None, None, None);
     }
 }

@@ -281,6 +281,23 @@ fn stopping_while_it_is_opened_shares_nothing() {
 }
 
 #[test]
+fn what_is_still_being_opened_when_the_room_ends_is_not_shared_in_the_next_one() {
+    let mut room = Room::new(Arc::new(Script::new()));
+    let state = |room: &mut Room, state| room.app.world_mut().resource_mut::<RoomStatus>().state = state;
+    room.start("screen:A", BALANCED, false);
+    state(&mut room, RoomState::Disconnected);
+    room.app.update();
+    let before = room.asked().len();
+    state(&mut room, RoomState::Connected);
+    for _ in 0..20 {
+        room.app.update();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(room.asked().len(), before, "nothing goes on the wall by itself");
+    assert!(!room.sharing().is_opening() && !room.sharing().is_sharing());
+}
+
+#[test]
 fn an_open_picker_sees_what_comes_and_a_closed_one_lets_go() {
     let script = Arc::new(Script::new());
     let mut room = Room::new(script.clone());

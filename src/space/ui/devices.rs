@@ -9,6 +9,7 @@ use super::bar::Pressed;
 use super::{LeftPane, OpenPanes, theme};
 use crate::media::audio::{AudioOutput, MicrophoneCheck, SpeakerCheck, SpeakerCheckStatus};
 use crate::media::capture::Devices;
+use crate::model::DeviceState;
 use crate::space::devices::{ChooseDevice, DeviceChoice, DeviceKind, DeviceLists};
 use crate::space::words::SettingsWords;
 
@@ -54,9 +55,10 @@ impl Checks {
     }
 
     /// The level, 0..=1, and why there is none.
-    fn level(&self) -> (f32, Option<String>) {
-        let check = self.microphone.as_ref().map(|(_, check)| check);
-        check.map_or((0.0, None), |check| (check.level(), check.state().fallback_reason))
+    fn level(&self, words: &SettingsWords) -> (f32, Option<String>) {
+        let Some((_, check)) = &self.microphone else { return (0.0, None) };
+        let state = check.state();
+        (check.level(), state.fallback_reason.map(|why| (words.device)(state.state, &why)))
     }
 }
 
@@ -158,7 +160,7 @@ fn kind_word(words: &SettingsWords, kind: DeviceKind) -> &'static str {
 
 /// The meter of the microphone that is listened to, and what it says.
 pub(super) fn microphone_meter(ui: &mut egui::Ui, words: &SettingsWords, checks: &mut Checks, width_pt: f32) {
-    let (level, trouble) = checks.level();
+    let (level, trouble) = checks.level(words);
     checks.heard_me |= decibels(level) > SPEECH_DB;
     meter(ui, level, width_pt);
     match trouble {
@@ -219,8 +221,12 @@ pub(super) fn speaker_test(ui: &mut egui::Ui, words: &SettingsWords, output: Aud
             }
         }
     });
+    let failed;
     let (text, colour) = match (&status, checks.heard) {
-        (Some(SpeakerCheckStatus::Failed(why)), _) => (why.as_str(), theme::CORAL_TEXT),
+        (Some(SpeakerCheckStatus::Failed(why)), _) => {
+            failed = (words.device)(DeviceState::Failed, why);
+            (failed.as_str(), theme::CORAL_TEXT)
+        }
         (Some(_), Some(true)) => (words.sound_works, theme::FADED),
         (Some(_), Some(false)) => (words.sound_advice, theme::BRASS),
         _ => return,

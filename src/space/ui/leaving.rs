@@ -179,7 +179,9 @@ mod tests {
             .add_message::<WindowCloseRequested>()
             .add_systems(Update, consider);
         app.world_mut().spawn((person("me"), LocalParticipant));
-        (0..others).for_each(|n| drop(app.world_mut().spawn(person(&format!("p{n}")))));
+        for n in 0..others {
+            app.world_mut().spawn(person(&format!("p{n}")));
+        }
         app
     }
 

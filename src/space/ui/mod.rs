@@ -32,7 +32,7 @@ use bevy_egui::render::systems::{EguiRenderData, EguiTransforms};
 use bevy_egui::{EguiContexts, EguiGlobalSettings, EguiPlugin, EguiPrimaryContextPass, egui};
 
 pub use leaving::{LeaveRequested, RoomIsHere, WantsToLeave};
-pub use lobby::{CancelEntering, EnterRoom, Lobby, LobbyTrouble, OwnSources, Pass, RecentRoom, Secret, Way, WayIn};
+pub use lobby::{CancelEntering, EnterRoom, Lobby, LobbyTrouble, Pass, RecentRoom, Secret, Way, WayIn};
 pub use notices::Notices;
 pub use own_media::{OwnMedia, Sending, ToggleMuted};
 
@@ -158,9 +158,9 @@ impl Plugin for UiPlugin {
             .init_resource::<ViewMode>()
             .init_resource::<WallSlots>()
             .add_message::<ToggleMuted>()
+            .add_message::<own_media::Hush>()
             .init_resource::<Lobby>()
             .init_resource::<Comfort>()
-            .init_resource::<OwnSources>()
             .init_resource::<RoomLink>()
             .init_resource::<leaving::Leaving>()
             .add_message::<EnterRoom>()
@@ -296,7 +296,7 @@ fn draw_overlay(
         bar::nobody_here(ctx, &words.bar);
     }
     let banner = match own.microphone {
-        _ if own.talking => Some(bar::Banner::Talking),
+        Sending::Live if own.talking => Some(bar::Banner::Talking),
         Sending::Muted if figures.0.speaking_muted => Some(bar::Banner::SpeakingWhileMuted),
         Sending::Muted => Some(bar::Banner::Muted),
         _ => None,

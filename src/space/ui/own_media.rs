@@ -42,6 +42,10 @@ pub struct OwnMedia {
 #[derive(Message, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ToggleMuted(pub MediaKind);
 
+/// The microphone is to be muted, whatever it seems to be: what was asked before may still be on its way.
+#[derive(Message, Clone, Copy, Debug)]
+pub(super) struct Hush;
+
 fn slot(kind: MediaKind) -> usize {
     usize::from(kind == MediaKind::Video)
 }
@@ -56,17 +60,19 @@ pub(super) fn read_keys(keys: Keys, mut toggle: MessageWriter<ToggleMuted>) {
 }
 
 /// The space bar, unless something is being typed. A window that is left lets go of every key.
-pub(super) fn push_to_talk(keys: Keys, mut own: ResMut<OwnMedia>, mut toggle: MessageWriter<ToggleMuted>) {
+pub(super) fn push_to_talk(
+    keys: Keys,
+    mut own: ResMut<OwnMedia>,
+    mut toggle: MessageWriter<ToggleMuted>,
+    mut hush: MessageWriter<Hush>,
+) {
     let microphone = ToggleMuted(MediaKind::Audio);
     if keys.just(KeyCode::Space) && own.microphone == Sending::Muted {
         own.talking = true;
         toggle.write(microphone);
     } else if own.talking && !keys.held(KeyCode::Space) {
         own.talking = false;
-        // Whoever pressed `M` meanwhile has muted already.
-        if own.microphone == Sending::Live {
-            toggle.write(microphone);
-        }
+        hush.write(Hush);
     }
 }
 
@@ -75,7 +81,7 @@ pub(super) fn follow_own_streams(
     time: Res<Time>,
     me: Query<&Publishes, With<LocalParticipant>>,
     streams: Query<&VideoStream>,
-    mut toggles: MessageReader<ToggleMuted>,
+    (mut toggles, mut hushes): (MessageReader<ToggleMuted>, MessageReader<Hush>),
     mut own: ResMut<OwnMedia>,
     mut outbox: ResMut<Outbox>,
 ) {
@@ -114,6 +120,14 @@ pub(super) fn follow_own_streams(
             MediaKind::Audio => next.microphone = shown,
             MediaKind::Video => next.camera = shown,
         }
+    }
+    if hushes.read().count() > 0 && next.microphone != Sending::Absent {
+        for stream in cameras.iter().filter(|stream| stream.info.audio.is_some()) {
+            let (stream, kind) = (stream.info.id.clone(), MediaKind::Audio);
+            outbox.push(RoomCommand::SetMuted { stream, kind, muted: true });
+        }
+        next.wished[slot(MediaKind::Audio)] = Some((true, PATIENCE_SECS));
+        next.microphone = Sending::Muted;
     }
     for kind in [MediaKind::Audio, MediaKind::Video] {
         let told = told(kind);

@@ -26,7 +26,7 @@ pub const MENTION: Color32 = Color32::from_rgba_premultiplied(58, 44, 22, 120);
 /// Muted, or leaving.
 pub const CORAL: Color32 = Color32::from_rgb(196, 62, 46);
 /// The same under the pointer.
-pub const CORAL_HOVER: Color32 = Color32::from_rgb(216, 80, 62);
+pub const CORAL_HOVER: Color32 = Color32::from_rgb(204, 70, 54);
 /// Text that says "muted" or what went wrong, on [`GROUND`].
 pub const CORAL_TEXT: Color32 = Color32::from_rgb(240, 122, 104);
 /// Ground of a button without anything behind it, and its sign.
@@ -182,4 +182,50 @@ pub fn apply(ctx: &egui::Context) {
             fonts.layout_no_wrap(letters.clone(), font, PAPER);
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Relative luminance (WCAG 2.2).
+    fn luminance(colour: Color32) -> f32 {
+        let linear = |code: u8| {
+            let share = f32::from(code) / 255.0;
+            if share <= 0.040_45 { share / 12.92 } else { ((share + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * linear(colour.r()) + 0.7152 * linear(colour.g()) + 0.0722 * linear(colour.b())
+    }
+
+    /// Contrast ratio (WCAG 2.2), 1 to 21.
+    fn contrast(a: Color32, b: Color32) -> f32 {
+        let (a, b) = (luminance(a), luminance(b));
+        (a.max(b) + 0.05) / (a.min(b) + 0.05)
+    }
+
+    /// The ground before the brightest thing there is.
+    fn ground() -> Color32 {
+        let through = 255 - GROUND.a();
+        Color32::from_rgb(GROUND.r() + through, GROUND.g() + through, GROUND.b() + through)
+    }
+
+    #[test]
+    fn text_and_what_can_be_pressed_stand_out_from_their_ground() {
+        for (what, ink, on, least) in [
+            ("text", PAPER, ground(), 4.5),
+            ("less important text", FADED, ground(), 4.5),
+            ("trouble", CORAL_TEXT, ground(), 4.5),
+            ("headings", BRASS, ground(), 4.5),
+            ("a button's text", PAPER, BUTTON_HOVER, 4.5),
+            ("a small button's text", PAPER, WIDGET_HOVER, 4.5),
+            ("on brass", INK, BRASS, 4.5),
+            ("on coral", Color32::WHITE, CORAL, 4.5),
+            ("on coral under the pointer", Color32::WHITE, CORAL_HOVER, 4.5),
+            ("an edge", EDGE, ground(), 3.0),
+            ("where the keyboard is", BRASS, WIDGET_HOVER, 3.0),
+        ] {
+            let found = contrast(ink, on);
+            assert!(found >= least, "{what}: {found:.2} to 1, at least {least} is wanted");
+        }
+    }
 }

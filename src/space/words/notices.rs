@@ -62,7 +62,7 @@ fn chinese(code: ErrorCode) -> &'static str {
         E::TooManyRooms => "房间太多：请先离开一个房间，或稍后再试",
         E::UserIdEmpty => "用户 ID 为空：请填写",
         E::UserIdInvalid => "用户 ID 含有不允许的字符：请修改",
-        E::UserIdTooLong => "用户 ID 太长：请缩短到 64 字节以内",
+        E::UserIdTooLong => "用户 ID 太长：请缩短到 63 字节以内",
         E::UserNameTooLong => "名字太长：请缩短",
         E::RoomIdEmpty => "房间名为空：请填写",
         E::RoomIdTooLong => "房间名太长：请缩短到 128 字节以内",

@@ -1,5 +1,7 @@
 //! Devices, language and comfort: in the settings, and where a device is chosen elsewhere.
 
+use crate::model::DeviceState;
+
 /// See the module.
 #[derive(Debug)]
 pub struct SettingsWords {
@@ -21,6 +23,8 @@ pub struct SettingsWords {
     pub looking: &'static str,
     /// One that was chosen and is not there.
     pub missing: fn(&str) -> String,
+    /// What keeps one from being used, given what the system says of it.
+    pub device: fn(DeviceState, &str) -> String,
     /// Below the meter, until something was heard.
     pub say_something: &'static str,
     /// The microphone hears one.
@@ -77,6 +81,7 @@ pub(super) const ENGLISH: SettingsWords = SettingsWords {
     none_found: "None found",
     looking: "Looking …",
     missing: |name| format!("{name} (not there)"),
+    device: |_, why| why.to_owned(),
     say_something: "Say something: the bar follows your voice",
     heard_you: "Your microphone hears you",
     muted: "You are muted in the room",
@@ -111,6 +116,7 @@ pub(super) const CHINESE: SettingsWords = SettingsWords {
     none_found: "没有找到",
     looking: "正在查找……",
     missing: |name| format!("{name}（未连接）"),
+    device: |state, _| chinese(state).to_owned(),
     say_something: "请说话：指示条会随声音变化",
     heard_you: "麦克风能听到你",
     muted: "你在房间里已静音",
@@ -134,3 +140,15 @@ pub(super) const CHINESE: SettingsWords = SettingsWords {
     statistics: "连接与统计（I）",
     more: "更多设置……",
 };
+
+/// What is wrong, and what to do.
+fn chinese(state: DeviceState) -> &'static str {
+    match state {
+        DeviceState::On | DeviceState::Off | DeviceState::Muted => "设备已就绪",
+        DeviceState::Unplugged => "设备未连接：请插好，或换一个",
+        DeviceState::NoPermission => "系统不允许使用：请在系统的隐私设置里允许",
+        DeviceState::InUse => "设备正被其他程序使用：请关闭那个程序，或换一个",
+        DeviceState::Stalled => "设备没有输出：请重新插拔，或换一个",
+        DeviceState::Failed => "设备无法使用：请重新插拔，或换一个",
+    }
+}

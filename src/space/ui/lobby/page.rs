@@ -92,7 +92,7 @@ fn half(ui: &mut egui::Ui, contents: impl FnOnce(&mut egui::Ui)) {
 fn oneself(ui: &mut egui::Ui, lobby: &mut Lobby, parts: &mut Parts<'_>) -> Option<Wish> {
     let (words, settings_words) = (&parts.words.lobby, &parts.words.settings);
     let mut wish = None;
-    own_picture(ui, words, lobby, parts.mirror);
+    own_picture(ui, parts.words, lobby, parts.mirror);
     ui.horizontal(|ui| {
         let camera = (Sign::Camera, [words.camera_on, words.camera_off]);
         switch(ui, camera, &mut lobby.camera_on);
@@ -117,12 +117,23 @@ fn oneself(ui: &mut egui::Ui, lobby: &mut Lobby, parts: &mut Parts<'_>) -> Optio
 }
 
 /// As others will see it, but as in a mirror.
-fn own_picture(ui: &mut egui::Ui, words: &LobbyWords, lobby: &Lobby, mirror: Option<&Mirror>) {
+fn own_picture(ui: &mut egui::Ui, words: &Words, lobby: &Lobby, mirror: Option<&Mirror>) {
     let (rect, _) = ui.allocate_exact_size(vec2(HALF_PT, PICTURE_PT), egui::Sense::hover());
     let painter = ui.painter_at(rect);
     painter.rect_filled(rect, CornerRadius::same(10), theme::DEAD);
-    let trouble = mirror.and_then(|mirror| mirror.device().why);
-    if trouble.is_none() && mirror.is_some_and(|mirror| mirror.picture().draw(&painter, rect, true)) {
+    let device = mirror.map(Mirror::device).unwrap_or_default();
+    let trouble = device.why.map(|why| (words.settings.device)(device.state, &why));
+    let words = &words.lobby;
+    // Another camera may stand in for the one that was chosen: it is seen all the same.
+    let delivers = trouble.is_none() || device.name.is_some();
+    if delivers && mirror.is_some_and(|mirror| mirror.picture().draw(&painter, rect, true)) {
+        if let Some(why) = trouble {
+            let galley = painter.layout(why, theme::caption(), theme::PAPER, HALF_PT - 20.0);
+            let size = galley.size() + vec2(12.0, 6.0);
+            let plate = egui::Rect::from_min_size(rect.left_bottom() + vec2(4.0, -4.0 - size.y), size);
+            painter.rect_filled(plate, CornerRadius::same(6), theme::GROUND);
+            painter.galley(plate.min + vec2(6.0, 3.0), galley, theme::PAPER);
+        }
         return;
     }
     let off = !lobby.camera_on;
@@ -194,7 +205,7 @@ fn whereto(ui: &mut egui::Ui, lobby: &mut Lobby, parts: &mut Parts<'_>) -> Optio
             asked |= entered(ui, &field);
             say_at(ui, parts.words, lobby, Field::Link);
             if matches!(lobby.target(), Some(Target::Server(_))) {
-                asked |= server(ui, words, lobby);
+                asked |= server(ui, parts.words, lobby);
                 say_at(ui, parts.words, lobby, Field::Pass);
             }
             words.enter
@@ -223,7 +234,8 @@ fn whereto(ui: &mut egui::Ui, lobby: &mut Lobby, parts: &mut Parts<'_>) -> Optio
 }
 
 /// By what right one comes in; whether Enter was pressed.
-fn server(ui: &mut egui::Ui, words: &LobbyWords, lobby: &mut Lobby) -> bool {
+fn server(ui: &mut egui::Ui, all: &Words, lobby: &mut Lobby) -> bool {
+    let words = &all.lobby;
     ui.horizontal(|ui| {
         for (with_keys, title) in [(false, words.token), (true, words.keys)] {
             ui.radio_value(&mut lobby.with_keys, with_keys, RichText::new(title).font(theme::body()));
@@ -236,6 +248,7 @@ fn server(ui: &mut egui::Ui, words: &LobbyWords, lobby: &mut Lobby) -> bool {
     let key = text(ui, (words.api_key, "", SECRET_MAX_BYTES, false), &mut lobby.api_key);
     let secret = text(ui, (words.api_secret, "", SECRET_MAX_BYTES, true), &mut lobby.api_secret.0);
     let room = text(ui, (words.room, "", ROOM_ID_MAX_BYTES, false), &mut lobby.room);
+    say_at(ui, all, lobby, Field::Room);
     [key, secret, room].iter().any(|field| entered(ui, field))
 }
 
@@ -257,7 +270,7 @@ fn entered(ui: &egui::Ui, field: &egui::Response) -> bool {
 
 /// What is wrong, below the field it belongs to.
 fn say_at(ui: &mut egui::Ui, words: &Words, lobby: &Lobby, field: Field) {
-    let Some(trouble) = lobby.trouble.as_ref().filter(|trouble| trouble.field(lobby.way) == field) else { return };
+    let Some(trouble) = lobby.trouble.as_ref().filter(|trouble| lobby.place_of(trouble) == field) else { return };
     let text = sentence(words, trouble);
     ui.label(RichText::new(text).font(theme::caption()).color(theme::CORAL_TEXT));
 }

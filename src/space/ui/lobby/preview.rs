@@ -4,11 +4,10 @@
 use bevy::prelude::*;
 use bevy_egui::egui;
 
-use super::OwnSources;
 use crate::bridge::{Preview, VideoFeed};
 use crate::model::{Beauty, DeviceUse, StreamId};
 use crate::space::beauty::{BeautyLinks, BeautySource};
-use crate::space::devices::CameraQuality;
+use crate::space::devices::{CameraQuality, OwnSources};
 use crate::space::ui::picture::{Picture, image_of};
 
 /// The name under which beauty knows what is not sent yet.

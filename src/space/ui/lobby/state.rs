@@ -255,6 +255,17 @@ impl Lobby {
         Ok(EnterRoom { name, way, camera_on: self.camera_on, microphone_on: self.microphone_on })
     }
 
+    /// Where trouble is said: at its field, and where that is not shown, below everything.
+    pub(super) fn place_of(&self, trouble: &LobbyTrouble) -> Field {
+        let server = self.way == Way::Join && matches!(self.target(), Some(Target::Server(_)));
+        match trouble.field(self.way) {
+            Field::Room if self.way == Way::Join && !(server && self.with_keys) => Field::Whole,
+            Field::Link if self.way == Way::Open => Field::Whole,
+            Field::Pass if !server => Field::Whole,
+            field => field,
+        }
+    }
+
     /// Where the written address leads.
     pub(super) fn target(&self) -> Option<Target> {
         Target::of(&self.link)

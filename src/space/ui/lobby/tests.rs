@@ -45,6 +45,16 @@ fn what_is_missing_is_said_at_its_field() {
 }
 
 #[test]
+fn what_is_wrong_is_said_where_it_can_be_seen() {
+    let keys = Lobby { with_keys: true, ..joining("wss://host") };
+    assert_eq!(keys.place_of(&LobbyTrouble::RoomWrong), Field::Room);
+    assert_eq!(joining("wss://host").place_of(&LobbyTrouble::RoomWrong), Field::Whole, "the token names it");
+    let expired = LobbyTrouble::Call(CallError::new(ErrorCode::TokenExpired, "x"));
+    assert_eq!(joining("wss://host").place_of(&expired), Field::Pass);
+    assert_eq!(joining("http://host/join/r?code=c").place_of(&expired), Field::Whole, "a link has no such field");
+}
+
+#[test]
 fn addresses_lead_to_links_and_servers() {
     let link = "http://192.168.1.5:7880/join/team?code=abc";
     assert_eq!(Target::of(&format!(" {link}\n")), Some(Target::Link(link.into())));
