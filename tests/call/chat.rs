@@ -3,7 +3,7 @@
 use bevy::prelude::*;
 use rotunda::bridge::{DataMessage, RoomCommand, RoomEvent};
 use rotunda::model::{ATTRIBUTE_HAND, CallError, ErrorCode, Reaction, UserId};
-use rotunda::space::chat::{AskedToLook, ChatPlugin, FloatKind, Floats, Voice};
+use rotunda::space::chat::{AskedToLook, ChatPlugin, FloatKind, Floats, Happened, Voice};
 use rotunda::space::participant::ParticipantPlugin;
 use rotunda::space::schedule::SchedulePlugin;
 use rotunda::space::sync::SyncPlugin;
@@ -145,7 +145,8 @@ fn who_asks_to_speak_is_known_in_order_and_who_asks_to_look_is_heard() {
     assert_eq!(hand(&app, "ada"), None);
     let asked: Vec<AskedToLook> = app.world_mut().resource_mut::<Messages<AskedToLook>>().drain().collect();
     assert_eq!(asked.len(), 1);
-    assert_eq!(texts(&app), ["ada asks everyone to look at the wall"]);
+    let (_, told) = log(&app).lines().last().unwrap();
+    assert_eq!(told.voice, Voice::Room(Happened::AsksToLook("ada".to_owned())));
 }
 
 #[test]

@@ -106,9 +106,10 @@ fn failed(error: &CaptureError) -> CallTrouble {
     CallTrouble(CallError::new(ErrorCode::CaptureFailed, format!("nothing new is shared: {error}")))
 }
 
-/// The stream that carries what is shared; `None` before the first login.
+/// The stream that carries what is shared; `None` outside of rooms.
 fn stream_of(status: &RoomStatus) -> Option<StreamId> {
-    status.me.as_ref().map(|me| StreamId::derived(&me.id, "screen"))
+    let inside = status.state != RoomState::Disconnected;
+    status.me.as_ref().filter(|_| inside).map(|me| StreamId::derived(&me.id, "screen"))
 }
 
 /// Begins to open what is wished for, or stops.
