@@ -6,7 +6,7 @@
 //
 // Arguments of the program are further Chromium flags. CHROMIUM names the executable.
 //
-// Commands (see page.js for their arguments): join, publish, share, mute, state, events, video_stats, rtc_stats, read_stamp,
+// Commands (see page.js for their arguments): join, accept, publish, share, mute, state, events, video_stats, rtc_stats, read_stamp,
 // picture, audio_level, send_data, received_data, chat, received_chat, set_quality, simulate, leave, close, quit; and of
 // measure.js: join_and_see, publish_stamped, watch_pictures, pictures, concealment, publish_pulses, hear_pulses, pulses.
 

@@ -168,6 +168,12 @@
       return { identity: room.localParticipant.identity, room: room.name, connect_ms: performance.now() - start };
     },
 
+    /** link: an invitation, which is asked as the token endpoint it is; name; options and connect as of join. */
+    async accept({ link, name, ...more }) {
+      const { serverUrl, participantToken } = await lk.TokenSource.endpoint(link).fetch({ participantName: name });
+      return commands.join({ url: serverUrl, token: participantToken, ...more });
+    },
+
     /** camera, microphone: booleans; simulcast; width, height, fps, codec of the camera. */
     async publish({ camera = false, microphone = false, simulcast = false, width = 640, height = 360, fps = 15, codec = 'vp8' }) {
       const me = room.localParticipant;

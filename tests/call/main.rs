@@ -38,5 +38,6 @@ mod soak;
 mod sound;
 mod walking;
 mod wall;
+mod windows;
 
 use common::browser_driver;

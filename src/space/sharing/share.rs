@@ -106,6 +106,11 @@ fn failed(error: &CaptureError) -> CallTrouble {
     CallTrouble(CallError::new(ErrorCode::CaptureFailed, format!("nothing new is shared: {error}")))
 }
 
+/// There is no wall to share on.
+fn outside() -> CallTrouble {
+    CallTrouble(CallError::new(ErrorCode::WrongState, "nothing is shared: enter a room first"))
+}
+
 /// The stream that carries what is shared; `None` outside of rooms.
 fn stream_of(status: &RoomStatus) -> Option<StreamId> {
     let inside = status.state != RoomState::Disconnected;
@@ -135,6 +140,10 @@ pub(super) fn hear_wishes(
     }
     // Of several the last one counts.
     if let Some(wish) = starts.read().last() {
+        if stream_of(&status).is_none() {
+            trouble.write(outside());
+            return;
+        }
         let title = offer.find(&wish.source).map_or_else(|| wish.source.clone(), |info| info.title.clone());
         if let Err(error) = sharing.open(Shared { wish: wish.clone(), title }, &from) {
             trouble.write(failed(&error));
@@ -167,8 +176,7 @@ pub(super) fn publish_opened(
         }
     };
     let Some(stream) = sharing.own.clone().or_else(|| stream_of(&status)) else {
-        let error = CallError::new(ErrorCode::WrongState, "nothing is shared: enter a room first");
-        trouble.write(CallTrouble(error));
+        trouble.write(outside());
         return;
     };
     let wish = &shared.wish;

@@ -285,7 +285,9 @@ fn what_is_still_being_opened_when_the_room_ends_is_not_shared_in_the_next_one()
     let mut room = Room::new(Arc::new(Script::new()));
     let state = |room: &mut Room, state| room.app.world_mut().resource_mut::<RoomStatus>().state = state;
     room.start("screen:A", BALANCED, false);
+    room.app.update();
     state(&mut room, RoomState::Disconnected);
+    room.start("screen:B", BALANCED, false);
     room.app.update();
     let before = room.asked().len();
     state(&mut room, RoomState::Connected);

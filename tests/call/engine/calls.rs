@@ -198,7 +198,7 @@ fn what_begins_muted_is_told_so_and_sends_nothing_until_it_is_unmuted() {
     // Figures are told every three seconds.
     let sent = ann.wait_figures("what she sends", |now| {
         let (seen, heard) = (now.publishing.get(&stream("ann-cam"))?, now.publishing.get(&stream("ann-dark"))?);
-        (seen.video_kbps > 1.0 && heard.audio_kbps > 1.0).then(|| (seen.audio_kbps, heard.video_kbps))
+        (seen.video_kbps > 1.0 && heard.audio_kbps > 1.0).then_some((seen.audio_kbps, heard.video_kbps))
     });
     assert_eq!(sent, (0.0, 0.0), "nothing of what is muted");
     assert_eq!(own_picture.counts().put, 0, "a camera that begins muted is not opened");

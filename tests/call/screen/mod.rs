@@ -1,7 +1,7 @@
 //! Screens and windows of a real X11 server without a screen (Xvfb): as sources, and shared through a call.
 
 mod calls;
-mod display;
+pub mod display;
 pub mod page;
 mod sound;
 mod sources;
