@@ -206,14 +206,7 @@ impl AppWindow {
     pub fn wait_reads(&self, phrase: &str, part: Part) -> (i16, i16) {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let t0 = Instant::now();
             if let Some(at) = self.reads(phrase, part) {
-                println!(
-                    "  DBG {} reads {phrase:?} after {:?} one {:?}",
-                    self.name,
-                    PATIENCE - (deadline - Instant::now()),
-                    t0.elapsed()
-                );
                 return at;
             }
             let words = || self.picture().words(part).into_iter().map(|word| word.text).collect::<Vec<_>>();
@@ -222,12 +215,10 @@ impl AppWindow {
         }
     }
 
-    /// Waits until it says this no longer.
+    /// Waits until it says this no longer; looks twice, for what is there can be misread.
     pub fn wait_reads_no_more(&self, phrase: &str, part: Part) {
         let deadline = Instant::now() + PATIENCE;
-        let t1 = Instant::now();
-        while self.reads(phrase, part).is_some() {
-            println!("  DBG still {phrase} {:?}", t1.elapsed());
+        while self.reads(phrase, part).is_some() || self.reads(phrase, part).is_some() {
             assert!(Instant::now() < deadline, "{}'s window still says {phrase:?}", self.name);
             std::thread::sleep(Duration::from_millis(100));
         }

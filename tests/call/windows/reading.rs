@@ -85,13 +85,19 @@ impl Picture {
 
 /// Where a phrase stands: the middle of each place.
 pub fn find(words: &[Word], phrase: &str) -> Vec<(i16, i16)> {
-    let wanted: Vec<String> = phrase.split_whitespace().map(letters).collect();
-    let is_there = |row: &&[Word]| {
-        let same_line = row.iter().all(|word| word.line == row[0].line);
-        same_line && row.iter().zip(&wanted).all(|(word, wanted)| alike(&letters(&word.text), wanted))
+    let wanted = letters(phrase);
+    // Two words may be read as one, and one as two.
+    let most = phrase.split_whitespace().count() + 1;
+    let says = |row: &&[Word]| {
+        let read: String = row.iter().map(|word| letters(&word.text)).collect();
+        row.iter().all(|word| word.line == row[0].line) && alike(&read, &wanted)
     };
     let middle = |row: &[Word]| ((row[0].at.0 + row[row.len() - 1].at.0) / 2, row[0].at.1);
-    words.windows(wanted.len()).filter(is_there).map(middle).collect()
+    let found = |first: usize| {
+        let mut rows = (1..=most).filter_map(|count| words.get(first..first + count));
+        rows.find(says).map(middle)
+    };
+    (0..words.len()).filter_map(found).collect()
 }
 
 fn letters(word: &str) -> String {
