@@ -65,7 +65,7 @@ pub fn run(args: StartArgs) -> anyhow::Result<()> {
         view,
         look: args.look.read()?,
         engine: client::start(engine)?,
-        sources: args.generated.then(generated),
+        sources: args.generated.then(|| generated(args.name.clone().unwrap_or_default())),
         name: args.name,
         link: args.link,
         port: args.port,
@@ -76,14 +76,14 @@ pub fn run(args: StartArgs) -> anyhow::Result<()> {
     Ok(home.run()?)
 }
 
-/// A face and a voice; a camera or a microphone that is chosen by name is used all the same.
-fn generated() -> OwnSources {
+/// A face, with a name below it where one was given, and a voice; a camera or a microphone that is chosen by name is used all the same.
+fn generated(name: String) -> OwnSources {
     let seed = rand::random();
     OwnSources::other(
         move |id, format: VideoFormat| -> Box<dyn VideoSource> {
             match id {
                 Some(_) => Box::new(Camera::waiting(id, format)),
-                None => Box::new(PortraitSource::new("You", seed, format)),
+                None => Box::new(PortraitSource::new(&name, seed, format)),
             }
         },
         move |id| -> Box<dyn AudioSource> {

@@ -57,6 +57,12 @@ pub fn needs_shaping(text: &str) -> bool {
     })
 }
 
+/// A name as it stands in a sentence that runs from left to right: one from right to left does not turn the sentence around
+/// (left-to-right marks, Unicode Standard Annex 9 section 2.6); others as they are.
+pub fn isolated(name: String) -> String {
+    if needs_shaping(&name) { format!("\u{200e}{name}\u{200e}") } else { name }
+}
+
 /// Whether a text calls somebody by name: `@Ada`, at a word's end, whatever the case.
 pub fn mentions(text: &str, name: &str) -> bool {
     let name = name.trim().to_lowercase();

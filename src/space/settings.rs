@@ -124,7 +124,7 @@ impl Default for Comfort {
 /// How large the overlay is drawn in a view of this size, in logical pixels: small views get a small one, so that it does
 /// not cover the room. Of larger text a small view takes what leaves room for a pane.
 pub fn overlay_zoom(view: Vec2, text_percent: u16) -> f32 {
-    let fits = (view.y / 640.0).min(view.x / 600.0).clamp(0.5, 1.0);
+    let fits = (view.y / 640.0).min(view.x / 600.0).clamp(LEAST_ZOOM, 1.0);
     let wished = fits * f32::from(text_percent) / 100.0;
     wished.min((view.y / LEAST_PT.y).min(view.x / LEAST_PT.x)).max(0.5 * f32::from(text_percent.min(100)) / 100.0)
 }
@@ -132,6 +132,8 @@ pub fn overlay_zoom(view: Vec2, text_percent: u16) -> f32 {
 /// The place of the bar at the bottom in a wide view, in points of the overlay: its width, and its height with the air
 /// below and above.
 pub const BAR_PT: Vec2 = Vec2::new(700.0, 112.0);
+/// Smaller than this nobody reads it.
+const LEAST_ZOOM: f32 = 0.7;
 /// The overlay has at least so much room, in points, however large its text is.
 const LEAST_PT: Vec2 = Vec2::new(560.0, 320.0);
 

@@ -53,12 +53,13 @@ enum Screen {
     Left(LeftPane),
     Right(RightPane),
     Signs,
+    SignsMuted,
     Notices,
     Leaving,
     Wall,
 }
 
-const ALL: [Screen; 18] = [
+const ALL: [Screen; 19] = [
     Screen::LobbyOpen,
     Screen::LobbyLink,
     Screen::LobbyServer,
@@ -74,18 +75,20 @@ const ALL: [Screen; 18] = [
     Screen::Right(RightPane::People),
     Screen::Right(RightPane::Chat),
     Screen::Signs,
+    Screen::SignsMuted,
     Screen::Notices,
     Screen::Leaving,
     Screen::Wall,
 ];
 /// Where the size of text matters most.
-const TIGHT: [Screen; 7] = [
+const TIGHT: [Screen; 8] = [
     Screen::LobbyServer,
     Screen::Muted,
     Screen::Left(LeftPane::Share),
     Screen::Left(LeftPane::Settings),
     Screen::Right(RightPane::People),
     Screen::Right(RightPane::Chat),
+    Screen::SignsMuted,
     Screen::Leaving,
 ];
 
@@ -235,7 +238,7 @@ fn frames(app: &mut App, count: usize) {
 
 /// Opens this screen and nothing else.
 fn show(app: &mut App, engine: &FakeEngine, screen: Screen) {
-    let muted = matches!(screen, Screen::Muted | Screen::SpeakingMuted);
+    let muted = matches!(screen, Screen::Muted | Screen::SpeakingMuted | Screen::SignsMuted);
     engine.tell(RoomEvent::StreamUpdated(stream("me-cam", "me", StreamKind::Camera, muted)));
     engine.set_figures(EngineSnapshot { speaking_muted: screen == Screen::SpeakingMuted, ..figures() });
     let blank = Lobby {
@@ -263,7 +266,7 @@ fn show(app: &mut App, engine: &FakeEngine, screen: Screen) {
     let panes = match screen {
         Screen::Left(pane) => OpenPanes { left: Some(pane), ..OpenPanes::default() },
         Screen::Right(pane) => OpenPanes { right: Some(pane), ..OpenPanes::default() },
-        Screen::Signs => OpenPanes { signs: true, ..OpenPanes::default() },
+        Screen::Signs | Screen::SignsMuted => OpenPanes { signs: true, ..OpenPanes::default() },
         _ => OpenPanes::default(),
     };
     app.insert_resource(lobby).insert_resource(panes);
@@ -332,6 +335,11 @@ fn check(app: &mut App, what: &str, wrong: &mut Vec<String>) {
         if !view.expand(1.5).contains_rect(*rect) {
             wrong.push(format!("{what}: {id} leaves the view: {rect:?} in {view:?}"));
         }
+    }
+    if let (Some(signs), Some(banner)) = (of("signs"), of("muted banner"))
+        && signs.intersects(banner.shrink(1.0))
+    {
+        wrong.push(format!("{what}: the banner covers the signs: {banner:?} and {signs:?}"));
     }
     let Some(bar) = of("bar") else { return };
     for (id, pane) in PANES.iter().filter_map(|id| Some((id, of(id)?))) {

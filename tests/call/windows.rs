@@ -23,6 +23,10 @@ const CARA: &str = "cara";
 /// What closes a pane at the right, in pixels.
 const CROSS: (i16, i16) = (919, 36);
 
+/// The buttons of the question before leaving, from its title: white on colours is not read reliably. In pixels.
+const LEAVE: (i16, i16) = (0, 73);
+const STAY: (i16, i16) = (118, 73);
+
 /// Everybody in the call.
 struct Call {
     ann: AppWindow,
@@ -212,8 +216,10 @@ impl Call {
         assert_eq!(error.code, ErrorCode::RoomLocked, "{error}");
 
         self.ann.click_on("Cara", Part::RIGHT);
-        self.ann.click_on("Remove", Part::RIGHT);
-        self.ann.click_on("Really", Part::RIGHT);
+        // The button asks "Really?" and is pressed once more.
+        let remove = self.ann.wait_reads("Remove", Part::RIGHT);
+        self.ann.click(remove);
+        self.ann.click(remove);
         wait_left(&mut self.guest, &self.ids.cara);
         self.browser.wait_for(CARA, "events", json!({}), PATIENCE, |answer| {
             // PARTICIPANT_REMOVED of livekit_models.proto.
@@ -241,8 +247,8 @@ impl Call {
     /// Ann's room ends with her window: she is asked, stays, is asked again, and goes.
     fn end(&mut self) {
         self.ann.ask_to_close();
-        self.ann.wait_reads("Leave the room", Part::MIDDLE);
-        self.ann.click_on("Stay", Part::MIDDLE);
+        let title = self.ann.wait_reads("Leave the room", Part::MIDDLE);
+        self.ann.click((title.0 + STAY.0, title.1 + STAY.1));
         self.ann.wait_reads_no_more("Leave the room", Part::MIDDLE);
         assert!(self.ann.runs(), "whoever stays stays");
         self.guest.listen();
@@ -250,9 +256,9 @@ impl Call {
         assert!(!self.guest.heard.iter().any(gone), "Ann stays in the room");
 
         self.ann.ask_to_close();
-        self.ann.wait_reads("Leave the room", Part::MIDDLE);
+        let title = self.ann.wait_reads("Leave the room", Part::MIDDLE);
         forget(&mut self.guest);
-        self.ann.click_on("Leave", Part::MIDDLE);
+        self.ann.click((title.0 + LEAVE.0, title.1 + LEAVE.1));
         let status = self.ann.wait_end();
         assert!(status.success(), "Ann's program: {status}");
         self.guest.wait("being told that the room is over", PATIENCE, |event| match event {

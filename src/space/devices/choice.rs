@@ -7,8 +7,7 @@ use crate::bridge::RoomCommand;
 use crate::media::VideoFormat;
 use crate::media::audio::AudioOutput;
 use crate::model::{StreamKind, VideoPreset};
-use crate::space::participant::LocalParticipant;
-use crate::space::stream::{Publishes, VideoStream};
+use crate::space::stream::OwnStreams;
 use crate::space::sync::{EngineBridge, Outbox};
 
 /// A kind of device.
@@ -92,8 +91,7 @@ pub(super) fn choose_devices(
     mut wishes: MessageReader<ChooseDevice>,
     engine: Option<Res<EngineBridge>>,
     (quality, sources): (Res<CameraQuality>, Res<OwnSources>),
-    me: Query<&Publishes, With<LocalParticipant>>,
-    streams: Query<&VideoStream>,
+    own: OwnStreams,
     mut choice: ResMut<DeviceChoice>,
     mut outbox: ResMut<Outbox>,
 ) {
@@ -103,8 +101,7 @@ pub(super) fn choose_devices(
         if engine.is_none() {
             continue;
         }
-        let own = me.iter().flat_map(Publishes::iter).filter_map(|stream| streams.get(stream).ok());
-        let cameras = own.map(|stream| &stream.info).filter(|info| info.kind == StreamKind::Camera);
+        let cameras = own.of(StreamKind::Camera);
         match kind {
             DeviceKind::Camera => {
                 for info in cameras.filter(|info| info.video.is_some()) {
@@ -131,8 +128,9 @@ mod tests {
     use crate::bridge::{EnginePort, engine_channels};
     use crate::model::{DeviceState, MediaKind, StreamId, StreamInfo, TrackInfo, TrackSid, TrackSource, UserId};
     use crate::space::devices::DevicesPlugin;
+    use crate::space::participant::LocalParticipant;
     use crate::space::schedule::SchedulePlugin;
-    use crate::space::stream::PublishedBy;
+    use crate::space::stream::{PublishedBy, VideoStream};
 
     fn room() -> (App, EnginePort) {
         let (handle, port) = engine_channels();

@@ -4,8 +4,7 @@ use bevy::prelude::*;
 
 use crate::bridge::RoomEvent;
 use crate::model::{MediaKind, PublishState, RoomState, StreamId, StreamInfo, StreamKind};
-use crate::space::participant::LocalParticipant;
-use crate::space::stream::{Publishes, VideoStream};
+use crate::space::stream::OwnStreams;
 use crate::space::sync::EngineEvent;
 
 /// Words of own tracks that are kept: more than can be published.
@@ -32,8 +31,7 @@ pub(super) struct Told {
 /// Follows what the engine tells of devices.
 pub(super) fn follow_devices(
     mut events: MessageReader<EngineEvent>,
-    me: Query<&Publishes, With<LocalParticipant>>,
-    streams: Query<&VideoStream>,
+    streams: OwnStreams,
     mut told: Local<Vec<Told>>,
     mut in_use: ResMut<DevicesInUse>,
 ) {
@@ -56,8 +54,7 @@ pub(super) fn follow_devices(
         }
     }
     // What a shared screen sounds like comes from no microphone.
-    let own = me.iter().flat_map(Publishes::iter).filter_map(|stream| streams.get(stream).ok());
-    let own: Vec<&StreamInfo> = own.map(|stream| &stream.info).filter(|info| info.kind == StreamKind::Camera).collect();
+    let own: Vec<&StreamInfo> = streams.of(StreamKind::Camera).collect();
     let has = |told: &Told| {
         own.iter().filter(|info| info.id == told.stream).any(|info| info.tracks().any(|track| track.kind == told.kind))
     };
@@ -74,8 +71,9 @@ mod tests {
     use super::*;
     use crate::model::{DeviceState, DeviceUse, RoomStateReason, TrackInfo, TrackSid, TrackSource, UserId};
     use crate::space::devices::DevicesPlugin;
+    use crate::space::participant::LocalParticipant;
     use crate::space::schedule::SchedulePlugin;
-    use crate::space::stream::PublishedBy;
+    use crate::space::stream::{PublishedBy, VideoStream};
 
     fn named(name: &str) -> DeviceUse {
         DeviceUse { name: Some(name.to_owned()), ..DeviceUse::default() }

@@ -9,8 +9,7 @@ use super::start_thread;
 use crate::bridge::{AudioOptions, PublishRequest, RoomCommand, StartsMuted, VideoOptions};
 use crate::media::{AudioSource, CaptureError, VideoFormat, VideoSource};
 use crate::model::{CallError, ErrorCode, PublishState, RoomState, StreamId, StreamKind, VideoPreset};
-use crate::space::participant::LocalParticipant;
-use crate::space::stream::{Publishes, VideoStream};
+use crate::space::stream::OwnStreams;
 use crate::space::sync::{CallTrouble, Outbox, PublishStateChanged, RoomStatus};
 
 /// A wish that the engine has not answered is taken for granted so long.
@@ -206,12 +205,10 @@ pub(super) fn follow(
     time: Res<Time>,
     status: Res<RoomStatus>,
     mut changes: MessageReader<PublishStateChanged>,
-    me: Query<&Publishes, With<LocalParticipant>>,
-    streams: Query<&VideoStream>,
+    own: OwnStreams,
     mut sharing: ResMut<Sharing>,
 ) {
-    let own = me.iter().flat_map(Publishes::iter).filter_map(|stream| streams.get(stream).ok());
-    sharing.own = own.map(|stream| &stream.info).find(|info| info.kind == StreamKind::Screen).map(|i| i.id.clone());
+    sharing.own = own.of(StreamKind::Screen).next().map(|info| info.id.clone());
     let stream = stream_of(&status);
     for change in changes.read().filter(|change| Some(&change.stream) == stream.as_ref()) {
         sharing.told = change.state != PublishState::NoPublish;

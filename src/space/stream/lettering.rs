@@ -340,4 +340,18 @@ mod tests {
         assert_eq!(presentable("e\u{301}"), "e\u{301}", "an accent is no prank");
         assert_eq!(presentable(&"x".repeat(255)).chars().count(), NAME_MAX_CHARS);
     }
+
+    #[test]
+    fn a_name_from_right_to_left_stays_where_it_stands_in_a_sentence() {
+        let draw = |text: &str| Lettering::draw(text, 32.0, 600);
+        let name = draw("محمد");
+        let sentence = draw(&format!("{} came in", text::isolated("محمد".to_owned())));
+        assert!(sentence.width > name.width + 40 && sentence.height == name.height);
+        // The sentence begins with the name, and what isolates it is not seen.
+        let row =
+            |drawn: &Lettering, y: u32| drawn.pixels[(y * drawn.width) as usize..][..name.width as usize].to_vec();
+        let unlike = |y: u32| row(&name, y).iter().zip(row(&sentence, y)).filter(|(a, b)| a.abs_diff(*b) > 64).count();
+        let count: usize = (0..name.height).map(unlike).sum();
+        assert!(count < 40, "{count} pixels are unlike");
+    }
 }

@@ -9,6 +9,7 @@ mod mipmaps;
 mod planes;
 mod upload;
 
+use bevy::ecs::system::SystemParam;
 use bevy::prelude::*;
 
 pub use face::{FaceLook, FramePresented, LinkLook, Mipmapped, VideoFace};
@@ -17,9 +18,10 @@ pub use material::{FaceAssets, FaceStyle, VideoMaterial};
 pub use planes::PlanePool;
 pub use upload::UploadStats;
 
+use super::participant::LocalParticipant;
 use super::schedule::SpaceSystems;
 use crate::bridge::VideoFeed;
-use crate::model::StreamInfo;
+use crate::model::{StreamInfo, StreamKind};
 
 /// A published stream of someone in the room. Its picture, if it has one, arrives through [`StreamFeed`].
 #[derive(Component, Clone, Debug, PartialEq, Eq)]
@@ -55,6 +57,21 @@ impl Publishes {
     /// The streams.
     pub fn iter(&self) -> impl Iterator<Item = Entity> {
         self.0.iter().copied()
+    }
+}
+
+/// What this client publishes, for systems.
+#[derive(SystemParam)]
+pub struct OwnStreams<'w, 's> {
+    me: Query<'w, 's, &'static Publishes, With<LocalParticipant>>,
+    streams: Query<'w, 's, &'static VideoStream>,
+}
+
+impl OwnStreams<'_, '_> {
+    /// Those of a kind.
+    pub fn of(&self, kind: StreamKind) -> impl Iterator<Item = &StreamInfo> {
+        let own = self.me.iter().flat_map(Publishes::iter).filter_map(|stream| self.streams.get(stream).ok());
+        own.map(|stream| &stream.info).filter(move |info| info.kind == kind)
     }
 }
 

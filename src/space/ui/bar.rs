@@ -17,6 +17,9 @@ const ARROW_PT: f32 = 18.0;
 /// Buttons, and of those with a list.
 const BUTTONS: f32 = 9.0;
 const ARROWS: f32 = 2.0;
+/// Where what stands above the bar ends, from the bottom of the view, and the height of the row of signs there; in points.
+pub(super) const ABOVE_BAR_PT: f32 = theme::EDGE_PT + 92.0;
+const SIGNS_PT: f32 = 64.0;
 /// Narrower ones have no caption.
 const CAPTION_FROM_PT: f32 = 50.0;
 
@@ -136,13 +139,14 @@ pub(super) enum Banner {
     Talking,
 }
 
-pub(super) fn banner(ctx: &egui::Context, words: &BarWords, banner: Banner) {
+/// Above the row of signs where that is open.
+pub(super) fn banner(ctx: &egui::Context, words: &BarWords, banner: Banner, signs_open: bool) {
     let (ground, ink) = match banner {
         Banner::Talking => (theme::BRASS, theme::INK),
         Banner::Muted | Banner::SpeakingWhileMuted => (theme::CORAL, Color32::WHITE),
     };
     egui::Area::new(egui::Id::new("muted banner"))
-        .anchor(Align2::CENTER_BOTTOM, [0.0, -theme::EDGE_PT - 94.0])
+        .anchor(Align2::CENTER_BOTTOM, [0.0, -ABOVE_BAR_PT - if signs_open { SIGNS_PT } else { 0.0 }])
         .interactable(false)
         .show(ctx, |ui| {
             let frame = egui::Frame::new().fill(ground).corner_radius(CornerRadius::same(13));

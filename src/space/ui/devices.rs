@@ -10,7 +10,7 @@ use super::{LeftPane, OpenPanes, theme};
 use crate::media::audio::{AudioOutput, MicrophoneCheck, SpeakerCheck, SpeakerCheckStatus};
 use crate::media::capture::Devices;
 use crate::model::DeviceState;
-use crate::space::devices::{ChooseDevice, DeviceChoice, DeviceKind, DeviceLists};
+use crate::space::devices::{ChooseDevice, DeviceChoice, DeviceKind, DeviceLists, OwnSources};
 use crate::space::words::SettingsWords;
 
 /// Louder than this somebody is speaking, in decibels below full scale.
@@ -34,23 +34,17 @@ pub(super) struct Checks {
 }
 
 impl Checks {
-    /// Listens to the chosen microphone, or to none: what one sees is that very device.
-    pub(super) fn listen(&mut self, microphone: Option<&Listened<'_>>) {
-        let Some(wanted) = microphone else {
-            self.microphone = None;
-            return;
-        };
-        let id = wanted.id.map(str::to_owned);
-        if self.microphone.as_ref().is_some_and(|(listened, _)| *listened == id) {
+    /// Listens to the microphone of this id (`Some(None)` is the default one), or to none: what one sees is that very
+    /// device.
+    pub(super) fn listen(&mut self, wanted: Option<Option<&str>>, sources: &OwnSources) {
+        if self.microphone.as_ref().map(|(listened, _)| listened.as_deref()) == wanted {
             return;
         }
-        self.heard_me = false;
-        match (wanted.open)(wanted.id) {
-            Ok(check) => self.microphone = check.map(|check| (id, check)),
-            Err(error) => {
-                warn!(%error, "no thread to listen on");
-                self.microphone = None;
-            }
+        (self.microphone, self.heard_me) = (None, false);
+        let Some(id) = wanted else { return };
+        match sources.listen(id) {
+            Ok(check) => self.microphone = Some((id.map(str::to_owned), check)),
+            Err(error) => warn!(%error, "no thread to listen on"),
         }
     }
 
@@ -60,12 +54,6 @@ impl Checks {
         let state = check.state();
         (check.level(), state.fallback_reason.map(|why| (words.device)(state.state, &why)))
     }
-}
-
-/// A microphone that is to be listened to, and how.
-pub(super) struct Listened<'a> {
-    pub id: Option<&'a str>,
-    pub open: &'a dyn Fn(Option<&str>) -> std::io::Result<Option<MicrophoneCheck>>,
 }
 
 /// The devices of a kind, as they are offered: id and name.
@@ -249,7 +237,8 @@ pub(super) fn menus(
     ];
     for (button, kinds) in lists_of {
         let Some(button) = button else { continue };
-        egui::Popup::menu(button).close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside).show(|ui| {
+        let list_of_devices = egui::Popup::menu(button).frame(theme::pane()).gap(10.0);
+        list_of_devices.close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside).show(|ui| {
             lists.want();
             ui.set_max_width(300.0);
             for kind in kinds {

@@ -10,7 +10,7 @@ use crate::bridge::RoomCommand;
 use crate::model::{RoomState, StreamKind};
 use crate::space::participant::{LocalParticipant, Participant};
 use crate::space::settings::{Comfort, SpaceSettings};
-use crate::space::stream::{Publishes, VideoStream};
+use crate::space::stream::OwnStreams;
 use crate::space::sync::{Outbox, RoomStatus};
 use crate::space::words::BarWords;
 
@@ -47,14 +47,11 @@ struct Loss {
     share: bool,
 }
 
-/// Others, and what is shown to them.
-type Everyone<'w, 's> = Query<'w, 's, (Has<LocalParticipant>, Option<&'static Publishes>), With<Participant>>;
+type Others<'w, 's> = Query<'w, 's, (), (With<Participant>, Without<LocalParticipant>)>;
 
-fn loss(here: bool, people: &Everyone, streams: &Query<&VideoStream>) -> Loss {
-    let others = people.iter().filter(|(local, _)| !local).count();
-    let own = people.iter().filter(|(local, _)| *local).filter_map(|(_, publishes)| publishes);
-    let mut shown = own.flat_map(Publishes::iter).filter_map(|stream| streams.get(stream).ok());
-    let share = others > 0 && shown.any(|stream| stream.info.kind == StreamKind::Screen);
+fn loss(here: bool, others: &Others, own: &OwnStreams) -> Loss {
+    let others = others.iter().count();
+    let share = others > 0 && own.of(StreamKind::Screen).next().is_some();
     Loss { others_here: if here { others } else { 0 }, share }
 }
 
@@ -64,8 +61,8 @@ pub(super) fn consider(
     mut wishes: MessageReader<WantsToLeave>,
     mut closing: MessageReader<WindowCloseRequested>,
     (here, settings, status): (Option<Res<RoomIsHere>>, Res<SpaceSettings>, Res<RoomStatus>),
-    people: Everyone,
-    streams: Query<&VideoStream>,
+    others: Others,
+    own: OwnStreams,
     mut leaving: ResMut<Leaving>,
     mut outbox: ResMut<Outbox>,
     mut leave: MessageWriter<LeaveRequested>,
@@ -76,7 +73,7 @@ pub(super) fn consider(
         return;
     };
     let inside = status.state == RoomState::Connected;
-    let matters = inside && loss(here.is_some(), &people, &streams) != Loss::default();
+    let matters = inside && loss(here.is_some(), &others, &own) != Loss::default();
     if settings.overlay && matters && leaving.asked.is_none() {
         leaving.asked = Some(wish);
         return;
@@ -93,21 +90,23 @@ fn go(wish: WantsToLeave, state: RoomState, outbox: &mut Outbox, leave: &mut Mes
 }
 
 /// The question. What it is about may end meanwhile; then so does the question.
+#[expect(clippy::too_many_arguments, reason = "a system names all it touches")]
 pub(super) fn draw(
     mut contexts: EguiContexts,
-    (here, comfort, status): (Option<Res<RoomIsHere>>, Res<Comfort>, Res<RoomStatus>),
-    people: Everyone,
-    streams: Query<&VideoStream>,
+    (here, settings): (Option<Res<RoomIsHere>>, Res<SpaceSettings>),
+    (comfort, status): (Res<Comfort>, Res<RoomStatus>),
+    others: Others,
+    own: OwnStreams,
     mut leaving: ResMut<Leaving>,
     mut outbox: ResMut<Outbox>,
     mut leave: MessageWriter<LeaveRequested>,
 ) -> Result {
     let Some(asked) = leaving.asked else { return Ok(()) };
-    if status.state != RoomState::Connected {
+    if status.state != RoomState::Connected || !settings.overlay {
         leaving.asked = None;
         return Ok(());
     }
-    let loss = loss(here.is_some(), &people, &streams);
+    let loss = loss(here.is_some(), &others, &own);
     match question(contexts.ctx_mut()?, &comfort.language.words().bar, loss) {
         Some(true) => {
             leaving.asked = None;
@@ -152,7 +151,7 @@ mod tests {
     use super::*;
     use crate::bridge::engine_channels;
     use crate::model::{MediaKind, StreamId, StreamInfo, TrackInfo, TrackSid, TrackSource, UserId, UserInfo};
-    use crate::space::stream::PublishedBy;
+    use crate::space::stream::{PublishedBy, VideoStream};
     use crate::space::sync::EngineBridge;
 
     fn person(id: &str) -> Participant {

@@ -98,8 +98,8 @@ impl OpenPanes {
     }
 }
 
-/// Keys that were just pressed, to the overlay's ears: none while something is typed or in the lobby, nor with Ctrl, Alt or the system's
-/// key, which belong to other things.
+/// Keys that were just pressed, to the overlay's ears: none while something is typed or in the lobby, nor with Ctrl, Alt
+/// or the system's key, which belong to other things.
 #[derive(SystemParam)]
 struct Keys<'w> {
     lobby: Option<Res<'w, Lobby>>,
@@ -133,6 +133,8 @@ struct Overlay {
     rests: bool,
 }
 
+/// A narrower view has room for a pane at one side, in points.
+const TWO_PANES_PT: f32 = 700.0;
 /// At the wall nothing lies over the page when mouse and keys have been still for so long.
 const RESTS_AFTER_SECS: f32 = 3.0;
 
@@ -222,8 +224,9 @@ fn prepare(
     settings: Res<SpaceSettings>,
     comfort: Res<Comfort>,
     mode: Res<ViewMode>,
-    panes: Res<OpenPanes>,
+    mut panes: ResMut<OpenPanes>,
     time: Res<Time>,
+    mut before: Local<OpenPanes>,
     mut overlay: ResMut<Overlay>,
     mut themed: Local<bool>,
     mut letters: Local<fonts::Fonts>,
@@ -241,6 +244,18 @@ fn prepare(
     if (ctx.zoom_factor() - zoom).abs() > 0.02 {
         ctx.set_zoom_factor(zoom);
     }
+    let (both, narrow) = (panes.left.is_some() && panes.right.is_some(), ctx.content_rect().width() < TWO_PANES_PT);
+    if both && narrow {
+        // The one that was opened last stays.
+        let mut one = *panes;
+        if panes.left == before.left {
+            one.left = None
+        } else {
+            one.right = None
+        }
+        *panes = one;
+    }
+    *before = *panes;
     let touched = ctx.input(|input| {
         let moved = input.pointer.delta() != egui::Vec2::ZERO || input.smooth_scroll_delta() != egui::Vec2::ZERO;
         moved || input.pointer.any_down() || !input.keys_down.is_empty()
@@ -302,7 +317,7 @@ fn draw_overlay(
         _ => None,
     };
     if let Some(banner) = banner {
-        bar::banner(ctx, &words.bar, banner);
+        bar::banner(ctx, &words.bar, banner, panes.signs);
     }
     if overlay.rests {
         return Ok(());

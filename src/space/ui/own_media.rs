@@ -6,9 +6,8 @@ use bevy::prelude::*;
 
 use super::Keys;
 use crate::bridge::RoomCommand;
-use crate::model::{MediaKind, StreamKind, TrackInfo};
-use crate::space::participant::LocalParticipant;
-use crate::space::stream::{Publishes, VideoStream};
+use crate::model::{MediaKind, StreamInfo, StreamKind, TrackInfo};
+use crate::space::stream::OwnStreams;
 use crate::space::sync::Outbox;
 
 /// A wish the engine has not confirmed is shown this long.
@@ -79,21 +78,15 @@ pub(super) fn push_to_talk(
 /// Reads the own streams and carries out wishes.
 pub(super) fn follow_own_streams(
     time: Res<Time>,
-    me: Query<&Publishes, With<LocalParticipant>>,
-    streams: Query<&VideoStream>,
+    streams: OwnStreams,
     (mut toggles, mut hushes): (MessageReader<ToggleMuted>, MessageReader<Hush>),
     mut own: ResMut<OwnMedia>,
     mut outbox: ResMut<Outbox>,
 ) {
-    let cameras: Vec<&VideoStream> = me
-        .iter()
-        .flat_map(Publishes::iter)
-        .filter_map(|stream| streams.get(stream).ok())
-        .filter(|stream| stream.info.kind == StreamKind::Camera)
-        .collect();
-    let track = |stream: &VideoStream, kind| -> Option<TrackInfo> {
-        if kind == MediaKind::Audio { stream.info.audio.clone() } else { stream.info.video.clone() }
-    };
+    let cameras: Vec<&StreamInfo> = streams.of(StreamKind::Camera).collect();
+    fn track(stream: &StreamInfo, kind: MediaKind) -> Option<&TrackInfo> {
+        if kind == MediaKind::Audio { stream.audio.as_ref() } else { stream.video.as_ref() }
+    }
     let told = |kind| {
         let mut tracks = cameras.iter().filter_map(|stream| track(stream, kind)).peekable();
         if tracks.peek().is_none() {
@@ -112,7 +105,7 @@ pub(super) fn follow_own_streams(
         }
         let muted = now == Sending::Live;
         for stream in cameras.iter().filter(|stream| track(stream, toggle.0).is_some()) {
-            outbox.push(RoomCommand::SetMuted { stream: stream.info.id.clone(), kind: toggle.0, muted });
+            outbox.push(RoomCommand::SetMuted { stream: stream.id.clone(), kind: toggle.0, muted });
         }
         next.wished[slot(toggle.0)] = Some((muted, PATIENCE_SECS));
         let shown = if muted { Sending::Muted } else { Sending::Live };
@@ -122,8 +115,8 @@ pub(super) fn follow_own_streams(
         }
     }
     if hushes.read().count() > 0 && next.microphone != Sending::Absent {
-        for stream in cameras.iter().filter(|stream| stream.info.audio.is_some()) {
-            let (stream, kind) = (stream.info.id.clone(), MediaKind::Audio);
+        for stream in cameras.iter().filter(|stream| stream.audio.is_some()) {
+            let (stream, kind) = (stream.id.clone(), MediaKind::Audio);
             outbox.push(RoomCommand::SetMuted { stream, kind, muted: true });
         }
         next.wished[slot(MediaKind::Audio)] = Some((true, PATIENCE_SECS));

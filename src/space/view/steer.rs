@@ -150,6 +150,34 @@ impl Walker {
     }
 }
 
+/// Whose a held mouse button is. That is decided a frame after it went down, when the overlay has seen where: with few
+/// frames a second the mouse comes and presses within one, and what it moved before is no dragging.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Drag {
+    /// None is held.
+    #[default]
+    None,
+    /// It just went down.
+    Pressed,
+    /// It drags the view.
+    Room,
+    /// It is the overlay's.
+    Overlay,
+}
+
+impl Drag {
+    fn next(self, buttons: &ButtonInput<MouseButton>, pointing: bool) -> Self {
+        let looking = [MouseButton::Left, MouseButton::Right];
+        match self {
+            _ if buttons.any_just_pressed(looking) => Self::Pressed,
+            _ if !buttons.any_pressed(looking) => Self::None,
+            Self::Pressed if pointing => Self::Overlay,
+            Self::Pressed => Self::Room,
+            same => same,
+        }
+    }
+}
+
 /// Keys and mouse to wishes; whatever the overlay wants is left to it.
 #[expect(clippy::too_many_arguments, reason = "a system names all it touches")]
 pub(super) fn read_input(
@@ -160,11 +188,14 @@ pub(super) fn read_input(
     motion: Option<Res<AccumulatedMouseMotion>>,
     scroll: Option<Res<AccumulatedMouseScroll>>,
     overlay: Option<Res<EguiWantsInput>>,
+    mut drag: Local<Drag>,
     mut walkers: Query<&mut Walker>,
 ) {
     let (Some(keys), Some(buttons), Some(motion), Some(scroll)) = (keys, buttons, motion, scroll) else { return };
     let typing = overlay.as_ref().is_some_and(|overlay| overlay.wants_any_keyboard_input());
     let pointing = overlay.as_ref().is_some_and(|overlay| overlay.wants_any_pointer_input());
+    *drag = drag.next(&buttons, pointing);
+    let looks = *drag == Drag::Room;
     let held = |codes: &[KeyCode]| f32::from(!typing && codes.iter().any(|code| keys.pressed(*code)));
     for mut walker in &mut walkers {
         let forward = held(&[KeyCode::KeyW, KeyCode::ArrowUp]) - held(&[KeyCode::KeyS, KeyCode::ArrowDown]);
@@ -179,19 +210,19 @@ pub(super) fn read_input(
         next.run = held(&[KeyCode::ShiftLeft, KeyCode::ShiftRight]) > 0.0;
         next.yaw += turn * TURN_RAD_PER_SEC * time.delta_secs();
         let finer = next.fov / DEFAULT_FOV;
-        let drag = motion.delta * LOOK_RAD_PER_PX * finer;
+        let moved = motion.delta * LOOK_RAD_PER_PX * finer;
         next.circle = 0.0;
-        if !pointing && buttons.pressed(MouseButton::Right) {
+        if looks && buttons.pressed(MouseButton::Right) {
             if next.around.is_none() {
                 next.around = Some(next.looked_at());
             }
-            next.circle = drag.x;
-            next.pitch += drag.y;
+            next.circle = moved.x;
+            next.pitch += moved.y;
         } else {
             next.around = None;
-            if !pointing && buttons.pressed(MouseButton::Left) {
-                next.yaw += drag.x;
-                next.pitch += drag.y;
+            if looks && buttons.pressed(MouseButton::Left) {
+                next.yaw += moved.x;
+                next.pitch += moved.y;
             }
         }
         if !pointing && scroll.delta.y != 0.0 {

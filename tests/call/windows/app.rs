@@ -30,6 +30,8 @@ const TOUCH: Duration = Duration::from_millis(60);
 const REST: Duration = Duration::from_millis(400);
 /// Between two letters.
 const BETWEEN: Duration = Duration::from_millis(25);
+/// What is read twice within so many pixels did not move.
+const STILL: u16 = 3;
 
 /// Keys without a letter, as X11 calls them.
 pub mod key {
@@ -202,13 +204,18 @@ impl AppWindow {
         find(&self.picture().words(part), phrase).into_iter().max_by_key(|at| at.1)
     }
 
-    /// Waits until it says this, and answers where.
+    /// Waits until it says this and that stands still, as it does some frames after it opened; answers where.
     pub fn wait_reads(&self, phrase: &str, part: Part) -> (i16, i16) {
         let deadline = Instant::now() + PATIENCE;
+        let mut before: Option<(i16, i16)> = None;
         loop {
-            if let Some(at) = self.reads(phrase, part) {
-                return at;
+            let now = self.reads(phrase, part);
+            if let (Some(before), Some(now)) = (before, now)
+                && before.0.abs_diff(now.0) + before.1.abs_diff(now.1) <= STILL
+            {
+                return now;
             }
+            before = now;
             let words = || self.picture().words(part).into_iter().map(|word| word.text).collect::<Vec<_>>();
             assert!(Instant::now() < deadline, "{}'s window never says {phrase:?}, but {:?}", self.name, words());
             std::thread::sleep(Duration::from_millis(100));

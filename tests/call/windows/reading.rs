@@ -97,7 +97,8 @@ pub fn find(words: &[Word], phrase: &str) -> Vec<(i16, i16)> {
         let mut rows = (1..=most).filter_map(|count| words.get(first..first + count));
         rows.find(says).map(middle)
     };
-    (0..words.len()).filter_map(found).collect()
+    // What is no word, such as a picture beside it, does not belong to it.
+    (0..words.len()).filter(|first| !letters(&words[*first].text).is_empty()).filter_map(found).collect()
 }
 
 fn letters(word: &str) -> String {
@@ -157,4 +158,5 @@ fn a_phrase_is_found_in_its_line() {
     assert_eq!(find(&words, "Lock the"), [(20, 20)]);
     assert_eq!(find(&words, "Lock"), [(10, 20), (10, 40)]);
     assert_eq!(find(&[word("Messaqes", 7, 3)], "messages"), [(7, 60)]);
+    assert_eq!(find(&[word("|", 0, 4), word("Raise", 20, 4), word("hand", 40, 4)], "Raise hand"), [(30, 80)]);
 }

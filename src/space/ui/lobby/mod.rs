@@ -12,7 +12,7 @@ use bevy_egui::EguiContexts;
 
 pub use state::{EnterRoom, Lobby, LobbyTrouble, Pass, RecentRoom, Secret, Way, WayIn};
 
-use super::devices::{Checks, Listened};
+use super::devices::Checks;
 use super::{LeftPane, OpenPanes};
 use crate::space::beauty::{BeautyChoice, BeautyLinks, SetBeauty};
 use crate::space::devices::{CameraQuality, ChooseDevice, DeviceChoice, DeviceLists, OwnSources};
@@ -67,9 +67,8 @@ pub(super) fn draw(
     if let Some(mirror) = &mut trying.mirror {
         mirror.take(ctx);
     }
-    let open = |id: Option<&str>| sources.listen(id).map(Some);
-    let microphone = Listened { id: choice.microphone.as_deref(), open: &open };
-    trying.checks.listen((lobby.microphone_on && !lobby.entering).then_some(&microphone));
+    let listens = lobby.microphone_on && !lobby.entering;
+    trying.checks.listen(listens.then_some(choice.microphone.as_deref()), &sources);
 
     let mut parts = page::Parts {
         words: comfort.language.words(),

@@ -261,7 +261,7 @@ fn text(
     let label = ui.label(RichText::new(title).font(theme::caption()).color(theme::FADED));
     let field = TextEdit::singleline(written).font(theme::body()).hint_text(hint).password(secret);
     // A little more than may be sent, so that what is too long is told and not silently cut.
-    ui.add(field.char_limit(most + 64).desired_width(HALF_PT - 10.0)).labelled_by(label.id)
+    ui.add(field.char_limit(most + 64).desired_width(HALF_PT)).labelled_by(label.id)
 }
 
 fn entered(ui: &egui::Ui, field: &egui::Response) -> bool {
