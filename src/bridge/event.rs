@@ -39,7 +39,7 @@ pub enum RoomEvent {
     RoomChanged {
         /// The room's metadata: whatever its hosts wrote there.
         metadata: String,
-        /// Whether this client may change it: its token makes it a host.
+        /// Whether this client may change it: its token makes it a host, or another host did.
         may_change: bool,
     },
     /// Someone else is in the room: told for everyone present after a login, then as they come.

@@ -1,6 +1,6 @@
-//! Order in a room as its hosts chose it, in the room's metadata: whether newcomers are let in, who is not, and who stands
-//! in the light. Our server holds to it; others
-//! let in whoever has a token.
+//! Order in a room as its hosts chose it, in the room's metadata: whether newcomers are let in, who is not, who stands in
+//! the light, and who else is a host. Our server holds to it; others let in whoever has a token, and their hosts are those
+//! whose token says so.
 
 use std::collections::BTreeSet;
 
@@ -11,8 +11,8 @@ use super::room_text::{self, ChoicesError};
 
 /// Where in our part of a room's metadata it stands.
 const PART: &str = "order";
-/// People who are not let in, at most; nobody knows what stands there.
-pub const MAX_BANNED: usize = 64;
+/// People who are not let in, at most, and people who were made hosts; nobody knows what stands there.
+pub const MAX_NAMED: usize = 64;
 
 /// What hosts chose.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +22,7 @@ pub struct RoomOrder {
     banned: BTreeSet<UserId>,
     /// Whom everyone is to look at.
     pub spotlight: Option<UserId>,
+    hosts: BTreeSet<UserId>,
 }
 
 impl RoomOrder {
@@ -29,10 +30,12 @@ impl RoomOrder {
     pub fn read(metadata: &str) -> Self {
         let order = room_text::read(metadata, PART);
         let user = |value: &Value| UserId::new(value.as_str()?).ok();
+        let users = |value: &Value| value.as_array().into_iter().flatten().take(MAX_NAMED).filter_map(user).collect();
         Self {
             locked: order["locked"].as_bool().unwrap_or_default(),
-            banned: order["banned"].as_array().into_iter().flatten().take(MAX_BANNED).filter_map(user).collect(),
+            banned: users(&order["banned"]),
             spotlight: user(&order["spotlight"]),
+            hosts: users(&order["hosts"]),
         }
     }
 
@@ -45,8 +48,10 @@ impl RoomOrder {
         if self.locked {
             order.insert("locked".to_owned(), true.into());
         }
-        if !self.banned.is_empty() {
-            order.insert("banned".to_owned(), self.banned.iter().map(UserId::as_str).collect());
+        for (name, users) in [("banned", &self.banned), ("hosts", &self.hosts)] {
+            if !users.is_empty() {
+                order.insert(name.to_owned(), users.iter().map(UserId::as_str).collect());
+            }
         }
         if let Some(spotlight) = &self.spotlight {
             order.insert("spotlight".to_owned(), spotlight.as_str().into());
@@ -61,12 +66,38 @@ impl RoomOrder {
 
     /// Does not let somebody in again; with too many the list is full, and `false`.
     pub fn ban(&mut self, user: UserId) -> bool {
-        let fits = self.banned.len() < MAX_BANNED || self.banned.contains(&user);
-        if fits {
-            self.banned.insert(user);
-        }
-        fits
+        self.dismiss(&user);
+        put(&mut self.banned, user)
     }
+
+    /// Whether somebody was made a host. Who is one by their token is not told here.
+    pub fn makes_host(&self, user: &str) -> bool {
+        self.hosts.iter().any(|host| host.as_str() == user)
+    }
+
+    /// Who was made a host.
+    pub fn hosts(&self) -> impl Iterator<Item = &UserId> {
+        self.hosts.iter()
+    }
+
+    /// Makes somebody a host; with too many the list is full, and `false`.
+    pub fn appoint(&mut self, user: UserId) -> bool {
+        put(&mut self.hosts, user)
+    }
+
+    /// Somebody is no host any more, but by a token that says so.
+    pub fn dismiss(&mut self, user: &UserId) {
+        self.hosts.remove(user);
+    }
+}
+
+/// Puts somebody on a list that has an end; whether they are on it.
+fn put(list: &mut BTreeSet<UserId>, user: UserId) -> bool {
+    let fits = list.len() < MAX_NAMED || list.contains(&user);
+    if fits {
+        list.insert(user);
+    }
+    fits
 }
 
 #[cfg(test)]
@@ -77,23 +108,26 @@ mod tests {
     fn what_is_written_is_read_beside_everything_else() {
         let user = |id: &str| UserId::new(id).unwrap();
         let mut order = RoomOrder { locked: true, spotlight: Some(user("ada")), ..RoomOrder::default() };
-        assert!(order.ban(user("eve")));
+        assert!(order.ban(user("eve")) && order.appoint(user("ben")));
         let text = order.write(r#"{"rotunda": {"wall": {"large": "page"}}, "theirs": 1}"#).unwrap();
         assert_eq!(RoomOrder::read(&text), order);
         assert!(text.contains("large") && text.contains("theirs"));
         assert!(order.bans("eve") && !order.bans("ada"));
+        assert!(order.makes_host("ben") && !order.makes_host("ada"));
+        assert!(order.ban(user("ben")) && !order.makes_host("ben"), "nobody who is not let in is a host");
         let none = RoomOrder::default().write(&text).unwrap();
         assert_eq!(RoomOrder::read(&none), RoomOrder::default());
     }
 
     #[test]
     fn nonsense_bans_nobody_and_the_list_has_an_end() {
-        for text in ["", "7", r#"{"rotunda": {"order": {"locked": "yes", "banned": [5, "", null], "spotlight": []}}}"#]
-        {
+        for text in ["", "7", r#"{"rotunda": {"order": {"locked": "yes", "banned": [5, "", null], "hosts": 1}}}"#] {
             assert_eq!(RoomOrder::read(text), RoomOrder::default());
         }
-        let mut order = RoomOrder::default();
-        let fits = (0..100).filter(|n| order.ban(UserId::new(format!("u{n}")).unwrap())).count();
-        assert_eq!(fits, MAX_BANNED);
+        let (mut order, users) = (RoomOrder::default(), || (0..100).map(|n| UserId::new(format!("u{n}")).unwrap()));
+        assert_eq!(users().filter(|user| order.ban(user.clone())).count(), MAX_NAMED);
+        assert_eq!(users().filter(|user| order.appoint(user.clone())).count(), MAX_NAMED);
+        order.dismiss(&UserId::new("u0").unwrap());
+        assert!(!order.makes_host("u0") && order.appoint(UserId::new("u99").unwrap()));
     }
 }

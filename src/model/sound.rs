@@ -6,8 +6,8 @@ use super::ids::StreamId;
 
 /// Attribute of a participant who speaks to the whole room, wherever they are, while its value is [`VOICE_TO_ALL`].
 ///
-/// It is the host's: our server takes it from those only whose token lets them administer the room, or from whoever
-/// made the token. Another server takes it from everyone who may change their own attributes.
+/// It is the host's: our server takes it from those only whose token lets them administer the room, whom they made a
+/// host, or from whoever made the token. Another server takes it from everyone who may change their own attributes.
 pub const VOICE_ATTRIBUTE: &str = "rotunda.voice";
 /// See [`VOICE_ATTRIBUTE`].
 pub const VOICE_TO_ALL: &str = "all";

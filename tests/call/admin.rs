@@ -135,6 +135,35 @@ fn a_removed_participant_learns_why_and_its_token_is_worth_nothing() {
 }
 
 #[test]
+fn whom_a_host_made_one_administers_their_own_room_while_they_are_in_it() {
+    let server = server(|_| {});
+    let (_ann, _) = Client::join(&server, &token("ann", |_| {}));
+    let bobs = token("bob", |_| {});
+    let (bob, _) = Client::join(&server, &bobs);
+    let list = |server: &ServerHandle| call(server, &bobs, "ListParticipants", json!({ "room": "hall" })).0;
+    let choose = |order: Value| {
+        let metadata = json!({ "rotunda": { "order": order } }).to_string();
+        let ask = json!({ "room": "hall", "metadata": metadata });
+        assert_eq!(call(&server, &admin(), "UpdateRoomMetadata", ask).0, 200);
+    };
+    assert_eq!(list(&server), 401, "nobody made them one");
+    choose(json!({ "hosts": ["bob"] }));
+    assert_eq!(list(&server), 200);
+    let elsewhere = json!({ "room": "attic" });
+    assert_eq!(call(&server, &bobs, "ListParticipants", elsewhere).0, 401, "another room is not theirs");
+    assert_eq!(
+        call(&server, &bobs, "DeleteRoom", json!({ "room": "hall" })).0,
+        401,
+        "that is no room's administration"
+    );
+    choose(json!({ "hosts": ["bob"], "banned": ["bob"] }));
+    let who = json!({ "room": "hall", "identity": "bob" });
+    assert_eq!(call(&server, &admin(), "RemoveParticipant", who).0, 200);
+    assert_eq!(list(&server), 401, "who is out keeps no order");
+    drop(bob);
+}
+
+#[test]
 fn rights_names_and_mutes_change_at_once() {
     let server = server(|_| {});
     let admin = admin();

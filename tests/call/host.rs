@@ -64,6 +64,22 @@ fn choices_that_follow_at_once_build_on_each_other_and_keep_what_else_was_chosen
 }
 
 #[test]
+fn a_host_makes_another_one_and_who_is_put_out_is_none() {
+    let (mut app, mut engine) = hosted();
+    want(&mut app, [KeepOrder::Host { user: ada(), host: true }]);
+    let chosen = |engine: &mut FakeEngine| {
+        let sent = engine.commands().into_iter();
+        let text = |command| if let RoomCommand::SetRoomMetadata(text) = command { Some(text) } else { None };
+        RoomOrder::read(&sent.filter_map(text).last().unwrap())
+    };
+    assert!(chosen(&mut engine).makes_host("ada"));
+    want(&mut app, [KeepOrder::Host { user: ada(), host: false }]);
+    assert!(!chosen(&mut engine).makes_host("ada"));
+    want(&mut app, [KeepOrder::Host { user: ada(), host: true }, KeepOrder::Remove { user: ada(), ban: false }]);
+    assert!(!chosen(&mut engine).makes_host("ada"));
+}
+
+#[test]
 fn a_voice_is_muted_and_what_a_share_plays_is_not() {
     let (mut app, mut engine) = hosted();
     want(&mut app, [KeepOrder::Mute(ada()), KeepOrder::MuteAll, KeepOrder::StopSharing(ada())]);

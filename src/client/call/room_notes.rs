@@ -8,7 +8,8 @@ use super::room_service::Ask;
 use crate::bridge::RoomEvent;
 use crate::client::link::Link;
 use crate::model::limits::ROOM_METADATA_MAX_BYTES;
-use crate::model::{CallError, ErrorCode};
+use crate::model::{CallError, ErrorCode, RoomOrder};
+use crate::protocol::token;
 
 /// What is known of the room.
 #[derive(Debug, Default)]
@@ -24,14 +25,31 @@ impl Call<'_> {
     pub(super) async fn room_is(&mut self, room: &proto::Room, token: &str) {
         // Longer than any server takes: not worth carrying about.
         let metadata = if room.metadata.len() > 2 * ROOM_METADATA_MAX_BYTES { "" } else { room.metadata.as_str() };
-        self.tell_room(metadata.to_owned(), self.is_host(token)).await;
+        let host = self.is_host(token, metadata);
+        self.tell_room(metadata.to_owned(), host).await;
     }
 
     /// The token of the call is another one now.
     pub(super) async fn room_rights(&mut self, token: &str) {
         if let Some((metadata, _)) = self.room_notes.told.clone() {
-            self.tell_room(metadata, self.is_host(token)).await;
+            let host = self.is_host(token, &metadata);
+            self.tell_room(metadata, host).await;
         }
+    }
+
+    /// Whether this client is a host here: by its token, or because another one made it one and the server holds to that.
+    fn is_host(&self, token: &str, metadata: &str) -> bool {
+        let granted = || {
+            let claims = token::peek(token);
+            claims.is_ok_and(|claims| claims.video.room_admin && claims.video.room == self.request.room.as_str())
+        };
+        let me = self.me.as_ref().filter(|_| self.room_notes.server_keeps_order);
+        granted() || me.is_some_and(|me| RoomOrder::read(metadata).makes_host(me.id.as_str()))
+    }
+
+    /// What [`Call::is_host`] said last.
+    pub(super) fn was_told_host(&self) -> bool {
+        self.room_notes.told.as_ref().is_some_and(|(_, host)| *host)
     }
 
     async fn tell_room(&mut self, metadata: String, may_change: bool) {

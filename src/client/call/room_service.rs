@@ -12,7 +12,6 @@ use super::Call;
 use crate::bridge::{EventEnvelope, HostCommand, RoomEvent, SessionId};
 use crate::client::link::{Link, OwnedTask};
 use crate::model::{CallError, ErrorCode, StreamKind, TrackSid, UserId};
-use crate::protocol::token;
 
 /// The server has this long to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -62,12 +61,6 @@ impl RoomService {
 }
 
 impl Call<'_> {
-    /// Whether a token makes its bearer a host here.
-    pub(super) fn is_host(&self, token: &str) -> bool {
-        token::peek(token)
-            .is_ok_and(|claims| claims.video.room_admin && claims.video.room == self.request.room.as_str())
-    }
-
     /// Keeps order, or says why not.
     pub(super) async fn keep_order(&mut self, link: &Link, command: HostCommand) {
         let ask = match command {
@@ -91,7 +84,7 @@ impl Call<'_> {
     /// Puts a request into the queue.
     pub(super) fn ask_server(&mut self, link: &Link, ask: Ask) -> Result<(), CallError> {
         let token = link.token();
-        if !self.is_host(&token) {
+        if !self.was_told_host() {
             return Err(not_a_host());
         }
         let url = address(&link.url())
@@ -266,7 +259,7 @@ fn refused(status: StatusCode, said: &str) -> CallError {
 fn not_a_host() -> CallError {
     CallError::new(
         ErrorCode::NotPermitted,
-        "the token does not allow keeping order in the room (roomAdmin): ask its host to do it, or for a token that does",
+        "only hosts keep order in the room: ask one to do it, to make you one, or for a token that does (roomAdmin)",
     )
 }
 

@@ -1,5 +1,6 @@
 //! The RoomService API over Twirp (LIVEKIT.md section 8): what hosts and back ends do to rooms and people. Each call is a
-//! POST with a token whose grants allow it, as protobuf or JSON; the hub carries it out. No state of its own.
+//! POST with a token whose grants allow it, or of somebody in the room whom a host made one (`model::order`), as protobuf or
+//! JSON; the hub carries it out. No state of its own.
 
 mod twirp;
 
@@ -16,7 +17,7 @@ use tokio::sync::oneshot;
 
 use super::http::Http;
 use super::hub::HubMessage;
-use crate::protocol::token::{self, VideoGrant};
+use crate::protocol::token::{self, Claims};
 use twirp::{Coding, Fault};
 
 /// Largest request, in bytes: room for the largest metadata as JSON and to spare.
@@ -70,11 +71,13 @@ impl AdminAsk {
         })
     }
 
-    /// Whether a grant allows it: creating and listing are rights of their own, the rest is a room's administration.
-    fn is_allowed(&self, grant: &VideoGrant) -> bool {
+    /// In whose name it is done; `None` when that may not be: creating and listing are rights of their own, the rest is a
+    /// room's administration.
+    fn allowed(&self, claims: &Claims) -> Option<Caller> {
+        let grant = &claims.video;
         let room = match self {
-            Self::CreateRoom(_) | Self::DeleteRoom(_) => return grant.room_create,
-            Self::ListRooms(_) => return grant.room_list,
+            Self::CreateRoom(_) | Self::DeleteRoom(_) => return grant.room_create.then_some(Caller::Granted),
+            Self::ListRooms(_) => return grant.room_list.then_some(Caller::Granted),
             Self::ListParticipants(ask) => &ask.room,
             Self::GetParticipant(ask) | Self::RemoveParticipant(ask) => &ask.room,
             Self::MutePublishedTrack(ask) => &ask.room,
@@ -83,8 +86,24 @@ impl AdminAsk {
             Self::SendData(ask) => &ask.room,
             Self::UpdateRoomMetadata(ask) => &ask.room,
         };
-        grant.room_admin && !grant.room.is_empty() && grant.room == *room
+        let concerns = !grant.room.is_empty() && grant.room == *room;
+        match (grant.room_admin, grant.room_join) {
+            (true, _) if concerns => Some(Caller::Granted),
+            (_, true) if concerns => {
+                Some(Caller::Member { room: room.clone(), identity: claims.identity().to_owned() })
+            }
+            _ => None,
+        }
     }
+}
+
+/// In whose name something is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// Of whoever has a token that grants it.
+    Granted,
+    /// Of somebody who may be in the room: whether a host made them one is the room's to know.
+    Member { room: String, identity: String },
 }
 
 /// What the hub answers.
@@ -102,6 +121,8 @@ pub(crate) enum AdminAnswer {
 /// Why the hub does not do it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AdminError {
+    /// Whoever asks is no host.
+    NotGranted,
     NotFound(&'static str),
     Invalid(&'static str),
     /// Not as things stand.
@@ -116,8 +137,8 @@ pub(super) fn routes() -> Router<Http> {
 }
 
 async fn call(State(http): State<Http>, Path(method): Path<String>, headers: HeaderMap, request: Request) -> Response {
-    let grant = match authorise(&http, &headers) {
-        Ok(grant) => grant,
+    let claims = match authorise(&http, &headers) {
+        Ok(claims) => claims,
         // Before Twirp is reached, as in the official server: plain text.
         Err(error) => return (StatusCode::UNAUTHORIZED, error.to_string()).into_response(),
     };
@@ -128,37 +149,36 @@ async fn call(State(http): State<Http>, Path(method): Path<String>, headers: Hea
         Ok(Err(_)) => return Fault::too_large(BODY_MAX_BYTES).into_response(),
         Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
     };
-    match carry_out(&http, &grant, &method, &body, coding).await {
+    match carry_out(&http, &claims, &method, &body, coding).await {
         Ok(answer) => coding.write(answer),
         Err(fault) => fault.into_response(),
     }
 }
 
-fn authorise(http: &Http, headers: &HeaderMap) -> Result<VideoGrant, token::TokenError> {
+fn authorise(http: &Http, headers: &HeaderMap) -> Result<Claims, token::TokenError> {
     let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let text = authorization.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-    Ok(http.verify(text)?.video)
+    http.verify(text)
 }
 
 async fn carry_out(
     http: &Http,
-    grant: &VideoGrant,
+    claims: &Claims,
     method: &str,
     body: &Bytes,
     coding: Coding,
 ) -> Result<AdminAnswer, Fault> {
     let ask = AdminAsk::read(method, body, coding)?;
-    if !ask.is_allowed(grant) {
-        return Err(Fault::not_granted());
-    }
+    let by = ask.allowed(claims).ok_or_else(Fault::not_granted)?;
     let (reply, answer) = oneshot::channel();
-    http.hub.send(HubMessage::Admin { ask: Box::new(ask), reply }).await.map_err(|_| Fault::stopping())?;
+    http.hub.send(HubMessage::Admin { ask: Box::new(ask), by, reply }).await.map_err(|_| Fault::stopping())?;
     answer.await.map_err(|_| Fault::stopping())?.map_err(Fault::from)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::token::VideoGrant;
 
     #[test]
     fn every_method_needs_its_own_grant() {
@@ -166,13 +186,24 @@ mod tests {
         let remove = AdminAsk::RemoveParticipant(proto::RoomParticipantIdentity { room, ..Default::default() });
         let list = AdminAsk::ListRooms(proto::ListRoomsRequest::default());
         let create = AdminAsk::CreateRoom(Box::default());
+        let claims = |video| Claims { sub: "ann".into(), video, ..Default::default() };
+        let may = |ask: &AdminAsk, video| ask.allowed(&claims(video));
         let admin = |room: &str| VideoGrant { room_admin: true, room: room.into(), ..Default::default() };
-        assert!(remove.is_allowed(&admin("hall")) && !remove.is_allowed(&admin("attic")));
-        assert!(!remove.is_allowed(&VideoGrant { room: "hall".into(), room_create: true, ..Default::default() }));
-        assert!(!list.is_allowed(&admin("hall")) && !create.is_allowed(&admin("hall")));
-        assert!(list.is_allowed(&VideoGrant { room_list: true, ..Default::default() }));
-        assert!(create.is_allowed(&VideoGrant { room_create: true, ..Default::default() }));
+        assert_eq!((may(&remove, admin("hall")), may(&remove, admin("attic"))), (Some(Caller::Granted), None));
+        assert_eq!(may(&remove, VideoGrant { room: "hall".into(), room_create: true, ..Default::default() }), None);
+        assert_eq!((may(&list, admin("hall")), may(&create, admin("hall"))), (None, None));
+        assert!(may(&list, VideoGrant { room_list: true, ..Default::default() }).is_some());
+        assert!(may(&create, VideoGrant { room_create: true, ..Default::default() }).is_some());
+        // Whom a host may have made one: in their own room only, and there the hub looks.
+        let member = |room: &str| VideoGrant { room_join: true, room: room.into(), ..Default::default() };
+        let ann = Caller::Member { room: "hall".into(), identity: "ann".into() };
+        assert_eq!((may(&remove, member("hall")), may(&remove, member("attic"))), (Some(ann), None));
+        assert_eq!((may(&list, member("hall")), may(&create, member("hall"))), (None, None));
         let nowhere = AdminAsk::SendData(proto::SendDataRequest::default());
-        assert!(!nowhere.is_allowed(&admin("")), "no room is no room to administer");
+        assert_eq!(
+            (may(&nowhere, admin("")), may(&nowhere, member(""))),
+            (None, None),
+            "no room is none to administer"
+        );
     }
 }

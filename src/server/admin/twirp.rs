@@ -134,6 +134,7 @@ impl Fault {
 impl From<AdminError> for Fault {
     fn from(error: AdminError) -> Self {
         match error {
+            AdminError::NotGranted => Self::not_granted(),
             AdminError::NotFound(text) => Self::new(404, "not_found", text),
             AdminError::Invalid(text) => Self::new(400, "invalid_argument", text),
             AdminError::Precondition(text) => Self::new(412, "failed_precondition", text),

@@ -1,4 +1,5 @@
-//! Order in the rooms: carries out what the RoomService API asks. Grants were checked before.
+//! Order in the rooms: carries out what the RoomService API asks. Grants were checked before; who was made a
+//! host is known here.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -11,7 +12,8 @@ use livekit_protocol::{DisconnectReason, MuteTrackRequest, ParticipantPermission
 use super::room::Room;
 use super::{Hub, now_ms};
 use crate::model::limits::{DATA_PACKET_MAX_BYTES, ROOM_ID_MAX_BYTES};
-use crate::server::admin::{AdminAnswer, AdminAsk, AdminError};
+use crate::model::sound::VOICE_ATTRIBUTE;
+use crate::server::admin::{AdminAnswer, AdminAsk, AdminError, Caller};
 use crate::server::admission::attributes_len;
 use crate::server::media::{MediaCommand, PeerId, RoomKey};
 use crate::server::outbox::response;
@@ -28,7 +30,12 @@ const NO_ROOM: AdminError = AdminError::NotFound("requested room does not exist"
 const NOBODY: AdminError = AdminError::NotFound("participant does not exist");
 
 impl Hub {
-    pub(super) fn admin(&mut self, ask: AdminAsk) -> Outcome {
+    pub(super) fn admin(&mut self, ask: AdminAsk, by: &Caller) -> Outcome {
+        if let Caller::Member { room, identity } = by
+            && !self.is_made_host(room, identity)
+        {
+            return Err(AdminError::NotGranted);
+        }
         match ask {
             AdminAsk::ListRooms(ask) => Ok(self.list_rooms(&ask.names)),
             AdminAsk::CreateRoom(ask) => self.create_room(*ask),
@@ -51,6 +58,12 @@ impl Hub {
             AdminAsk::SendData(ask) => self.send_data(ask),
             AdminAsk::UpdateRoomMetadata(ask) => self.update_room_metadata(ask),
         }
+    }
+
+    /// Whether somebody is here whom a host made one.
+    fn is_made_host(&self, room: &str, identity: &str) -> bool {
+        let named = self.room_named(room).ok().and_then(|key| self.rooms.get(&key));
+        named.is_some_and(|room| room.makes_host(identity)) && self.someone(room, identity).is_ok()
     }
 
     fn room_named(&self, name: &str) -> Result<RoomKey, AdminError> {
@@ -242,7 +255,16 @@ impl Hub {
         let Some(room) = self.rooms.get_mut(&key) else { return };
         let people = room.members.iter().filter_map(|id| self.participants.get(id));
         let inside: Vec<String> = people.map(|participant| participant.identity.clone()).collect();
-        room.set_metadata(metadata, inside.into_iter());
+        let dismissed = room.set_metadata(metadata, inside.into_iter());
+        let members = room.members.clone();
+        for id in members {
+            let Some(member) = self.participants.get_mut(&id) else { continue };
+            // Who is no host any more does not speak to the whole room.
+            let quieter = !member.grant.room_admin && dismissed.iter().any(|user| user.as_str() == member.identity);
+            if quieter && member.attributes.remove(VOICE_ATTRIBUTE).is_some() {
+                self.announce(id);
+            }
+        }
     }
 
     /// Closes created rooms that were empty for long enough.

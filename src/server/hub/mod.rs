@@ -23,7 +23,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use livekit_protocol::signal_request;
 use tokio::sync::{mpsc, oneshot};
 
-use super::admin::{AdminAnswer, AdminAsk, AdminError};
+use super::admin::{AdminAnswer, AdminAsk, AdminError, Caller};
 use super::admission::{Admission, Refusal};
 use super::config::{ApiKey, ServerLimits};
 use super::counters::Counters;
@@ -64,7 +64,7 @@ pub(crate) enum HubMessage {
     /// A client's WebSocket ended.
     SocketClosed { seat: Seat },
     /// An administrator asks for something.
-    Admin { ask: Box<AdminAsk>, reply: oneshot::Sender<Result<AdminAnswer, AdminError>> },
+    Admin { ask: Box<AdminAsk>, by: Caller, reply: oneshot::Sender<Result<AdminAnswer, AdminError>> },
     /// The server stops: say goodbye and answer when done.
     Stop(oneshot::Sender<()>),
 }
@@ -175,8 +175,8 @@ impl Hub {
             HubMessage::Signal { seat, message } if self.is_seated(seat) => self.on_request(seat.peer, *message),
             HubMessage::SocketClosed { seat } if self.is_seated(seat) => self.unseat(seat.peer, Instant::now()),
             HubMessage::Signal { .. } | HubMessage::SocketClosed { .. } => {}
-            HubMessage::Admin { ask, reply } => {
-                if reply.send(self.admin(*ask)).is_err() {
+            HubMessage::Admin { ask, by, reply } => {
+                if reply.send(self.admin(*ask, &by)).is_err() {
                     tracing::debug!("an administrator did not wait for the answer");
                 }
             }

@@ -83,8 +83,10 @@ impl Hub {
             let text = "the token does not grant changing own metadata";
             return self.respond(id, request_id, Reason::NotAllowed, text, None);
         }
-        if request.attributes.contains_key(VOICE_ATTRIBUTE) && !participant.grant.room_admin {
-            let text = "only who may administer the room speaks to all of it";
+        let room = self.rooms.get(&participant.room);
+        let host = participant.grant.room_admin || room.is_some_and(|room| room.makes_host(&participant.identity));
+        if request.attributes.contains_key(VOICE_ATTRIBUTE) && !host {
+            let text = "only a host speaks to the whole room";
             return self.respond(id, request_id, Reason::NotAllowed, text, None);
         }
         if !participant.changes.take(1, Instant::now()) {

@@ -12,7 +12,7 @@ use livekit_protocol::{DisconnectReason, LeaveRequest, ParticipantUpdate, Room a
 use super::admin::Revoked;
 use super::participant::Participant;
 use super::{Hub, new_sid, now_ms};
-use crate::model::RoomOrder;
+use crate::model::{RoomOrder, UserId};
 use crate::server::admission::Refusal;
 use crate::server::media::{MediaCommand, PeerId, RoomKey};
 use crate::server::outbox::{Signal, response};
@@ -74,13 +74,20 @@ impl Room {
         self.empty_since = None;
     }
 
-    /// Takes over what hosts chose; `inside` are the identities of those who are here.
-    pub(super) fn set_metadata(&mut self, metadata: String, inside: impl Iterator<Item = String>) {
+    /// Takes over what hosts chose; `inside` are the identities of those who are here. Gives who is no host any more.
+    pub(super) fn set_metadata(&mut self, metadata: String, inside: impl Iterator<Item = String>) -> Vec<UserId> {
         let order = RoomOrder::read(&metadata);
         if order.locked && !self.order.locked {
             self.inside = inside.collect();
         }
-        (self.metadata, self.order) = (metadata, order);
+        let before = std::mem::replace(&mut self.order, order);
+        self.metadata = metadata;
+        before.hosts().filter(|host| !self.makes_host(host.as_str())).cloned().collect()
+    }
+
+    /// Whether a host made somebody one.
+    pub(super) fn makes_host(&self, identity: &str) -> bool {
+        self.order.makes_host(identity)
     }
 
     /// Who was put out does not count as having been here.
@@ -90,7 +97,7 @@ impl Room {
 
     /// Whether hosts let somebody in; hosts come in themselves.
     pub(super) fn lets_in(&self, identity: &str, host: bool) -> Result<(), Refusal> {
-        if host {
+        if host || self.makes_host(identity) {
             return Ok(());
         }
         if self.order.bans(identity) {

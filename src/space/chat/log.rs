@@ -1,7 +1,7 @@
 //! The messages of a call, in the order they came, and what is being written. Plain data.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bevy::prelude::*;
 
@@ -54,6 +54,8 @@ pub struct ChatLine {
     pub text: String,
     /// When it came, counted from the start of the program.
     pub at: Duration,
+    /// And by this computer's clock.
+    pub came: SystemTime,
     /// It calls this client's user by name.
     pub mentions_me: bool,
 }
@@ -103,14 +105,14 @@ impl ChatLog {
         let mentions_me = text::mentions(text, my_name);
         self.unread += 1;
         self.mentioned |= mentions_me;
-        self.put(ChatLine { voice, text: text::several_lines(text, MOST_CHARS), at, mentions_me });
+        self.put(voice, text::several_lines(text, MOST_CHARS), at, mentions_me);
     }
 
     /// An own message went out.
     pub(super) fn sent(&mut self, text: &str, at: Duration) {
         self.trouble = None;
         let text = text::several_lines(text, MOST_CHARS);
-        self.put(ChatLine { voice: Voice::Me, text, at, mentions_me: false });
+        self.put(Voice::Me, text, at, false);
     }
 
     /// An own message did not: it is to be written again, after those that came back before it, and before what is being
@@ -138,7 +140,7 @@ impl ChatLog {
 
     /// Somebody came or went; many within a short time share a line.
     pub(super) fn moved(&mut self, came: bool, name: &str, at: Duration) {
-        let name = text::one_line(name, 64);
+        let name = text::isolated(text::one_line(name, 64));
         let since = self.moving_since.filter(|since| at.saturating_sub(*since) < FOLDED);
         let last = self.lines.back_mut().filter(|_| since.is_some()).map(|line| &mut line.voice);
         if let (Some(Voice::Room(Happened::Came(names, more))), true)
@@ -152,7 +154,7 @@ impl ChatLog {
             return;
         }
         let happened = if came { Happened::Came(vec![name], 0) } else { Happened::Left(vec![name], 0) };
-        self.put(ChatLine { voice: Voice::Room(happened), text: String::new(), at, mentions_me: false });
+        self.put(Voice::Room(happened), String::new(), at, false);
         self.moving_since = Some(at);
     }
 
@@ -163,7 +165,7 @@ impl ChatLog {
         if self.lines.iter().rev().take(8).any(said) {
             return false;
         }
-        self.put(ChatLine { voice, text: String::new(), at, mentions_me: false });
+        self.put(voice, String::new(), at, false);
         true
     }
 
@@ -174,13 +176,13 @@ impl ChatLog {
         *self = Self { draft, trouble, gone, ..Self::default() };
     }
 
-    fn put(&mut self, line: ChatLine) {
+    fn put(&mut self, voice: Voice, text: String, at: Duration, mentions_me: bool) {
         self.moving_since = None;
         if self.lines.len() == KEPT {
             self.lines.pop_front();
             self.gone += 1;
         }
-        self.lines.push_back(line);
+        self.lines.push_back(ChatLine { voice, text, at, came: SystemTime::now(), mentions_me });
     }
 }
 

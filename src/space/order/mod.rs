@@ -1,4 +1,5 @@
-//! Order in the room, for hosts: muting, ending shares, putting people out, locking the door, putting somebody in the light.
+//! Order in the room, for hosts: muting, ending shares, putting people out, locking the door, putting somebody in the light,
+//! making others hosts.
 //! The server carries it out and decides who may; what was chosen for everyone stands in the room's metadata. Main thread.
 
 use bevy::prelude::*;
@@ -30,6 +31,13 @@ pub enum KeepOrder {
     Lock(bool),
     /// Show somebody large to everyone who looks at whoever speaks, or nobody.
     Spotlight(Option<UserId>),
+    /// Make somebody a host, or no longer.
+    Host {
+        /// Whom.
+        user: UserId,
+        /// Whether they are one from now on.
+        host: bool,
+    },
 }
 
 /// Carries out what hosts want.
@@ -74,6 +82,7 @@ fn keep_order(
                 outbox.push(RoomCommand::Host(HostCommand::StopSharing(user.clone())));
             }
             KeepOrder::Remove { user, ban } => {
+                order.dismiss(user);
                 if *ban && !order.ban(user.clone()) {
                     let message = "too many are banned already: only this one's token is refused";
                     trouble.write(CallTrouble(CallError::new(ErrorCode::SendFailed, message)));
@@ -81,6 +90,13 @@ fn keep_order(
             }
             KeepOrder::Lock(locked) => order.locked = *locked,
             KeepOrder::Spotlight(user) => order.spotlight.clone_from(user),
+            KeepOrder::Host { user, host: true } => {
+                if !order.appoint(user.clone()) {
+                    let message = "too many are hosts already: make one of them no longer a host first";
+                    trouble.write(CallTrouble(CallError::new(ErrorCode::SendFailed, message)));
+                }
+            }
+            KeepOrder::Host { user, host: false } => order.dismiss(user),
         }
         if order != RoomOrder::read(&known) {
             match order.write(&known) {

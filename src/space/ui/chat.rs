@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use bevy::prelude::*;
 use bevy_egui::{EguiContexts, egui};
+use chrono::DateTime;
 use egui::{Align2, Color32, Key, KeyboardShortcut, Modifiers, RichText, vec2};
 
 use super::theme::Side;
 use super::writing::Writing;
-use super::{Keys, OpenPanes, RightPane, theme};
+use super::{Keys, OpenPanes, RightPane, bar, theme};
 use crate::bridge::RoomCommand;
 use crate::media::capture::stamp::unix_now_ms;
 use crate::model::limits::CHAT_MAX_BYTES;
@@ -31,6 +32,8 @@ const NEARLY_FULL: usize = CHAT_MAX_BYTES - 200;
 const ONE_BREATH: Duration = Duration::from_secs(120);
 /// The place the own picture needs below the pane, in points.
 const BELOW_PT: f32 = 60.0;
+/// In a pane of this height that place is the messages'.
+const SHORT_PT: f32 = 320.0;
 /// The signs, as letters of the built-in emoji font.
 const SIGNS: [(Reaction, &str); 5] = [
     (Reaction::Applause, "👏"),
@@ -60,7 +63,6 @@ pub(super) fn draw(
     mut contexts: EguiContexts,
     (settings, comfort): (Res<SpaceSettings>, Res<Comfort>),
     mut panes: ResMut<OpenPanes>,
-    time: Res<Time<Real>>,
     mut log: ResMut<ChatLog>,
     mut messages: MessageWriter<SendMessage>,
     mut writing: Local<Writing>,
@@ -80,11 +82,11 @@ pub(super) fn draw(
     log.mark_read();
     let mut wish = None;
     let closed = theme::plain_side_pane(ctx, Side::Right, ("chat", words.title), WIDTH_PT, |ui, tallest| {
-        let height = (tallest - compose_height(&log) - 10.0 - BELOW_PT).max(60.0);
+        let height = (tallest - compose_height(&log) - 10.0 - BELOW_PT.min((tallest - SHORT_PT).max(0.0))).max(60.0);
         let list = egui::ScrollArea::vertical().stick_to_bottom(true).auto_shrink(false);
         list.max_height(height).min_scrolled_height(height).show(ui, |ui| {
             ui.set_width(WIDTH_PT - 8.0);
-            history(ui, words, &log, time.elapsed(), &mut writing, &mut heights);
+            history(ui, words, &log, &mut writing, &mut heights);
         });
         ui.add_space(4.0);
         wish = compose(ui, words, trouble.as_deref(), &mut log, opened);
@@ -115,14 +117,7 @@ pub(super) struct Heights {
 /// What a line is taken for that was never in view.
 const GUESSED_PT: f32 = 44.0;
 
-fn history(
-    ui: &mut egui::Ui,
-    words: &ChatWords,
-    log: &ChatLog,
-    now: Duration,
-    writing: &mut Writing,
-    heights: &mut Heights,
-) {
+fn history(ui: &mut egui::Ui, words: &ChatWords, log: &ChatLog, writing: &mut Writing, heights: &mut Heights) {
     if heights.scale != ui.ctx().pixels_per_point() || heights.known.len() > 2 * log.lines().len() + 64 {
         *heights = Heights { scale: ui.ctx().pixels_per_point(), ..Heights::default() };
     }
@@ -151,14 +146,14 @@ fn history(
             }
             Voice::Me => {
                 if !goes_on {
-                    name(ui, words.you, theme::BRASS, ago(words, now, line), writing);
+                    name(ui, words.you, theme::BRASS, time_of_day(line), writing);
                 }
                 body(ui, words, &line.text, line.mentions_me, theme::PAPER, writing);
             }
             Voice::Other { name: who, colour, .. } => {
                 if !goes_on {
                     let [r, g, b, _] = Srgba::from(*colour).to_u8_array();
-                    name(ui, who, Color32::from_rgb(r, g, b), ago(words, now, line), writing);
+                    name(ui, who, Color32::from_rgb(r, g, b), time_of_day(line), writing);
                 }
                 body(ui, words, &line.text, line.mentions_me, theme::PAPER, writing);
             }
@@ -176,13 +171,9 @@ fn told(words: &ChatWords, happened: &Happened) -> String {
     }
 }
 
-/// How long ago a line came, in words.
-fn ago(words: &ChatWords, now: Duration, line: &ChatLine) -> String {
-    match now.saturating_sub(line.at).as_secs() / 60 {
-        0 => words.now.to_owned(),
-        minutes @ 1..60 => (words.minutes)(minutes),
-        minutes => (words.hours)(minutes / 60),
-    }
+/// When a line came, by the clock on the wall.
+fn time_of_day(line: &ChatLine) -> String {
+    DateTime::<chrono::Local>::from(line.came).format("%H:%M").to_string()
 }
 
 fn name(ui: &mut egui::Ui, who: &str, colour: Color32, when: String, writing: &mut Writing) {
@@ -334,8 +325,7 @@ pub(super) fn draw_signs(
     let words = &comfort.language.words().chat;
     let ctx = contexts.ctx_mut()?;
     let raised = me.iter().next().unwrap_or(false);
-    let above = -theme::EDGE_PT - 92.0;
-    egui::Area::new(egui::Id::new("signs")).anchor(Align2::CENTER_BOTTOM, [0.0, above]).show(ctx, |ui| {
+    egui::Area::new(egui::Id::new("signs")).anchor(Align2::CENTER_BOTTOM, [0.0, -bar::ABOVE_BAR_PT]).show(ctx, |ui| {
         theme::pane().show(ui, |ui| {
             ui.horizontal(|ui| {
                 for ((reaction, letter), hint) in SIGNS.into_iter().zip(words.signs) {

@@ -7,7 +7,7 @@ use bevy_egui::egui::{self, Align2, Color32};
 
 use super::writing::Writing;
 use super::{OpenPanes, RightPane, theme};
-use crate::model::{ErrorCode, RoomState, RoomStateReason, text};
+use crate::model::{ErrorCode, RoomState, RoomStateReason, UserInfo, text};
 use crate::space::chat::AskedToLook;
 use crate::space::participant::{LocalParticipant, Participant, Spotlit};
 use crate::space::settings::Comfort;
@@ -56,7 +56,7 @@ impl Notices {
 
     /// Tells who came or went, together with those who did a moment ago.
     fn tell_moved(&mut self, words: &ChatWords, came: bool, name: &str) {
-        let name = text::one_line(name, 64);
+        let name = text::isolated(text::one_line(name, 64));
         let before = self.lines.iter().position(|line| line.moved.as_ref().is_some_and(|moved| moved.came == came));
         let before = before.and_then(|at| self.lines.remove(at)).and_then(|line| line.moved);
         let mut moved = before.unwrap_or(Moved { came, names: Vec::new(), more: 0 });
@@ -93,7 +93,7 @@ pub(super) fn collect(
     mut play: MessageReader<PlayStateChanged>,
     mut asked: MessageReader<AskedToLook>,
     lit: Query<(&Participant, Has<LocalParticipant>), Added<Spotlit>>,
-    mut locked: Local<Option<bool>>,
+    (mut locked, mut host): (Local<Option<bool>>, Local<Option<bool>>),
     local: Query<(), With<LocalParticipant>>,
 ) {
     let all = comfort.language.words();
@@ -132,6 +132,15 @@ pub(super) fn collect(
         notices.tell(if now { words.locked } else { words.unlocked }, false);
     }
     *locked = now;
+    let made = |me: &UserInfo| status.order.makes_host(me.id.as_str());
+    let now = (notices.connected_secs > SETTLE_SECS).then(|| status.me.as_ref().is_some_and(made));
+    if let (Some(before), Some(now)) = (*host, now)
+        && before != now
+        && now == status.host
+    {
+        notices.tell(if now { words.you_are_host } else { words.you_are_no_host }, false);
+    }
+    *host = now;
     let own = trouble.read().map(|t| &t.0).chain(publish.read().filter_map(|p| p.error.as_ref()));
     // Who is played when there are too many is chosen by what is seen and heard: nobody has to do anything.
     let playing = play.read().filter_map(|p| p.error.as_ref()).filter(|error| error.code != ErrorCode::TooManyPlays);

@@ -52,6 +52,8 @@ struct Row {
     hand: Option<i64>,
     shares: bool,
     spotlit: bool,
+    /// By another host's choice; for oneself however it came.
+    host: bool,
     volume: f32,
 }
 
@@ -59,7 +61,7 @@ struct Row {
 #[derive(Clone, Copy)]
 struct Powers {
     host: bool,
-    /// The server holds to a locked door.
+    /// The server holds to a locked door, to bans, and to hosts that hosts made.
     doors: bool,
     locked: bool,
     /// There is a link for others.
@@ -106,6 +108,7 @@ pub(super) fn draw(
         let mut own = publishes.into_iter().flat_map(Publishes::iter).filter_map(|stream| streams.get(stream).ok());
         own.any(|stream| stream.info.kind == StreamKind::Screen)
     };
+    let made_host = |user: &UserId| figures.0.keeps_order && status.order.makes_host(user.as_str());
     let mut rows: Vec<Row> = people
         .iter()
         .map(|(entity, participant, seat, (local, speaking, muted, camera_off, spotlit), hand, publishes, volume)| {
@@ -123,6 +126,7 @@ pub(super) fn draw(
                 hand: hand.map(|hand| hand.0),
                 shares: shares(publishes),
                 spotlit,
+                host: made_host(&participant.user) || local && status.host,
                 volume: volume.copied().unwrap_or_default().0,
             }
         })
@@ -173,13 +177,7 @@ fn show(
         }
         if rows.len() > SEARCH_FROM {
             let search = egui::TextEdit::singleline(&mut looking.search);
-            ui.add(
-                search
-                    .hint_text(words.search)
-                    .font(theme::body())
-                    .char_limit(SEARCH_CHARS)
-                    .desired_width(WIDTH_PT - 12.0),
-            );
+            ui.add(search.hint_text(words.search).font(theme::body()).char_limit(SEARCH_CHARS).desired_width(WIDTH_PT));
         } else {
             looking.search.clear();
         }
@@ -187,7 +185,7 @@ fn show(
         ui.spacing_mut().item_spacing.y = GAP_PT;
         let wanted = looking.search.trim().to_lowercase();
         let found = rows.iter().filter(|row| wanted.is_empty() || row.name.to_lowercase().contains(&wanted));
-        let needed = rows.len() as f32 * (LINE_PT + GAP_PT) + if looking.chosen.is_some() { 150.0 } else { 0.0 };
+        let needed = rows.len() as f32 * (LINE_PT + GAP_PT) + if looking.chosen.is_some() { 176.0 } else { 0.0 };
         // As tall as the list, though the pane was smaller when fewer were here.
         let tallest = (tallest - (ui.cursor().top() - top)).max(80.0);
         let list = egui::ScrollArea::vertical().max_height(tallest).min_scrolled_height(needed.min(tallest));
@@ -274,6 +272,16 @@ fn more(
             if row.local {
                 return;
             }
+            let (text, hint) = if row.host {
+                (words.unmake_host, words.unmake_host_hint)
+            } else {
+                (words.make_host, words.make_host_hint)
+            };
+            let make = egui::Button::new(RichText::new(text).font(theme::body()));
+            let make = ui.add_enabled(powers.doors, make).on_hover_text(hint);
+            if make.on_disabled_hover_text(words.cannot_make_host).clicked() {
+                order(KeepOrder::Host { user: user(), host: !row.host });
+            }
             for (text, ban, hint) in [(words.remove, false, words.remove_hint), (words.ban, true, words.ban_hint)] {
                 let asked = looking.sure.as_ref() == Some(&(user(), ban));
                 let possible = powers.doors || !ban;
@@ -311,7 +319,7 @@ fn line(ui: &mut egui::Ui, row: &Row, words: &PeopleWords, writing: &mut Writing
         painter.circle_stroke(dot, 7.5, egui::Stroke::new(2.0, theme::BRASS));
     }
     let name = if row.local { (words.you)(&row.name) } else { row.name.clone() };
-    let extra = [(row.hand.is_some(), Sign::Hand), (row.spotlit, Sign::Beauty)];
+    let extra = [(row.hand.is_some(), Sign::Hand), (row.spotlit, Sign::Beauty), (row.host, Sign::Host)];
     let mut x = 66.0;
     for (_, sign) in extra.iter().filter(|(shown, _)| *shown) {
         signs::draw(&painter, *sign, pos2(rect.right() - x, middle), 14.0, theme::BRASS, None);
@@ -324,6 +332,10 @@ fn line(ui: &mut egui::Ui, row: &Row, words: &PeopleWords, writing: &mut Writing
         signs::draw(&painter, sign, pos2(rect.right() - x, middle), 13.0, colour, off.then_some(theme::GROUND));
     }
     theme::focus_ring(ui, &response);
-    let hint = if row.local { words.this_is_you } else { words.more };
+    let hint = match (row.host, row.local) {
+        (true, _) => words.is_host,
+        (_, true) => words.this_is_you,
+        _ => words.more,
+    };
     response.on_hover_text(hint).clicked()
 }

@@ -1,6 +1,8 @@
 //! The signs on the buttons, drawn, so that they are sharp at every scale and need no icon font.
 
-use bevy_egui::egui::{Color32, CornerRadius, Painter, Pos2, Rect, Stroke, StrokeKind, vec2};
+use std::f32::consts::TAU;
+
+use bevy_egui::egui::{Color32, CornerRadius, Painter, Pos2, Rect, Shape, Stroke, StrokeKind, vec2};
 
 /// What a sign shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub enum Sign {
     Settings,
     /// A door.
     Leave,
+    /// A star.
+    Host,
 }
 
 /// Draws a sign around `centre`, `size` points high; `struck` puts a bar across it.
@@ -48,7 +52,7 @@ pub fn draw(painter: &Painter, sign: Sign, centre: Pos2, size: f32, colour: Colo
             let body = Rect::from_min_max(at(-9.0, -5.5), at(3.6, 5.5));
             painter.rect_filled(body, round(2.4 * s), colour);
             let lens = vec![at(5.0, -1.4), at(9.2, -4.6), at(9.2, 4.6), at(5.0, 1.4)];
-            painter.add(bevy_egui::egui::Shape::convex_polygon(lens, colour, Stroke::NONE));
+            painter.add(Shape::convex_polygon(lens, colour, Stroke::NONE));
         }
         Sign::People => {
             for (x, y, scale) in [(4.2, -0.6, 0.82), (-2.6, 0.0, 1.0)] {
@@ -59,7 +63,7 @@ pub fn draw(painter: &Painter, sign: Sign, centre: Pos2, size: f32, colour: Colo
                         at(x + 5.8 * scale * angle.cos(), y + 6.6 * scale + 6.4 * scale * angle.sin())
                     })
                     .collect();
-                painter.add(bevy_egui::egui::Shape::convex_polygon(shoulders, colour, Stroke::NONE));
+                painter.add(Shape::convex_polygon(shoulders, colour, Stroke::NONE));
             }
         }
         Sign::Hand => {
@@ -76,7 +80,7 @@ pub fn draw(painter: &Painter, sign: Sign, centre: Pos2, size: f32, colour: Colo
             let bubble = Rect::from_min_max(at(-9.0, -7.5), at(9.0, 4.6));
             painter.rect_filled(bubble, round(4.0 * s), colour);
             let tail = vec![at(-4.6, 3.6), at(0.6, 3.6), at(-5.4, 8.8)];
-            painter.add(bevy_egui::egui::Shape::convex_polygon(tail, colour, Stroke::NONE));
+            painter.add(Shape::convex_polygon(tail, colour, Stroke::NONE));
         }
         Sign::Beauty => {
             for (x, y, reach) in [(-2.2, 1.4, 8.2), (6.4, -5.6, 4.2)] {
@@ -87,7 +91,7 @@ pub fn draw(painter: &Painter, sign: Sign, centre: Pos2, size: f32, colour: Colo
                     let (sin, cos) = angle.sin_cos();
                     let place = |px: f32, py: f32| at(x + px * cos - py * sin, y + px * sin + py * cos);
                     let point = vec![place(reach, 0.0), place(waist, waist), place(0.0, 0.0), place(waist, -waist)];
-                    painter.add(bevy_egui::egui::Shape::convex_polygon(point, colour, Stroke::NONE));
+                    painter.add(Shape::convex_polygon(point, colour, Stroke::NONE));
                 }
             }
         }
@@ -110,6 +114,16 @@ pub fn draw(painter: &Painter, sign: Sign, centre: Pos2, size: f32, colour: Colo
             painter.line_segment([at(-2.5, 0.0), at(8.5, 0.0)], line);
             painter.line_segment([at(5.0, -3.6), at(8.7, 0.0)], line);
             painter.line_segment([at(5.0, 3.6), at(8.7, 0.0)], line);
+        }
+        Sign::Host => {
+            let corner = |i: i32| {
+                let (angle, radius) = (TAU * i as f32 / 10.0 - TAU / 4.0, if i % 2 == 0 { 8.6 } else { 3.9 });
+                at(radius * angle.cos(), radius * angle.sin() + 0.8)
+            };
+            for point in 0..5 {
+                let [left, tip, right] = [-1, 0, 1].map(|beside| corner(2 * point + beside));
+                painter.add(Shape::convex_polygon(vec![left, tip, right, at(0.0, 0.8)], colour, Stroke::NONE));
+            }
         }
     }
     if let Some(ground) = struck {

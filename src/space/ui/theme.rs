@@ -1,10 +1,11 @@
 //! Colours, sizes and type of the overlay, in one place. Warm paper on dark walnut, brass for what matters, coral for
 //! "muted" and "leave"; text on every ground passes 4.5:1.
 
+use bevy_egui::egui::style::ScrollStyle;
 use bevy_egui::egui::{self, Align2, Color32, CornerRadius, FontId, Margin, Stroke};
 
 /// Ground of bars and lists.
-pub const GROUND: Color32 = Color32::from_rgba_premultiplied(21, 18, 16, 238);
+pub const GROUND: Color32 = Color32::from_rgba_premultiplied(22, 19, 17, 250);
 /// Ground of a button at rest.
 pub const BUTTON: Color32 = Color32::from_rgb(52, 45, 40);
 /// Ground of a button under the pointer.
@@ -34,7 +35,7 @@ pub const DEAD: Color32 = Color32::from_rgb(38, 34, 31);
 /// See [`DEAD`].
 pub const DEAD_INK: Color32 = Color32::from_rgb(140, 129, 117);
 /// The edge of what can be pressed or ticked.
-pub const EDGE: Color32 = Color32::from_rgb(128, 115, 101);
+pub const EDGE: Color32 = Color32::from_rgb(136, 122, 107);
 /// Thin lines.
 pub const LINE: Color32 = Color32::from_rgba_premultiplied(70, 58, 44, 120);
 
@@ -167,7 +168,8 @@ pub fn apply(ctx: &egui::Context) {
     ] {
         (widget.bg_fill, widget.weak_bg_fill) = (ground, ground);
         widget.fg_stroke = Stroke::new(1.8, PAPER);
-        widget.corner_radius = CornerRadius::same(6);
+        // Small enough that a box to tick is not taken for a round one.
+        widget.corner_radius = CornerRadius::same(4);
         // What can be ticked or pressed is seen by its edge, 3:1 at least.
         widget.bg_stroke = Stroke::new(1.0, EDGE);
     }
@@ -175,6 +177,9 @@ pub fn apply(ctx: &egui::Context) {
     visuals.widgets.active.bg_stroke = Stroke::new(2.0, BRASS);
     visuals.slider_trailing_fill = true;
     ctx.set_visuals(visuals);
+    // That there is more below is seen without touching it.
+    let scroll = ScrollStyle { floating_width: 3.0, dormant_handle_opacity: 0.5, ..ScrollStyle::floating() };
+    ctx.all_styles_mut(|style| style.spacing.scroll = scroll);
     // A letter is missing in the frame in which it is first used: all come at the start.
     let letters: String = (' '..='~').chain(['…', '–', '×', '·']).collect();
     ctx.fonts_mut(|fonts| {
@@ -197,16 +202,14 @@ mod tests {
         0.2126 * linear(colour.r()) + 0.7152 * linear(colour.g()) + 0.0722 * linear(colour.b())
     }
 
-    /// Contrast ratio (WCAG 2.2), 1 to 21.
-    fn contrast(a: Color32, b: Color32) -> f32 {
-        let (a, b) = (luminance(a), luminance(b));
+    /// Contrast ratio (WCAG 2.2) of two luminances, 1 to 21.
+    fn contrast(a: f32, b: f32) -> f32 {
         (a.max(b) + 0.05) / (a.min(b) + 0.05)
     }
 
-    /// The ground before the brightest thing there is.
-    fn ground() -> Color32 {
-        let through = 255 - GROUND.a();
-        Color32::from_rgb(GROUND.r() + through, GROUND.g() + through, GROUND.b() + through)
+    /// The ground before a white page: the renderer lets it through in linear light.
+    fn ground() -> f32 {
+        luminance(GROUND) + f32::from(255 - GROUND.a()) / 255.0
     }
 
     #[test]
@@ -216,15 +219,15 @@ mod tests {
             ("less important text", FADED, ground(), 4.5),
             ("trouble", CORAL_TEXT, ground(), 4.5),
             ("headings", BRASS, ground(), 4.5),
-            ("a button's text", PAPER, BUTTON_HOVER, 4.5),
-            ("a small button's text", PAPER, WIDGET_HOVER, 4.5),
-            ("on brass", INK, BRASS, 4.5),
-            ("on coral", Color32::WHITE, CORAL, 4.5),
-            ("on coral under the pointer", Color32::WHITE, CORAL_HOVER, 4.5),
+            ("a button's text", PAPER, luminance(BUTTON_HOVER), 4.5),
+            ("a small button's text", PAPER, luminance(WIDGET_HOVER), 4.5),
+            ("on brass", INK, luminance(BRASS), 4.5),
+            ("on coral", Color32::WHITE, luminance(CORAL), 4.5),
+            ("on coral under the pointer", Color32::WHITE, luminance(CORAL_HOVER), 4.5),
             ("an edge", EDGE, ground(), 3.0),
-            ("where the keyboard is", BRASS, WIDGET_HOVER, 3.0),
+            ("where the keyboard is", BRASS, luminance(WIDGET_HOVER), 3.0),
         ] {
-            let found = contrast(ink, on);
+            let found = contrast(luminance(ink), on);
             assert!(found >= least, "{what}: {found:.2} to 1, at least {least} is wanted");
         }
     }

@@ -43,7 +43,7 @@ pub(super) fn carry_out(
         wishes.clear();
         trouble.write(CallTrouble(CallError::new(
             ErrorCode::NotPermitted,
-            "the wall is arranged by the room's hosts (roomAdmin): ask one of them",
+            "the wall is arranged by the room's hosts: ask one of them, or to be made one",
         )));
         return;
     }

@@ -107,7 +107,7 @@ pub(super) const CHINESE: BeautyWords = BeautyWords {
     if_it_fails: "出错时",
     go_on: "继续发送原图",
     stop: "停止我的视频",
-    failed: |why| format!("目前无法使用：{why}"),
+    failed: |_| "目前无法使用：显卡没有返回画面。请关掉再打开，或重新启动应用".to_owned(),
     no_pictures: "显卡没有返回画面",
     starting: "正在启动……",
     is_off: "画面按摄像头原样发送。",

@@ -9,12 +9,6 @@ pub struct ChatWords {
     pub empty: &'static str,
     /// This client's user, above what they wrote.
     pub you: &'static str,
-    /// A moment ago.
-    pub now: &'static str,
-    /// So many minutes ago.
-    pub minutes: fn(u64) -> String,
-    /// So many hours ago.
-    pub hours: fn(u64) -> String,
     /// These came in, and so many more.
     pub came: fn(&[String], usize) -> String,
     /// These left, and so many more.
@@ -68,9 +62,6 @@ pub(super) const ENGLISH: ChatWords = ChatWords {
     title: "Messages",
     empty: "What is written here, everyone in the room reads.",
     you: "You",
-    now: "now",
-    minutes: |minutes| format!("{minutes} min"),
-    hours: |hours| format!("{hours} h"),
     came: |names, more| english(names, more, "came in"),
     left: |names, more| english(names, more, "left"),
     asks_to_look: |name| format!("{name} asks everyone to look at the wall"),
@@ -95,9 +86,6 @@ pub(super) const CHINESE: ChatWords = ChatWords {
     title: "消息",
     empty: "在这里写的内容，房间里所有人都能看到。",
     you: "你",
-    now: "刚刚",
-    minutes: |minutes| format!("{minutes} 分钟前"),
-    hours: |hours| format!("{hours} 小时前"),
     came: |names, more| chinese(names, more, "进来了"),
     left: |names, more| chinese(names, more, "离开了"),
     asks_to_look: |name| format!("{name} 请大家看墙上的内容"),

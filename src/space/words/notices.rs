@@ -13,6 +13,10 @@ pub struct NoticeWords {
     pub in_light: fn(&str) -> String,
     /// Oneself is.
     pub you_in_light: &'static str,
+    /// Oneself was made a host.
+    pub you_are_host: &'static str,
+    /// Oneself is no host any more.
+    pub you_are_no_host: &'static str,
     /// Nobody comes in any more.
     pub locked: &'static str,
     /// They do again.
@@ -32,6 +36,8 @@ pub(super) const ENGLISH: NoticeWords = NoticeWords {
     asks_to_look: |name| format!("{name} asks you to look at the wall"),
     in_light: |name| format!("{name} is in the spotlight: F shows them large"),
     you_in_light: "You are in the spotlight",
+    you_are_host: "You are a host now: see the list of people (L)",
+    you_are_no_host: "You are no longer a host",
     locked: "The room is locked",
     unlocked: "The room is open again",
     coming_back: "Connection lost: coming back…",
@@ -45,6 +51,8 @@ pub(super) const CHINESE: NoticeWords = NoticeWords {
     asks_to_look: |name| format!("{name} 请你看墙上的内容"),
     in_light: |name| format!("{name} 被聚焦：按 F 放大显示"),
     you_in_light: "你被聚焦了",
+    you_are_host: "你现在是主持人：请看人员列表（L）",
+    you_are_no_host: "你不再是主持人",
     locked: "房间已锁定",
     unlocked: "房间已重新开放",
     coming_back: "连接中断：正在恢复……",

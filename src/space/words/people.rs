@@ -45,6 +45,18 @@ pub struct PeopleWords {
     pub out_of_light: &'static str,
     /// See [`PeopleWords::spotlight`].
     pub spotlight_hint: &'static str,
+    /// Makes somebody a host.
+    pub make_host: &'static str,
+    /// See [`PeopleWords::make_host`].
+    pub make_host_hint: &'static str,
+    /// Ends that.
+    pub unmake_host: &'static str,
+    /// See [`PeopleWords::unmake_host`].
+    pub unmake_host_hint: &'static str,
+    /// The server does not hold to it.
+    pub cannot_make_host: &'static str,
+    /// On the line of one.
+    pub is_host: &'static str,
     /// Puts somebody out.
     pub remove: &'static str,
     /// See [`PeopleWords::remove`].
@@ -85,10 +97,16 @@ pub(super) const ENGLISH: PeopleWords = PeopleWords {
     spotlight: "Spotlight",
     out_of_light: "Out of the light",
     spotlight_hint: "Large for everyone who looks at whoever speaks (F)",
+    make_host: "Make host",
+    make_host_hint: "They may do all you may: mute, remove, lock, and make others hosts",
+    unmake_host: "No host",
+    unmake_host_hint: "They keep order no longer",
+    cannot_make_host: "On this server hosts are those whose token says so; Rotunda's own lets hosts choose",
+    is_host: "Host",
     remove: "Remove",
     remove_hint: "Their token does not let them in again; another one does",
     ban: "Ban",
-    ban_hint: "They do not come in again, whatever token they have",
+    ban_hint: "They do not come in again, whatever token they have. Who has the link can come under another name: lock the room",
     really: "Really?",
     copy_link: "Copy link",
     copy_link_hint: "Whoever has it may come in: paste it to those you want here",
@@ -117,10 +135,16 @@ pub(super) const CHINESE: PeopleWords = PeopleWords {
     spotlight: "聚焦",
     out_of_light: "取消聚焦",
     spotlight_hint: "在发言者视图（F）里对所有人放大显示",
+    make_host: "设为主持人",
+    make_host_hint: "对方可以做你能做的一切：静音、移出、锁定，也能设其他人为主持人",
+    unmake_host: "取消主持人",
+    unmake_host_hint: "对方不再管理秩序",
+    cannot_make_host: "这台服务器上，主持人由令牌决定；Rotunda 自带的服务器可由主持人指定",
+    is_host: "主持人",
     remove: "移出",
     remove_hint: "对方现在的令牌失效；换一个令牌还能进来",
     ban: "禁止进入",
-    ban_hint: "无论用什么令牌，对方都不能再进来",
+    ban_hint: "无论用什么令牌，对方都不能再进来。有链接的人可以换个名字进来：请锁定房间",
     really: "确定吗？",
     copy_link: "复制链接",
     copy_link_hint: "有链接的人就能进来：发给你想邀请的人",

@@ -1,5 +1,8 @@
 //! The picker of what is shared.
 
+use crate::media::CaptureError;
+use crate::model::DeviceState;
+
 /// See the module.
 #[derive(Debug)]
 pub struct ShareWords {
@@ -37,6 +40,8 @@ pub struct ShareWords {
     pub no_window: &'static str,
     /// In the place of a picture of something that shows nothing.
     pub no_picture: &'static str,
+    /// What is wrong and what to do, without naming the thing: that stands beside it.
+    pub failed: fn(&CaptureError) -> String,
 }
 
 pub(super) const ENGLISH: ShareWords = ShareWords {
@@ -61,6 +66,11 @@ pub(super) const ENGLISH: ShareWords = ShareWords {
     no_screen: "No screen can be shared here. Windows may.",
     no_window: "No window is open. A minimised one must be brought back first.",
     no_picture: "No picture",
+    failed: |error| {
+        let (CaptureError::Open { why, .. } | CaptureError::Format { why, .. } | CaptureError::Interrupted { why, .. }) =
+            error;
+        why.clone()
+    },
 };
 
 pub(super) const CHINESE: ShareWords = ShareWords {
@@ -85,4 +95,17 @@ pub(super) const CHINESE: ShareWords = ShareWords {
     no_screen: "此处无法共享屏幕，可以共享窗口。",
     no_window: "没有打开的窗口。最小化的窗口请先还原。",
     no_picture: "无画面",
+    failed: |error| chinese(error).to_owned(),
 };
+
+/// What is wrong, and what to do.
+fn chinese(error: &CaptureError) -> &'static str {
+    match error {
+        CaptureError::Open { .. } => "打不开：请检查系统的权限，或换一个",
+        CaptureError::Format { .. } => "无法使用：请换一个",
+        CaptureError::Interrupted { state: DeviceState::NoPermission, .. } => {
+            "系统不允许录屏：请在系统的隐私设置里允许"
+        }
+        CaptureError::Interrupted { .. } => "目前没有画面：窗口可能已最小化或关闭",
+    }
+}

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use rotunda::bridge::{HostCommand, PublishRequest, RoomCommand, RoomEvent, StartsMuted, VideoOptions};
+use rotunda::model::sound::{VOICE_ATTRIBUTE, VOICE_TO_ALL};
 use rotunda::model::{
     EndReason, ErrorCode, MediaKind, PublishState, RoomOrder, RoomState, RoomStateReason, StreamKind,
 };
@@ -108,6 +109,91 @@ fn a_host_mutes_ends_shares_and_puts_out_and_nobody_else_does() {
     assert!(!ann.heard.iter().any(|event| matches!(event, RoomEvent::CommandFailed(_))), "{:?}", ann.heard);
 }
 
+/// A host chooses, and is told that it was done.
+fn choose(host: &mut Bot, order: &RoomOrder) {
+    let text = order.write("").unwrap();
+    host.send(RoomCommand::SetRoomMetadata(text.clone()));
+    host.wait("what was chosen", SOON, |event| match event {
+        RoomEvent::RoomChanged { metadata, .. } if *metadata == text => Some(()),
+        _ => None,
+    });
+}
+
+/// Waits until somebody is told whether they are a host.
+fn wait_host(bot: &mut Bot, wanted: bool) {
+    bot.wait("being a host, or not", SOON, |event| match event {
+        RoomEvent::RoomChanged { may_change, .. } if *may_change == wanted => Some(()),
+        _ => None,
+    });
+}
+
+#[test]
+fn whom_a_host_makes_one_keeps_order_until_that_is_taken_back() {
+    let server = TestServer::start();
+    let hall = room("heirs");
+    let (mut ann, mut bob, mut eve) =
+        (server.enter_as_host(&hall, "ann"), server.enter(&hall, "bob"), server.enter(&hall, "eve"));
+    ann.wait_user("bob");
+    ann.wait_user("eve");
+    let mut order = RoomOrder::default();
+    assert!(order.appoint(user("bob")));
+    choose(&mut ann, &order);
+    if kind() != Kind::Embedded {
+        // LiveKit's own server asks the token alone; nobody is told that they are what they are not.
+        std::thread::sleep(Duration::from_millis(500));
+        bob.listen();
+        assert!(!bob.heard.iter().any(|event| matches!(event, RoomEvent::RoomChanged { may_change: true, .. })));
+        keep(&bob, HostCommand::Remove(user("eve")));
+        assert_eq!(bob.wait_failure().code, ErrorCode::NotPermitted);
+        return;
+    }
+    wait_host(&mut bob, true);
+    bob.send(RoomCommand::SetAttributes([(VOICE_ATTRIBUTE.to_owned(), VOICE_TO_ALL.to_owned())].into()));
+    let speaks_to_all = |ann: &mut Bot, wanted: bool| {
+        ann.wait("whom bob speaks to", SOON, |event| match event {
+            RoomEvent::UserUpdated(info) if info.id == user("bob") => {
+                (info.attributes.contains_key(VOICE_ATTRIBUTE) == wanted).then_some(())
+            }
+            _ => None,
+        });
+    };
+    speaks_to_all(&mut ann, true);
+
+    // Who hosts when the first one is gone lets nobody in, makes others hosts, and puts out.
+    drop(ann);
+    bob.wait_left("ann");
+    assert!(order.appoint(user("eve")));
+    order.locked = true;
+    choose(&mut bob, &order);
+    wait_host(&mut eve, true);
+    let mut dan = Bot::new("dan");
+    dan.login(&[server.url_for("dan")], &hall, server.token(&hall, "dan"));
+    let error = dan.wait_state(RoomState::Disconnected, RoomStateReason::LoginFailed).unwrap();
+    assert_eq!(error.code, ErrorCode::RoomLocked, "{error}");
+    let mut ann = server.enter_as_host(&hall, "ann");
+    ann.wait_user("bob");
+    // A host made so comes back into a locked room as one.
+    drop(eve);
+    bob.wait_left("eve");
+    let mut eve = server.enter(&hall, "eve");
+    wait_host(&mut eve, true);
+
+    order.dismiss(&user("bob"));
+    choose(&mut eve, &order);
+    wait_host(&mut bob, false);
+    speaks_to_all(&mut ann, false);
+    keep(&bob, HostCommand::Remove(user("eve")));
+    assert_eq!(bob.wait_failure().code, ErrorCode::NotPermitted);
+    // Who is a host by their token stays one, whatever others choose.
+    choose(&mut eve, &RoomOrder::default());
+    wait_host(&mut eve, false);
+    keep(&ann, HostCommand::Remove(user("bob")));
+    assert_eq!(
+        bob.wait_state(RoomState::Disconnected, RoomStateReason::KickedOut).unwrap().code,
+        ErrorCode::KickedByHost
+    );
+}
+
 #[test]
 fn a_locked_room_lets_in_hosts_and_who_was_there_and_a_banned_user_comes_no_more() {
     if kind() != Kind::Embedded {
@@ -119,14 +205,6 @@ fn a_locked_room_lets_in_hosts_and_who_was_there_and_a_banned_user_comes_no_more
     let (mut ann, bob) = (server.enter_as_host(&hall, "ann"), server.enter(&hall, "bob"));
     ann.wait_user("bob");
     ann.wait_figures("a server that holds to order", |now| now.keeps_order.then_some(()));
-    let choose = |ann: &mut Bot, order: &RoomOrder| {
-        let text = order.write("").unwrap();
-        ann.send(RoomCommand::SetRoomMetadata(text.clone()));
-        ann.wait("what was chosen", SOON, |event| match event {
-            RoomEvent::RoomChanged { metadata, .. } if *metadata == text => Some(()),
-            _ => None,
-        });
-    };
     let refused = |name: &str| {
         let mut bot = Bot::new(name);
         bot.login(&[server.url_for(name)], &hall, server.token(&hall, name));

@@ -2,7 +2,7 @@
 
 use bevy_egui::egui::{self, Align2, CornerRadius, Rect, Response, Sense, Stroke, StrokeKind, pos2, vec2};
 
-use super::{Picker, segment, theme, why};
+use super::{Picker, segment, theme};
 use crate::media::capture::{ScreenInfo, ScreenKind};
 use crate::space::sharing::ShareOffer;
 use crate::space::ui::picture::Picture;
@@ -25,7 +25,7 @@ pub(super) fn show(ui: &mut egui::Ui, words: &ShareWords, offer: &ShareOffer, pi
     });
     let screens = match offer.screens() {
         None => return theme::hint(ui, words.looking),
-        Some(Err(error)) => return theme::hint(ui, why(error)),
+        Some(Err(error)) => return theme::hint(ui, &(words.failed)(error)),
         Some(Ok(screens)) => screens,
     };
     let (kind, none) = if picker.choice.windows {

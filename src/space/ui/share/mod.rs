@@ -191,17 +191,19 @@ fn now_shared(ui: &mut egui::Ui, words: &ShareWords, sharing: &Sharing, writing:
 /// The chosen one as it is now, or why it cannot be seen.
 fn preview(ui: &mut egui::Ui, words: &ShareWords, choice: &Choice, pictures: &Pictures) {
     let width = ui.available_width();
-    let (rect, _) = ui.allocate_exact_size(vec2(width, (width * 9.0 / 16.0).min(PREVIEW_PT)), Sense::hover());
+    // What is pressed next to it is to be seen without scrolling.
+    let highest = PREVIEW_PT.min(ui.ctx().content_rect().height() * 0.26);
+    let (rect, _) = ui.allocate_exact_size(vec2(width, (width * 9.0 / 16.0).min(highest)), Sense::hover());
     let painter = ui.painter_at(rect);
     painter.rect_filled(rect, CornerRadius::same(10), theme::BUTTON);
     pictures.preview().draw(&painter, rect, false);
     let text = match (&choice.source, pictures.trouble()) {
-        (None, _) => words.nothing_chosen,
-        (Some(_), Some(trouble)) => why(trouble),
+        (None, _) => words.nothing_chosen.to_owned(),
+        (Some(_), Some(trouble)) => (words.failed)(trouble),
         (Some(_), None) => return,
     };
     painter.rect_filled(rect, CornerRadius::same(10), theme::GROUND);
-    let galley = painter.layout(text.to_owned(), theme::body(), theme::PAPER, rect.width() - 24.0);
+    let galley = painter.layout(text, theme::body(), theme::PAPER, rect.width() - 24.0);
     painter.galley(rect.center() - galley.size() * 0.5, galley, theme::PAPER);
 }
 
@@ -260,13 +262,6 @@ fn sound(ui: &mut egui::Ui, words: &ShareWords, known: Option<&Result<(), Captur
         *with_sound = shown;
     }
     if let Some(Err(error)) = known {
-        theme::hint(ui, why(error));
+        theme::hint(ui, &(words.failed)(error));
     }
-}
-
-/// What is wrong and what to do, without naming the thing: that stands beside it.
-fn why(error: &CaptureError) -> &str {
-    let (CaptureError::Open { why, .. } | CaptureError::Format { why, .. } | CaptureError::Interrupted { why, .. }) =
-        error;
-    why
 }

@@ -63,7 +63,11 @@ impl Plot<'_> {
             draw_run(&painter, &run, axes.graph.bottom());
         }
         let corner = ground.left_top() + vec2(4.0, 1.0);
-        painter.text(corner, Align2::LEFT_TOP, (self.say)(top), theme::caption(), theme::FADED);
+        let scale = painter.layout_no_wrap((self.say)(top), theme::caption(), theme::FADED);
+        // A curve that is high just then does not cross it out.
+        let place = Rect::from_min_size(corner, scale.size()).expand2(vec2(2.0, 0.0));
+        painter.rect_filled(place, CornerRadius::same(3), theme::BUTTON);
+        painter.galley(corner, scale, theme::FADED);
         let pointed = response.hover_pos().map(|pointer| axes.secs_ago(pointer.x));
         let value = self.series.ago(now, pointed.unwrap_or(0));
         if let Some(secs) = pointed {
