@@ -20,6 +20,8 @@ run: deps
 
 test: deps-test $(BROWSER)/node_modules/.package-lock.json
 	cargo test --locked $(ARGS)
+# Two windows and a browser need both cores: after the others, each alone.
+	$(if $(ARGS),,cargo test --locked --test call windows:: -- --ignored --test-threads 1)
 
 bench: deps $(OPENCV)/ready
 	ROTUNDA_BENCH_PYTHON="$(OPENCV)/bin/python3" cargo bench --locked --bench measures $(ARGS)

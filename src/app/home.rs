@@ -20,11 +20,13 @@ use crate::protocol::token::{self, TokenError, TokenRequest};
 use crate::server::ServerHandle;
 use crate::space::devices::{CameraQuality, DeviceChoice, OwnSources};
 use crate::space::fetch::FIRST_QUALITY;
+use crate::space::layout::RoomLayout;
 use crate::space::picture::{PictureRequest, PictureTaken};
 use crate::space::ui::{
     CancelEntering, EnterRoom, LeaveRequested, Lobby, LobbyTrouble, OwnMedia, Pass, RecentRoom, RoomIsHere, RoomLink,
     Sending, Way, WayIn,
 };
+use crate::space::view::Walker;
 use crate::space::{EngineEvent, Outbox, host};
 
 /// How long the last picture may take before the app ends without it.
@@ -226,9 +228,9 @@ fn follow(
     mut events: MessageReader<EngineEvent>,
     own: Own,
     mut house: ResMut<House>,
-    mut lobby: ResMut<Lobby>,
-    mut link: ResMut<RoomLink>,
+    (mut lobby, mut link): (ResMut<Lobby>, ResMut<RoomLink>),
     mut outbox: ResMut<Outbox>,
+    (layout, mut walkers): (Res<RoomLayout>, Query<&mut Walker>),
 ) {
     for EngineEvent(event) in events.read() {
         let RoomEvent::StateChanged { state, reason, error, me } = event else { continue };
@@ -238,6 +240,8 @@ fn follow(
             let muted = StartsMuted { video: !lobby.camera_on, audio: !lobby.microphone_on };
             outbox.push(RoomCommand::PublishStream(publication(&own, me, muted)));
             (lobby.open, lobby.entering, lobby.trouble) = (false, false, None);
+            // Nobody stands in a room where they stood in the one before.
+            walkers.iter_mut().for_each(|mut walker| *walker = Walker::at_entrance(&layout));
             let (room, way) = (room_of(&wish), &wish.way);
             link.0 = house.link.take();
             if house.server.is_some() {
@@ -348,6 +352,7 @@ mod tests {
     use crate::space::EngineBridge;
     use crate::space::schedule::SchedulePlugin;
     use crate::space::sync::SyncPlugin;
+    use crate::space::view::Posture;
 
     /// The house with a scripted engine, in the lobby.
     fn house() -> (App, EnginePort) {
@@ -361,6 +366,7 @@ mod tests {
             .init_resource::<DeviceChoice>()
             .init_resource::<CameraQuality>()
             .init_resource::<RoomLink>()
+            .init_resource::<RoomLayout>()
             .add_message::<EnterRoom>()
             .add_message::<CancelEntering>()
             .init_resource::<OwnMedia>()
@@ -399,7 +405,13 @@ mod tests {
         assert!(matches!(port.commands.try_recv(), Ok(RoomCommand::AcceptInvitation(asked)) if asked.link == link));
         // On the way in the microphone is turned on after all.
         app.world_mut().resource_mut::<Lobby>().microphone_on = true;
+        let mut away = Walker::looking_at(Vec3::ZERO, Vec3::X);
+        away.posture = Posture::Standing;
+        let walker = app.world_mut().spawn(away).id();
         tell(&mut app, RoomState::Connected, RoomStateReason::LoggedIn, None);
+        let walker = app.world().get::<Walker>(walker).unwrap();
+        let entrance = RoomLayout::built_in().entrance.at;
+        assert!(walker.posture == Posture::Seated && walker.ground == entrance, "wherever one walked before");
         let lobby = app.world().resource::<Lobby>();
         assert!(!lobby.open && !lobby.entering);
         assert_eq!(lobby.recent, [RecentRoom { room: "team".into(), link: link.clone() }]);

@@ -53,6 +53,7 @@ pub(super) fn open_room(room: &RoomId, name: &str, port: Option<u16>) -> Result<
             Server::start(config(0, 0))
         })?,
     };
+    let server = server.closing_its_rooms();
     let identity = UserId::of_name(name, rand::random());
     let host = TokenRequest { name: name.to_owned(), admin: true, ..member(&secret, room, &identity) };
     let login = login(server.url(), room.clone(), token::issue(&host, now_secs())?);

@@ -61,7 +61,7 @@ pub fn run(args: DemoArgs) -> anyhow::Result<()> {
         join::create_out(out)?;
     }
     progress("Opening the room server …");
-    let server = start_server(args.port)?;
+    let server = start_server(args.port)?.closing_its_rooms();
     let url = server.url();
     say(format_args!("url    {url}"));
     say(format_args!("room   {ROOM}"));

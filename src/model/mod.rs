@@ -28,5 +28,5 @@ pub use pose::{Pose, PoseCounts, Stand};
 pub use reaction::Reaction;
 pub use room::{RoomState, RoomStateReason};
 pub use stream::{EndReason, MediaKind, PlayState, PublishState, StreamInfo, StreamKind, TrackInfo, TrackSource};
-pub use user::{ATTRIBUTE_HAND, ATTRIBUTE_SEAT, ATTRIBUTE_SINCE, UserInfo};
+pub use user::{ATTRIBUTE_HAND, ATTRIBUTE_HOST, ATTRIBUTE_SEAT, ATTRIBUTE_SINCE, UserInfo};
 pub use wall::{WALL_SLOTS, WallChoices, WallPlan, WallShare};

@@ -70,14 +70,9 @@ impl RoomOrder {
         put(&mut self.banned, user)
     }
 
-    /// Whether somebody was made a host. Who is one by their token is not told here.
+    /// Whether somebody was made a host, and is not banned. Who is one by their token is not told here.
     pub fn makes_host(&self, user: &str) -> bool {
-        self.hosts.iter().any(|host| host.as_str() == user)
-    }
-
-    /// Who was made a host.
-    pub fn hosts(&self) -> impl Iterator<Item = &UserId> {
-        self.hosts.iter()
+        self.hosts.iter().any(|host| host.as_str() == user) && !self.bans(user)
     }
 
     /// Makes somebody a host; with too many the list is full, and `false`.

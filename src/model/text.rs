@@ -37,9 +37,12 @@ struct Clean {
 
 impl Clean {
     fn keeps(&mut self, character: char) -> bool {
-        let directs = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        // The left-to-right mark turns nothing here: ours stand around names (`isolated`).
+        let directs = matches!(character, '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         self.marks = if is_mark(character) { self.marks + 1 } else { 0 };
-        !character.is_control() && !directs && self.marks <= MAX_MARKS
+        // Emoji in one colour: no font we bring has skin tones, and a box in their place says less than nothing.
+        let tints = matches!(character, '\u{1f3fb}'..='\u{1f3ff}' | '\u{fe0f}');
+        !character.is_control() && !directs && !tints && self.marks <= MAX_MARKS
     }
 }
 
@@ -87,6 +90,7 @@ mod tests {
         assert_eq!(one_line(&format!("Z{}", "\u{301}".repeat(50)), 64).chars().count(), 1 + MAX_MARKS);
         assert_eq!(one_line(&"x".repeat(1_000_000), 64).len(), 64);
         assert_eq!(one_line("日本語 مرحبا", 64), "日本語 مرحبا");
+        assert_eq!(one_line("\u{1f44d}\u{1f3fd} \u{2764}\u{fe0f}", 64), "\u{1f44d} \u{2764}");
         assert_eq!(several_lines("one\r\n\ttwo  \n\n\n\n\nthree\n\n\u{2066}", 100), "one\n    two\n\nthree");
         assert_eq!(several_lines(&"a\n".repeat(10_000), 50).len(), 49);
         assert_eq!(several_lines("\u{7}\u{1b}[31mred", 50), "[31mred");

@@ -12,6 +12,7 @@ use prost::Message;
 use super::config::{ApiKey, ServerLimits};
 use crate::model::UserId;
 use crate::model::limits::ROOM_ID_MAX_BYTES;
+use crate::model::sound::VOICE_ATTRIBUTE;
 use crate::protocol::token::{self, Claims, TokenError};
 
 /// Largest join request once unpacked, in bytes.
@@ -117,7 +118,10 @@ impl Dial<'_> {
         let metadata = if request.metadata.is_empty() { claims.metadata.clone() } else { request.metadata.clone() };
         let mut attributes: HashMap<String, String> =
             claims.attributes.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-        attributes.extend(request.participant_attributes.clone());
+        let host = claims.video.room_admin;
+        // It is the hosts' (`model::sound`).
+        let theirs = |(name, _): &(&String, &String)| host || name.as_str() != VOICE_ATTRIBUTE;
+        attributes.extend(request.participant_attributes.iter().filter(theirs).map(|(k, v)| (k.clone(), v.clone())));
         attributes.retain(|_, value| !value.is_empty());
         for (what, len, max) in [
             ("name", claims.name.len(), limits.name_bytes),

@@ -30,6 +30,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use livekit_protocol::DisconnectReason;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::{mpsc, oneshot};
 
@@ -122,7 +123,8 @@ impl Server {
             done_sender.try_send(()).ok();
         })?;
         tracing::info!(%http_addr, %rtc_addr, "the server listens");
-        Ok(ServerHandle { http_addr, rtc_addr, counters, inviter, messages, done, thread: Some(thread) })
+        let (thread, goodbye) = (Some(thread), DisconnectReason::ServerShutdown);
+        Ok(ServerHandle { http_addr, rtc_addr, counters, inviter, messages, done, thread, goodbye })
     }
 }
 
@@ -162,6 +164,8 @@ pub struct ServerHandle {
     messages: mpsc::Sender<HubMessage>,
     done: std::sync::mpsc::Receiver<()>,
     thread: Option<JoinHandle<()>>,
+    /// What everyone is told when it stops.
+    goodbye: DisconnectReason,
 }
 
 impl ServerHandle {
@@ -196,6 +200,13 @@ impl ServerHandle {
         self.counters.snapshot()
     }
 
+    /// Its end is the end of its rooms: people are told that these were closed, and look for no server in its place.
+    #[must_use]
+    pub fn closing_its_rooms(mut self) -> Self {
+        self.goodbye = DisconnectReason::RoomClosed;
+        self
+    }
+
     /// Says goodbye to everyone and stops.
     pub fn shutdown(self) {
         drop(self);
@@ -206,7 +217,7 @@ impl Drop for ServerHandle {
     fn drop(&mut self) {
         let Some(thread) = self.thread.take() else { return };
         let (done, _) = oneshot::channel();
-        if self.messages.try_send(HubMessage::Stop(done)).is_err() {
+        if self.messages.try_send(HubMessage::Stop { reason: self.goodbye, done }).is_err() {
             tracing::warn!("signalling is too busy to stop cleanly");
         }
         match self.done.recv_timeout(GOODBYE) {

@@ -46,7 +46,7 @@ pub use fetch::{FetchFigures, FetchSettings, Fetched};
 pub use layout::{Mood, RoomLayout};
 pub use order::KeepOrder;
 pub use participant::{
-    CameraOff, Connection, HandRaised, LocalParticipant, Muted, Participant, Seat, SeatClaim, SeatPlan, Speaking,
+    CameraOff, Connection, HandRaised, Host, LocalParticipant, Muted, Participant, Seat, SeatClaim, SeatPlan, Speaking,
     Spotlit, Standing, VoiceLevel,
 };
 pub use picture::{PictureRequest, PictureTaken};

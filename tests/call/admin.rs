@@ -156,11 +156,21 @@ fn whom_a_host_made_one_administers_their_own_room_while_they_are_in_it() {
         401,
         "that is no room's administration"
     );
-    choose(json!({ "hosts": ["bob"], "banned": ["bob"] }));
     let who = json!({ "room": "hall", "identity": "bob" });
     assert_eq!(call(&server, &admin(), "RemoveParticipant", who).0, 200);
     assert_eq!(list(&server), 401, "who is out keeps no order");
     drop(bob);
+    let mut later = token::peek(&bobs).unwrap();
+    later.nbf = now() + 2;
+    let later = token::sign(&later, "secret").unwrap();
+    let (_bob, join) = Client::join(&server, &later);
+    assert!(!join.room.unwrap().metadata.contains("bob"), "nor when they come back with another token");
+    let list = || call(&server, &later, "ListParticipants", json!({ "room": "hall" })).0;
+    assert_eq!(list(), 401);
+    choose(json!({ "hosts": ["bob"] }));
+    assert_eq!(list(), 200);
+    choose(json!({ "hosts": ["bob"], "banned": ["bob"] }));
+    assert_eq!(list(), 401, "who is not let in is no host");
 }
 
 #[test]

@@ -15,7 +15,8 @@ use self::app::{AppWindow, PATIENCE, key};
 use self::reading::{Part, Picture};
 use crate::browser::one_at_a_time;
 use crate::browser_driver::Browser;
-use crate::engine::kit::Bot;
+use crate::engine::kit::{Bot, room, user};
+use crate::engine_official::kit::TestServer;
 use crate::screen::display::have;
 
 /// The page of the browser.
@@ -33,7 +34,8 @@ struct Call {
     ben: AppWindow,
     browser: Browser,
     guest: Bot,
-    link: String,
+    /// What one comes in by, where the server gives links.
+    link: Option<String>,
     /// Who they are in the room.
     ids: Ids,
 }
@@ -45,8 +47,42 @@ struct Ids {
 }
 
 #[test]
-#[ignore = "two minutes that need both cores: cargo test --test call windows:: -- --ignored"]
+#[ignore = "two minutes that need both cores: make test runs it after the others"]
 fn people_at_two_windows_and_a_browser_hold_a_call() {
+    hold(Call::begin, |call, step| {
+        call.shut_the_door();
+        step("the host shut the door and opened it");
+        call.put_cara_out();
+        call.hand_on_the_role();
+        step("the host kept order");
+        call.leave();
+        call.ben.wait_reads("Your name", Part::WHOLE);
+        assert!(call.ben.runs(), "leaving a room ends no program that has a lobby");
+        call.ben.ask_to_close();
+        assert!(call.ben.wait_end().success());
+        step("one left");
+        call.end();
+        step("the room ended");
+    });
+}
+
+#[test]
+#[ignore = "two minutes that need both cores: make test runs it after the others"]
+fn they_hold_it_on_the_official_server_as_well() {
+    hold(Call::begin_on_the_official_server, |call, step| {
+        call.put_cara_out();
+        step("the host kept order");
+        call.leave();
+        assert!(call.ben.wait_end().success());
+        call.ann.ask_to_close();
+        wait_left(&mut call.guest, &call.ids.ann);
+        assert!(call.ann.wait_end().success(), "nobody depends on Ann: she is not asked");
+        step("they left");
+    });
+}
+
+/// What is the same wherever a call is held, and what is not.
+fn hold(begin: impl FnOnce(Browser) -> Option<Call>, end: impl FnOnce(&mut Call, &dyn Fn(&str))) {
     let _turn = one_at_a_time();
     if !have(&["Xvfb", "tesseract"]) {
         return;
@@ -54,7 +90,7 @@ fn people_at_two_windows_and_a_browser_hold_a_call() {
     let Some(browser) = Browser::start() else { return };
     let begun = Instant::now();
     let step = |what: &str| println!("{:5.1} s  {what}", begun.elapsed().as_secs_f32());
-    let Some(mut call) = Call::begin(browser) else { return };
+    let Some(mut call) = begin(browser) else { return };
     step("everybody is in");
     call.see_each_other();
     step("they see each other");
@@ -63,13 +99,9 @@ fn people_at_two_windows_and_a_browser_hold_a_call() {
     call.give_signs();
     step("they gave signs");
     call.mute();
+    call.mute_ben();
     step("they were muted and heard");
-    call.keep_order();
-    step("the host kept order");
-    call.leave();
-    step("one left");
-    call.end();
-    step("the room ended");
+    end(&mut call, &step);
 }
 
 impl Call {
@@ -93,8 +125,7 @@ impl Call {
         guest.wait_state(RoomState::Connected, RoomStateReason::LoggedIn);
         let ann_is = joined(&mut guest, "Ann");
         browser.ask(CARA, "accept", json!({ "link": link, "name": "Cara" }));
-        let small = json!({ "camera": true, "microphone": true, "width": 320, "height": 180, "fps": 10 });
-        browser.ask(CARA, "publish", small);
+        browser.ask(CARA, "publish", small_picture());
         let cara_is = joined(&mut guest, "Cara");
 
         ben.wait_shown();
@@ -103,7 +134,33 @@ impl Call {
         let ben_is = joined(&mut guest, "Ben");
         ben.wait_reads("Leave", Part::BAR);
         let ids = Ids { ann: ann_is, ben: ben_is, cara: cara_is };
-        Some(Self { ann, ben, browser, guest, link, ids })
+        Some(Self { ann, ben, browser, guest, link: Some(link), ids })
+    }
+
+    /// Everybody comes in with a token; Ann's makes her the host.
+    fn begin_on_the_official_server(mut browser: Browser) -> Option<Self> {
+        let server = TestServer::start();
+        let (url, hall) = (server.url.as_str(), room("windows"));
+        let window = |name, token: String| {
+            let place = ["join", url, "--room", hall.as_str(), "--name", name, "--token", &token];
+            AppWindow::open(name, &[&place[..], &["--video", "test", "--audio", "test"]].concat())
+        };
+        let mut guest = Bot::new("guest");
+        guest.login(&[url], &hall, server.token(&hall, "guest"));
+        guest.wait_state(RoomState::Connected, RoomStateReason::LoggedIn);
+        let mut ann = window("ann", server.host_token(&hall, "ann"))?;
+        let mut ben = window("ben", server.token(&hall, "ben"))?;
+        browser.ask(CARA, "join", json!({ "url": url, "token": server.token(&hall, "cara") }));
+        browser.ask(CARA, "publish", small_picture());
+        for (window, id) in [(&mut ann, "ann"), (&mut ben, "ben")] {
+            window.wait_shown();
+            guest.wait_user(id);
+            window.wait_reads("Leave", Part::BAR);
+        }
+        guest.wait_user("cara");
+        ann.open_by('l', "In the room: 4", Part::RIGHT);
+        let ids = Ids { ann: user("ann"), ben: user("ben"), cara: user("cara") };
+        Some(Self { ann, ben, browser, guest, link: None, ids })
     }
 
     /// The browser shows both faces, live; both windows show the browser's picture.
@@ -196,8 +253,8 @@ impl Call {
         wait_muted(&mut self.guest, ben, false);
     }
 
-    /// Ann mutes Ben, closes the door, puts the browser out and opens the door again.
-    fn keep_order(&mut self) {
+    /// Ann mutes Ben.
+    fn mute_ben(&mut self) {
         self.ann.open_by('l', "In the room: 4", Part::RIGHT);
         self.ann.click_on("Ben", Part::RIGHT);
         self.ann.wait_reads("Volume", Part::RIGHT);
@@ -207,14 +264,27 @@ impl Call {
         self.ben.wait_reads("You are muted", Part::ABOVE_BAR);
         self.ann.click_on("Ben", Part::RIGHT);
         self.ann.wait_reads_no_more("Volume", Part::RIGHT);
+    }
 
+    /// Ann lets nobody in, and everybody again.
+    fn shut_the_door(&mut self) {
+        let link = self.link.clone().unwrap();
         self.ann.click_on("Lock the room", Part::RIGHT);
         self.ann.wait_reads("Unlock the room", Part::RIGHT);
         let mut late = Bot::new("late");
-        come(&late, &self.link, "Late");
+        come(&late, &link, "Late");
         let error = late.wait_state(RoomState::Disconnected, RoomStateReason::LoginFailed).expect("a reason");
         assert_eq!(error.code, ErrorCode::RoomLocked, "{error}");
+        self.ann.click_on("Unlock the room", Part::RIGHT);
+        self.ann.wait_reads("Lock the room", Part::RIGHT);
+        come(&late, &link, "Late");
+        late.wait_state(RoomState::Connected, RoomStateReason::LoggedIn);
+        late.send(RoomCommand::Logout);
+        late.wait_state(RoomState::Disconnected, RoomStateReason::LoggedOut);
+    }
 
+    /// Ann puts the browser out.
+    fn put_cara_out(&mut self) {
         self.ann.click_on("Cara", Part::RIGHT);
         // The button asks "Really?" and is pressed once more.
         let remove = self.ann.wait_reads("Remove", Part::RIGHT);
@@ -226,22 +296,23 @@ impl Call {
             let fits = |e: &&Value| e["event"] == "disconnected" && e["detail"] == "4";
             answer["events"].as_array()?.iter().find(fits).map(|_| ())
         });
-
-        self.ann.click_on("Unlock the room", Part::RIGHT);
-        self.ann.wait_reads("Lock the room", Part::RIGHT);
-        come(&late, &self.link, "Late");
-        late.wait_state(RoomState::Connected, RoomStateReason::LoggedIn);
     }
 
-    /// Ben leaves by the bar's button and is in the lobby; closing that ends his program without a question.
+    /// Ann makes Ben a host, and then no longer.
+    fn hand_on_the_role(&mut self) {
+        for (button, told) in [("Make host", "You are a host now"), ("Remove as host", "You are no longer a host")] {
+            self.ann.click_on("Ben", Part::RIGHT);
+            self.ann.click_on(button, Part::RIGHT);
+            self.ben.wait_reads(told, Part::TOP);
+            self.ann.click_on("Ben", Part::RIGHT);
+            self.ann.wait_reads_no_more("Volume", Part::RIGHT);
+        }
+    }
+
+    /// Ben leaves by the bar's button.
     fn leave(&mut self) {
         self.ben.click_on("Leave", Part::BAR);
         wait_left(&mut self.guest, &self.ids.ben);
-        self.ben.wait_reads("Your name", Part::WHOLE);
-        assert!(self.ben.runs(), "leaving a room ends no program");
-        self.ben.ask_to_close();
-        let status = self.ben.wait_end();
-        assert!(status.success(), "Ben's program: {status}");
     }
 
     /// Ann's room ends with her window: she is asked, stays, is asked again, and goes.
@@ -266,6 +337,11 @@ impl Call {
             _ => None,
         });
     }
+}
+
+/// What the browser sends.
+fn small_picture() -> Value {
+    json!({ "camera": true, "microphone": true, "width": 320, "height": 180, "fps": 10 })
 }
 
 /// Goes in by a link.

@@ -60,6 +60,12 @@ impl Attributes {
         Ok(())
     }
 
+    /// Something is wanted no longer, because it is not allowed any more: the server took it away.
+    pub(super) fn forget(&mut self, name: &str) {
+        self.wanted.remove(name);
+        self.told.remove(name);
+    }
+
     /// What to tell the server so that it knows what is wanted; empty values delete.
     fn differences(&mut self) -> HashMap<String, String> {
         let told = |name: &str| self.told.get(name).map_or("", String::as_str);

@@ -8,6 +8,7 @@ use super::room_service::Ask;
 use crate::bridge::RoomEvent;
 use crate::client::link::Link;
 use crate::model::limits::ROOM_METADATA_MAX_BYTES;
+use crate::model::sound::VOICE_ATTRIBUTE;
 use crate::model::{CallError, ErrorCode, RoomOrder};
 use crate::protocol::token;
 
@@ -55,6 +56,9 @@ impl Call<'_> {
     async fn tell_room(&mut self, metadata: String, may_change: bool) {
         let now = (metadata, may_change);
         if self.room_notes.told.as_ref() != Some(&now) {
+            if self.was_told_host() && !may_change {
+                self.attributes.forget(VOICE_ATTRIBUTE);
+            }
             self.room_notes.told = Some(now.clone());
             self.tell(RoomEvent::RoomChanged { metadata: now.0, may_change: now.1 }).await;
         }

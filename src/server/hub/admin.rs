@@ -62,8 +62,8 @@ impl Hub {
 
     /// Whether somebody is here whom a host made one.
     fn is_made_host(&self, room: &str, identity: &str) -> bool {
-        let named = self.room_named(room).ok().and_then(|key| self.rooms.get(&key));
-        named.is_some_and(|room| room.makes_host(identity)) && self.someone(room, identity).is_ok()
+        let member = self.someone(room, identity).ok().and_then(|id| self.participants.get(&id));
+        member.is_some_and(|member| member.appointed)
     }
 
     fn room_named(&self, name: &str) -> Result<RoomKey, AdminError> {
@@ -135,6 +135,10 @@ impl Hub {
         if let Some(room) = self.rooms.get_mut(&key) {
             room.forget(&ask.identity);
             room.revoke(&ask.identity, u64::try_from(until_secs).unwrap_or(0), self.limits.participants_per_room);
+            // Who is put out is no host when they come back.
+            if let Some(metadata) = room.without_host(&ask.identity) {
+                self.update_room_metadata(proto::UpdateRoomMetadataRequest { room: ask.room.clone(), metadata })?;
+            }
         }
         self.remove(id, DisconnectReason::ParticipantRemoved, Some(Action::Disconnect));
         Ok(AdminAnswer::Done)
@@ -255,15 +259,23 @@ impl Hub {
         let Some(room) = self.rooms.get_mut(&key) else { return };
         let people = room.members.iter().filter_map(|id| self.participants.get(id));
         let inside: Vec<String> = people.map(|participant| participant.identity.clone()).collect();
-        let dismissed = room.set_metadata(metadata, inside.into_iter());
-        let members = room.members.clone();
-        for id in members {
-            let Some(member) = self.participants.get_mut(&id) else { continue };
-            // Who is no host any more does not speak to the whole room.
-            let quieter = !member.grant.room_admin && dismissed.iter().any(|user| user.as_str() == member.identity);
-            if quieter && member.attributes.remove(VOICE_ATTRIBUTE).is_some() {
-                self.announce(id);
+        room.set_metadata(metadata, inside.into_iter());
+        let mut changed = Vec::new();
+        for id in &room.members {
+            let Some(member) = self.participants.get_mut(id) else { continue };
+            let appointed = room.makes_host(&member.identity);
+            if member.appointed == appointed {
+                continue;
             }
+            member.appointed = appointed;
+            if !member.is_host() {
+                // Who is no host any more does not speak to the whole room.
+                member.attributes.remove(VOICE_ATTRIBUTE);
+            }
+            changed.push(*id);
+        }
+        for id in changed {
+            self.announce(id);
         }
     }
 

@@ -83,7 +83,7 @@ impl Hub {
         let request = std::mem::take(&mut admission.request);
         let settings = request.connection_settings.unwrap_or_default();
         let may_pause = settings.subscriber_allow_pause.unwrap_or(true);
-        let participant = newcomer(Seat { peer: id, socket }, key, outbox, admission);
+        let mut participant = newcomer(Seat { peer: id, socket }, key, outbox, admission);
         self.commands.push(MediaCommand::AddPeer(NewPeer {
             id,
             room: key,
@@ -98,6 +98,7 @@ impl Hub {
         }));
         if let Some(room) = self.rooms.get_mut(&key) {
             room.enter(id);
+            participant.appointed = room.makes_host(&participant.identity);
         }
         tracing::info!(
             participant = participant.sid,
@@ -247,6 +248,7 @@ fn newcomer(seat: Seat, room: RoomKey, outbox: crate::server::outbox::Outbox, ad
         attributes: admission.attributes,
         grant: admission.claims.video.clone(),
         claims: admission.claims,
+        appointed: false,
         refresh_at: now,
         client: admission.client,
         single: admission.single,

@@ -20,7 +20,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use livekit_protocol::signal_request;
+use livekit_protocol::{DisconnectReason, signal_request};
 use tokio::sync::{mpsc, oneshot};
 
 use super::admin::{AdminAnswer, AdminAsk, AdminError, Caller};
@@ -65,8 +65,8 @@ pub(crate) enum HubMessage {
     SocketClosed { seat: Seat },
     /// An administrator asks for something.
     Admin { ask: Box<AdminAsk>, by: Caller, reply: oneshot::Sender<Result<AdminAnswer, AdminError>> },
-    /// The server stops: say goodbye and answer when done.
-    Stop(oneshot::Sender<()>),
+    /// The server stops: say goodbye with this reason and answer when done.
+    Stop { reason: DisconnectReason, done: oneshot::Sender<()> },
 }
 
 /// The actor's state.
@@ -112,16 +112,16 @@ impl Hub {
         mut events: mpsc::Receiver<MediaEvent>,
     ) {
         let mut sweep = tokio::time::interval(SWEEP);
-        let stopped = loop {
+        let (reason, stopped) = loop {
             tokio::select! {
                 message = messages.recv() => match message {
-                    Some(HubMessage::Stop(done)) => break Some(done),
+                    Some(HubMessage::Stop { reason, done }) => break (reason, Some(done)),
                     Some(message) => self.on_message(message),
-                    None => break None,
+                    None => break (DisconnectReason::ServerShutdown, None),
                 },
                 event = events.recv() => match event {
                     Some(event) => self.on_event(event),
-                    None => break None,
+                    None => break (DisconnectReason::ServerShutdown, None),
                 },
                 _ = sweep.tick() => {
                     let now = Instant::now();
@@ -141,7 +141,7 @@ impl Hub {
             self.counters.rooms.set(self.rooms.len() as u64);
             self.counters.participants.set(self.participants.len() as u64);
         };
-        self.stop();
+        self.stop(reason);
         if let Some(done) = stopped
             && done.send(()).is_err()
         {
@@ -180,7 +180,7 @@ impl Hub {
                     tracing::debug!("an administrator did not wait for the answer");
                 }
             }
-            HubMessage::Stop(_) => {}
+            HubMessage::Stop { .. } => {}
         }
     }
 

@@ -14,6 +14,7 @@ use livekit_protocol::{
 use super::audience::Audience;
 use super::dynacast::{Told, Wish};
 use super::resume::{Absence, Rehearsal};
+use crate::model::ATTRIBUTE_HOST;
 use crate::model::media::VideoCodec;
 use crate::protocol::token::{Claims, VideoGrant};
 use crate::server::media::{PeerId, Published, RoomKey, TrackId};
@@ -93,6 +94,8 @@ pub(super) struct Participant {
     pub(super) grant: VideoGrant,
     /// What its token said.
     pub(super) claims: Claims,
+    /// Another host made it one.
+    pub(super) appointed: bool,
     /// When it gets a fresh token.
     pub(super) refresh_at: Instant,
     pub(super) client: ClientInfo,
@@ -160,6 +163,11 @@ impl Participant {
     /// Its description for others. Only bound tracks are listed.
     pub(super) fn info(&self) -> ParticipantInfo {
         let tracks: Vec<TrackInfo> = self.tracks.iter().filter(|t| t.live).map(|t| t.info.clone()).collect();
+        let mut attributes = self.attributes.clone();
+        attributes.remove(ATTRIBUTE_HOST);
+        if self.is_host() {
+            attributes.insert(ATTRIBUTE_HOST.to_owned(), "yes".to_owned());
+        }
         ParticipantInfo {
             sid: self.sid.clone(),
             identity: self.identity.clone(),
@@ -173,12 +181,17 @@ impl Participant {
             version: self.version,
             permission: Some(self.permission()),
             kind: self.kind.into(),
-            attributes: self.attributes.clone(),
+            attributes,
             disconnect_reason: self.reason.into(),
             client_protocol: self.client.client_protocol,
             capabilities: self.client.capabilities.clone(),
             ..ParticipantInfo::default()
         }
+    }
+
+    /// Keeps order in the room.
+    pub(super) fn is_host(&self) -> bool {
+        self.grant.room_admin || self.appointed
     }
 
     fn permission(&self) -> ParticipantPermission {

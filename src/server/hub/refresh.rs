@@ -1,12 +1,14 @@
 //! Fresh tokens: a client that comes back needs one that is valid still and says what it may now, so it is given one at
 //! once, every [`INTERVAL`], and whenever its rights or descriptions change (LIVEKIT.md section 2).
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use livekit_protocol::signal_response::Message;
 
 use super::participant::Participant;
 use super::{Hub, now_ms};
+use crate::model::sound::VOICE_ATTRIBUTE;
 use crate::protocol::token;
 use crate::server::media::PeerId;
 
@@ -43,12 +45,17 @@ impl Hub {
 /// What the participant is and may by now, never for a shorter time than its own token says.
 fn claims(participant: &Participant, now_secs: u64) -> token::Claims {
     let exp = participant.claims.exp.max(now_secs + TTL_SECS);
+    let mut attributes: BTreeMap<String, String> = participant.attributes.clone().into_iter().collect();
+    // A right that another host gave ends when they take it back: no token carries it on.
+    if !participant.grant.room_admin && !participant.claims.attributes.contains_key(VOICE_ATTRIBUTE) {
+        attributes.remove(VOICE_ATTRIBUTE);
+    }
     token::Claims {
         nbf: now_secs,
         exp,
         name: participant.name.clone(),
         metadata: participant.metadata.clone(),
-        attributes: participant.attributes.clone().into_iter().collect(),
+        attributes,
         video: participant.grant.clone(),
         ..participant.claims.clone()
     }

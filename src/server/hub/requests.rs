@@ -83,9 +83,7 @@ impl Hub {
             let text = "the token does not grant changing own metadata";
             return self.respond(id, request_id, Reason::NotAllowed, text, None);
         }
-        let room = self.rooms.get(&participant.room);
-        let host = participant.grant.room_admin || room.is_some_and(|room| room.makes_host(&participant.identity));
-        if request.attributes.contains_key(VOICE_ATTRIBUTE) && !host {
+        if request.attributes.contains_key(VOICE_ATTRIBUTE) && !participant.is_host() {
             let text = "only a host speaks to the whole room";
             return self.respond(id, request_id, Reason::NotAllowed, text, None);
         }

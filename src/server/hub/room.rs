@@ -74,15 +74,21 @@ impl Room {
         self.empty_since = None;
     }
 
-    /// Takes over what hosts chose; `inside` are the identities of those who are here. Gives who is no host any more.
-    pub(super) fn set_metadata(&mut self, metadata: String, inside: impl Iterator<Item = String>) -> Vec<UserId> {
+    /// Takes over what hosts chose; `inside` are the identities of those who are here.
+    pub(super) fn set_metadata(&mut self, metadata: String, inside: impl Iterator<Item = String>) {
         let order = RoomOrder::read(&metadata);
         if order.locked && !self.order.locked {
             self.inside = inside.collect();
         }
-        let before = std::mem::replace(&mut self.order, order);
-        self.metadata = metadata;
-        before.hosts().filter(|host| !self.makes_host(host.as_str())).cloned().collect()
+        (self.metadata, self.order) = (metadata, order);
+    }
+
+    /// The metadata without somebody among the hosts; `None` when they are not there.
+    pub(super) fn without_host(&self, identity: &str) -> Option<String> {
+        let host = UserId::new(identity).ok().filter(|_| self.makes_host(identity))?;
+        let mut order = self.order.clone();
+        order.dismiss(&host);
+        order.write(&self.metadata).ok()
     }
 
     /// Whether a host made somebody one.
@@ -97,13 +103,13 @@ impl Room {
 
     /// Whether hosts let somebody in; hosts come in themselves.
     pub(super) fn lets_in(&self, identity: &str, host: bool) -> Result<(), Refusal> {
-        if host || self.makes_host(identity) {
+        if host {
             return Ok(());
         }
         if self.order.bans(identity) {
             return Err(Refusal::Banned);
         }
-        if self.order.locked && !self.inside.contains(identity) {
+        if self.order.locked && !self.makes_host(identity) && !self.inside.contains(identity) {
             return Err(Refusal::Locked);
         }
         Ok(())
@@ -255,10 +261,10 @@ impl Hub {
         }
     }
 
-    /// The server stops: everyone is told.
-    pub(super) fn stop(&mut self) {
+    /// The server stops: everyone is told why.
+    pub(super) fn stop(&mut self, reason: DisconnectReason) {
         for participant in self.participants.values() {
-            participant.send(&leave(DisconnectReason::ServerShutdown, Action::Disconnect));
+            participant.send(&leave(reason, Action::Disconnect));
             participant.outbox.close();
         }
         self.participants.clear();

@@ -90,6 +90,11 @@ pub struct Presenting(pub usize);
 #[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HandRaised(pub i64);
 
+/// Keeps order in the room, as our server says. On other servers only this client's own role is known
+/// ([`RoomStatus::host`](crate::space::RoomStatus)).
+#[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Host;
+
 /// In the light: hosts want everyone to see them.
 #[derive(Component, Clone, Copy, Debug, Default)]
 pub struct Spotlit;

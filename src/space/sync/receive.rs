@@ -13,9 +13,10 @@ use super::{EngineBridge, RoomStatus};
 use crate::bridge::{RoomEvent, SessionId, VideoFeed};
 use crate::model::topic::{TOPIC_BARRAGE, TOPIC_CUSTOM};
 use crate::model::{
-    ATTRIBUTE_HAND, CallError, EndReason, ErrorCode, RoomOrder, RoomState, StreamId, StreamInfo, UserId, UserInfo,
+    ATTRIBUTE_HAND, ATTRIBUTE_HOST, CallError, EndReason, ErrorCode, RoomOrder, RoomState, StreamId, StreamInfo,
+    UserId, UserInfo,
 };
-use crate::space::participant::{HandRaised, LocalParticipant, Participant, SeatClaim};
+use crate::space::participant::{HandRaised, Host, LocalParticipant, Participant, SeatClaim};
 use crate::space::settings::SpaceSettings;
 use crate::space::stream::{PictureWaits, PublishedBy, StreamFeed, VideoStream};
 
@@ -195,6 +196,11 @@ impl Room<'_, '_> {
                 Some(raised) => entity_commands.insert(raised),
                 None => entity_commands.remove::<HandRaised>(),
             };
+            if user.attributes.contains_key(ATTRIBUTE_HOST) {
+                entity_commands.insert(Host);
+            } else {
+                entity_commands.remove::<Host>();
+            }
             self.told.user_changed.write(UserChanged { entity, user: user.clone() });
             return Some(entity);
         }
@@ -208,6 +214,9 @@ impl Room<'_, '_> {
         }
         if let Some(raised) = hand_raised(user) {
             entity_commands.insert(raised);
+        }
+        if user.attributes.contains_key(ATTRIBUTE_HOST) {
+            entity_commands.insert(Host);
         }
         let entity = entity_commands.id();
         self.roster.users.insert(user.id.clone(), entity);

@@ -51,6 +51,8 @@ pub(super) struct Shown<'a> {
     pub unread: Unread,
     /// Something of one's own is on the wall.
     pub sharing: bool,
+    /// The own hand is up.
+    pub hand: bool,
 }
 
 pub(super) fn show(ctx: &egui::Context, words: &Words, shown: &Shown<'_>, panes: &mut OpenPanes) -> Pressed {
@@ -76,11 +78,13 @@ pub(super) fn show(ctx: &egui::Context, words: &Words, shown: &Shown<'_>, panes:
                 let looks = if shown.sharing { Look::On } else { left(LeftPane::Share) };
                 let share = button(ui, wide, Sign::Share, looks, share, words.share_hint);
                 let beauty = button(ui, wide, Sign::Beauty, left(LeftPane::Beauty), words.beauty, words.beauty_hint);
-                let signs = button(ui, wide, Sign::Hand, look(panes.signs), words.react, words.react_hint);
+                let react = if shown.hand { words.hand_is_up } else { words.react };
+                let signs = look(panes.signs || shown.hand);
+                let signs = button(ui, wide, Sign::Hand, signs, react, words.react_hint);
                 let chat = (words.messages, words.messages_hint);
                 let messages = button(ui, wide, Sign::Message, right(RightPane::Chat), chat.0, chat.1);
                 badge(ui, messages.rect, shown.unread);
-                let count = shown.people.to_string();
+                let count = (words.people)(shown.people);
                 let people = button(ui, wide, Sign::People, right(RightPane::People), &count, words.people_hint);
                 let settings = (words.settings, words.settings_hint);
                 let settings = button(ui, wide, Sign::Settings, left(LeftPane::Settings), settings.0, settings.1);
@@ -118,6 +122,21 @@ fn badge(ui: &egui::Ui, rect: egui::Rect, unread: Unread) {
     let plate = egui::Rect::from_center_size(at, vec2(2.0 * wide, 17.0));
     ui.painter().rect_filled(plate, CornerRadius::same(8), ground);
     ui.painter().text(at, Align2::CENTER_CENTER, text, theme::caption(), ink);
+}
+
+/// Says that nobody else is here and offers what others come in by; whether that is to be copied. It stands where the row
+/// of signs does.
+pub(super) fn invite(ctx: &egui::Context, words: &Words) -> bool {
+    let area = egui::Area::new(egui::Id::new("invite")).anchor(Align2::CENTER_BOTTOM, [0.0, -ABOVE_BAR_PT]);
+    let shown = area.show(ctx, |ui| {
+        let row = |ui: &mut egui::Ui| {
+            ui.label(egui::RichText::new(words.bar.nobody_here).font(theme::body()));
+            let copy = egui::Button::new(egui::RichText::new(words.people.copy_link).font(theme::body()));
+            ui.add(copy).on_hover_text(words.people.copy_link_hint).clicked()
+        };
+        theme::pane().show(ui, |ui| ui.horizontal(row).inner).inner
+    });
+    shown.inner
 }
 
 /// What the flat views say instead of showing nothing.

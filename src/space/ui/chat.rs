@@ -34,6 +34,8 @@ const ONE_BREATH: Duration = Duration::from_secs(120);
 const BELOW_PT: f32 = 60.0;
 /// In a pane of this height that place is the messages'.
 const SHORT_PT: f32 = 320.0;
+/// What is being written, to egui.
+const DRAFT: &str = "chat draft";
 /// The signs, as letters of the built-in emoji font.
 const SIGNS: [(Reaction, &str); 5] = [
     (Reaction::Applause, "👏"),
@@ -91,7 +93,10 @@ pub(super) fn draw(
         ui.add_space(4.0);
         wish = compose(ui, words, trouble.as_deref(), &mut log, opened);
     });
-    if closed {
+    // One press closes it from within the field, too, which egui only leaves at the first.
+    let escaped = ctx.input(|input| input.key_pressed(Key::Escape))
+        && ctx.memory(|memory| memory.had_focus_last_frame(egui::Id::new(DRAFT)));
+    if closed || escaped {
         panes.right = None;
     }
     if let Some(wish) = wish {
@@ -268,7 +273,7 @@ fn compose(
     let scroll = egui::ScrollArea::vertical().id_salt("draft").max_height(19.0 * 4.0 + 8.0);
     let field = scroll.show(ui, |ui| {
         let edit = egui::TextEdit::multiline(&mut log.draft)
-            .id(egui::Id::new("chat draft"))
+            .id(egui::Id::new(DRAFT))
             .hint_text(words.write_here)
             .font(theme::body())
             .char_limit(TYPED_CHARS)

@@ -47,8 +47,9 @@ pub(super) fn draw(
                 let x = view.right() - (view.width() + size.x) * way;
                 let at = pos2(x, view.top() + TOP_PT + ROW_PT * *row as f32);
                 // Readable on light and dark.
-                let shade = egui::vec2(1.2, 1.2);
-                writing.paint(&painter, at + shade, text, (REMARK_PT, room), Color32::from_black_alpha(190));
+                let ground = egui::Rect::from_min_size(at - egui::vec2(0.0, size.y * 0.5), size);
+                let dark = Color32::from_black_alpha(170);
+                painter.rect_filled(ground.expand2(egui::vec2(12.0, 2.0)), egui::CornerRadius::same(12), dark);
                 writing.paint(&painter, at, text, (REMARK_PT, room), theme::PAPER);
             }
             FloatKind::Sign { reaction, of, drift } => {

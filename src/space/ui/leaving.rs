@@ -38,6 +38,13 @@ pub(super) struct Leaving {
     asked: Option<WantsToLeave>,
 }
 
+impl Leaving {
+    /// The question stands.
+    pub(super) fn is_asked(self) -> bool {
+        self.asked.is_some()
+    }
+}
+
 /// What others lose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Loss {

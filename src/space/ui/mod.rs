@@ -39,12 +39,12 @@ pub use own_media::{OwnMedia, Sending, ToggleMuted};
 use super::chat::ChatLog;
 use super::devices::{ChooseDevice, DeviceChoice, DeviceLists};
 use super::fetch::FetchFigures;
-use super::participant::Participant;
+use super::participant::{HandRaised, LocalParticipant, Participant};
 use super::schedule::SpaceSystems;
 use super::settings::{Comfort, SpaceSettings, overlay_zoom};
 use super::sharing::Sharing;
 use super::sync::{RoomFigures, RoomStatus};
-use super::view::ViewMode;
+use super::view::{EscapeTaken, ViewMode};
 use super::wall::WallSlots;
 use crate::model::MediaKind;
 use writing::Writing;
@@ -161,6 +161,7 @@ impl Plugin for UiPlugin {
             .init_resource::<WallSlots>()
             .add_message::<ToggleMuted>()
             .add_message::<own_media::Hush>()
+            .add_message::<own_media::MutedByHost>()
             .init_resource::<Lobby>()
             .init_resource::<Comfort>()
             .init_resource::<RoomLink>()
@@ -227,7 +228,7 @@ fn prepare(
     mut panes: ResMut<OpenPanes>,
     time: Res<Time>,
     mut before: Local<OpenPanes>,
-    mut overlay: ResMut<Overlay>,
+    (mut overlay, mut escape, leaving): (ResMut<Overlay>, ResMut<EscapeTaken>, Res<leaving::Leaving>),
     mut themed: Local<bool>,
     mut letters: Local<fonts::Fonts>,
 ) -> Result {
@@ -256,6 +257,8 @@ fn prepare(
         *panes = one;
     }
     *before = *panes;
+    let open = *panes != OpenPanes::default() || leaving.is_asked() || egui::Popup::is_any_open(ctx);
+    escape.set_if_neq(EscapeTaken(open));
     let touched = ctx.input(|input| {
         let moved = input.pointer.delta() != egui::Vec2::ZERO || input.smooth_scroll_delta() != egui::Vec2::ZERO;
         moved || input.pointer.any_down() || !input.keys_down.is_empty()
@@ -275,19 +278,21 @@ fn read_keys(keys: Keys, mode: Res<ViewMode>, mut panes: ResMut<OpenPanes>) {
     if keys.just(KeyCode::KeyO) {
         panes.toggle_left(LeftPane::Settings);
     }
-    if keys.just(KeyCode::Escape) && *mode == ViewMode::Hall && *panes != OpenPanes::default() {
+    if keys.just(KeyCode::Escape) && !matches!(*mode, ViewMode::Wall(_)) && *panes != OpenPanes::default() {
         *panes = OpenPanes::default();
     }
 }
+
+type OwnHand<'w, 's> = Query<'w, 's, (), (With<LocalParticipant>, With<HandRaised>)>;
 
 #[expect(clippy::too_many_arguments, reason = "a system names all it touches")]
 fn draw_overlay(
     mut contexts: EguiContexts,
     (settings, comfort, overlay): (Res<SpaceSettings>, Res<Comfort>, Res<Overlay>),
-    (mode, slots, log): (Res<ViewMode>, Res<WallSlots>, Res<ChatLog>),
+    (mode, slots, log, link): (Res<ViewMode>, Res<WallSlots>, Res<ChatLog>, Res<RoomLink>),
     (status, figures, lobby): (Res<RoomStatus>, Res<RoomFigures>, Res<Lobby>),
-    (own, notices, sharing): (Res<OwnMedia>, Res<Notices>, Res<Sharing>),
-    people: Query<(), With<Participant>>,
+    (own, mut notices, sharing): (Res<OwnMedia>, ResMut<Notices>, Res<Sharing>),
+    (people, hand): (Query<(), With<Participant>>, OwnHand),
     choice: Res<DeviceChoice>,
     mut lists: ResMut<DeviceLists>,
     mut panes: ResMut<OpenPanes>,
@@ -316,14 +321,23 @@ fn draw_overlay(
         Sending::Muted => Some(bar::Banner::Muted),
         _ => None,
     };
+    let alone = count < 2 && notices.settled() && *panes == OpenPanes::default() && !overlay.rests;
+    let link = link.0.as_ref().filter(|_| alone);
     if let Some(banner) = banner {
-        bar::banner(ctx, &words.bar, banner, panes.signs);
+        bar::banner(ctx, &words.bar, banner, panes.signs || link.is_some());
     }
     if overlay.rests {
         return Ok(());
     }
+    if let Some(link) = link
+        && bar::invite(ctx, words)
+    {
+        ctx.copy_text(link.clone());
+        notices.tell(words.people.link_copied, false);
+    }
     let unread = bar::Unread { count: log.unread(), mentioned: log.is_mentioned() };
-    let shown = bar::Shown { own: &own, people: count, unread, sharing: sharing.is_sharing() };
+    let hand = !hand.is_empty();
+    let shown = bar::Shown { own: &own, people: count, unread, sharing: sharing.is_sharing(), hand };
     let mut next = *panes;
     let pressed = bar::show(ctx, words, &shown, &mut next);
     let lists = lists.bypass_change_detection();

@@ -5,20 +5,24 @@ use std::collections::VecDeque;
 use bevy::prelude::*;
 use bevy_egui::egui::{self, Align2, Color32};
 
+use super::own_media::MutedByHost;
 use super::writing::Writing;
 use super::{OpenPanes, RightPane, theme};
-use crate::model::{ErrorCode, RoomState, RoomStateReason, UserInfo, text};
+use crate::model::{CallError, ErrorCode, RoomState, RoomStateReason, text};
 use crate::space::chat::AskedToLook;
-use crate::space::participant::{LocalParticipant, Participant, Spotlit};
+use crate::space::participant::{HandRaised, LocalParticipant, Participant, Spotlit};
 use crate::space::settings::Comfort;
 use crate::space::sync::{
-    CallTrouble, PlayStateChanged, PublishStateChanged, RoomStateChanged, RoomStatus, UserCame, UserWent,
+    CallTrouble, ChatReceived, PlayStateChanged, PublishStateChanged, RoomStateChanged, RoomStatus, UserCame, UserWent,
 };
 use crate::space::words::{ChatWords, NoticeWords};
 
 /// Notices shown at once; older ones give way.
 const SHOWN: usize = 4;
 const SECS: f32 = 4.0;
+/// Characters of a name and of a message.
+const NAME_CHARS: usize = 64;
+const WROTE_CHARS: usize = 72;
 const TROUBLE_SECS: f32 = 9.0;
 /// Of people who come or go together so many are named.
 const NAMED: usize = 3;
@@ -54,9 +58,14 @@ impl Notices {
         self.put(text.into(), trouble, None);
     }
 
+    /// One has been in the room for a moment.
+    pub(super) fn settled(&self) -> bool {
+        self.connected_secs > SETTLE_SECS
+    }
+
     /// Tells who came or went, together with those who did a moment ago.
     fn tell_moved(&mut self, words: &ChatWords, came: bool, name: &str) {
-        let name = text::isolated(text::one_line(name, 64));
+        let name = text::isolated(text::one_line(name, NAME_CHARS));
         let before = self.lines.iter().position(|line| line.moved.as_ref().is_some_and(|moved| moved.came == came));
         let before = before.and_then(|at| self.lines.remove(at)).and_then(|line| line.moved);
         let mut moved = before.unwrap_or(Moved { came, names: Vec::new(), more: 0 });
@@ -72,12 +81,16 @@ impl Notices {
     fn put(&mut self, text: String, trouble: bool, moved: Option<Moved>) {
         self.lines.retain(|line| line.text != text);
         if self.lines.len() == SHOWN {
-            self.lines.pop_front();
+            // Trouble stays before what is only news.
+            let gives_way = self.lines.iter().position(|line| !line.trouble).unwrap_or_default();
+            self.lines.remove(gives_way);
         }
         let left_secs = if trouble { TROUBLE_SECS } else { SECS };
         self.lines.push_back(Notice { text, trouble, left_secs, moved });
     }
 }
+
+type NewHands<'w, 's> = Query<'w, 's, &'static Participant, (Added<HandRaised>, Without<LocalParticipant>)>;
 
 /// Events to notices; old ones end.
 #[expect(clippy::too_many_arguments, reason = "a system names all it touches")]
@@ -91,8 +104,13 @@ pub(super) fn collect(
     mut trouble: MessageReader<CallTrouble>,
     mut publish: MessageReader<PublishStateChanged>,
     mut play: MessageReader<PlayStateChanged>,
-    mut asked: MessageReader<AskedToLook>,
+    (mut asked, mut wrote, mut hushed): (
+        MessageReader<AskedToLook>,
+        MessageReader<ChatReceived>,
+        MessageReader<MutedByHost>,
+    ),
     lit: Query<(&Participant, Has<LocalParticipant>), Added<Spotlit>>,
+    (people, hands): (Query<&Participant>, NewHands),
     (mut locked, mut host): (Local<Option<bool>>, Local<Option<bool>>),
     local: Query<(), With<LocalParticipant>>,
 ) {
@@ -108,7 +126,7 @@ pub(super) fn collect(
         }
     }
     // Who reads the messages reads it there.
-    let settled = notices.connected_secs > SETTLE_SECS && panes.right != Some(RightPane::Chat);
+    let settled = notices.settled() && panes.right != Some(RightPane::Chat);
     for user in came.read().filter(|_| settled) {
         if !local.contains(user.entity) {
             notices.tell_moved(&all.chat, true, &user.user.name);
@@ -116,6 +134,20 @@ pub(super) fn collect(
     }
     for user in went.read().filter(|_| settled) {
         notices.tell_moved(&all.chat, false, &user.name);
+    }
+    for message in wrote.read().filter(|_| settled) {
+        let by = people.iter().find(|participant| participant.user == message.from);
+        let name = by.map_or(message.from.as_str(), |participant| participant.name.as_str());
+        let name = text::isolated(text::one_line(name, NAME_CHARS));
+        notices.tell((words.wrote)(&name, &text::one_line(&message.text, WROTE_CHARS)), false);
+    }
+    // The messages do not tell of hands.
+    let here_for_a_while = notices.settled();
+    for participant in hands.iter().filter(|_| here_for_a_while) {
+        notices.tell((words.raised_hand)(&text::isolated(text::one_line(&participant.name, NAME_CHARS))), false);
+    }
+    if hushed.read().count() > 0 {
+        notices.tell(words.muted_by_host, true);
     }
     for asked in asked.read() {
         notices.tell((words.asks_to_look)(&asked.name), false);
@@ -132,16 +164,17 @@ pub(super) fn collect(
         notices.tell(if now { words.locked } else { words.unlocked }, false);
     }
     *locked = now;
-    let made = |me: &UserInfo| status.order.makes_host(me.id.as_str());
-    let now = (notices.connected_secs > SETTLE_SECS).then(|| status.me.as_ref().is_some_and(made));
+    let now = notices.settled().then_some(status.host);
     if let (Some(before), Some(now)) = (*host, now)
         && before != now
-        && now == status.host
     {
         notices.tell(if now { words.you_are_host } else { words.you_are_no_host }, false);
     }
     *host = now;
-    let own = trouble.read().map(|t| &t.0).chain(publish.read().filter_map(|p| p.error.as_ref()));
+    // Whoever is out knows why: that what they sent ended with it is no news.
+    let inside = status.state != RoomState::Disconnected;
+    let ended = |error: &&CallError| inside || error.code != ErrorCode::PublishInterrupted;
+    let own = trouble.read().map(|t| &t.0).chain(publish.read().filter_map(|p| p.error.as_ref()).filter(ended));
     // Who is played when there are too many is chosen by what is seen and heard: nobody has to do anything.
     let playing = play.read().filter_map(|p| p.error.as_ref()).filter(|error| error.code != ErrorCode::TooManyPlays);
     for error in own.chain(playing) {

@@ -45,6 +45,10 @@ pub struct ToggleMuted(pub MediaKind);
 #[derive(Message, Clone, Copy, Debug)]
 pub(super) struct Hush;
 
+/// Somebody else muted the own microphone: a host.
+#[derive(Message, Clone, Copy, Debug)]
+pub(super) struct MutedByHost;
+
 fn slot(kind: MediaKind) -> usize {
     usize::from(kind == MediaKind::Video)
 }
@@ -82,6 +86,8 @@ pub(super) fn follow_own_streams(
     (mut toggles, mut hushes): (MessageReader<ToggleMuted>, MessageReader<Hush>),
     mut own: ResMut<OwnMedia>,
     mut outbox: ResMut<Outbox>,
+    mut muted_by_host: MessageWriter<MutedByHost>,
+    mut wished_ago_secs: Local<f32>,
 ) {
     let cameras: Vec<&StreamInfo> = streams.of(StreamKind::Camera).collect();
     fn track(stream: &StreamInfo, kind: MediaKind) -> Option<&TrackInfo> {
@@ -98,7 +104,9 @@ pub(super) fn follow_own_streams(
         }
     };
     let mut next = *own;
+    *wished_ago_secs += time.delta_secs();
     for toggle in toggles.read() {
+        *wished_ago_secs = 0.0;
         let now = if toggle.0 == MediaKind::Audio { next.microphone } else { next.camera };
         if now == Sending::Absent {
             continue;
@@ -113,6 +121,9 @@ pub(super) fn follow_own_streams(
             MediaKind::Audio => next.microphone = shown,
             MediaKind::Video => next.camera = shown,
         }
+    }
+    if !hushes.is_empty() {
+        *wished_ago_secs = 0.0;
     }
     if hushes.read().count() > 0 && next.microphone != Sending::Absent {
         for stream in cameras.iter().filter(|stream| stream.audio.is_some()) {
@@ -138,6 +149,11 @@ pub(super) fn follow_own_streams(
             }
             _ => {
                 *wish = None;
+                // What one wished oneself may be told late.
+                let quiet = *wished_ago_secs > PATIENCE_SECS;
+                if kind == MediaKind::Audio && own.microphone == Sending::Live && told == Sending::Muted && quiet {
+                    muted_by_host.write(MutedByHost);
+                }
                 told
             }
         };
@@ -148,5 +164,80 @@ pub(super) fn follow_own_streams(
     }
     if next != *own {
         *own = next;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bevy::time::TimeUpdateStrategy;
+
+    use super::*;
+    use crate::model::{DeviceState, StreamId, TrackSid, TrackSource, UserId};
+    use crate::space::participant::LocalParticipant;
+    use crate::space::stream::{PublishedBy, VideoStream};
+
+    fn voice(muted: bool) -> StreamInfo {
+        let owner = UserId::new("me").unwrap();
+        let track = TrackInfo {
+            sid: TrackSid::new("TR_1").unwrap(),
+            kind: MediaKind::Audio,
+            source: TrackSource::Microphone,
+            mime_type: String::new(),
+            width: 0,
+            height: 0,
+            muted,
+        };
+        StreamInfo {
+            id: StreamId::derived(&owner, "camera"),
+            owner,
+            kind: StreamKind::Camera,
+            video: None,
+            audio: Some(track),
+            video_state: DeviceState::Off,
+            audio_state: DeviceState::On,
+            extra_info: String::new(),
+            wall_slot: None,
+        }
+    }
+
+    /// How often it was said that somebody else muted the microphone.
+    fn told(app: &mut App) -> usize {
+        app.update();
+        app.world_mut().resource_mut::<Messages<MutedByHost>>().drain().count()
+    }
+
+    #[test]
+    fn being_muted_by_a_host_is_told_and_muting_oneself_is_not() {
+        let mut app = App::new();
+        app.add_plugins(MinimalPlugins)
+            .insert_resource(TimeUpdateStrategy::ManualDuration(Duration::from_millis(200)))
+            .init_resource::<OwnMedia>()
+            .init_resource::<Outbox>()
+            .add_message::<ToggleMuted>()
+            .add_message::<Hush>()
+            .add_message::<MutedByHost>()
+            .add_systems(Update, follow_own_streams);
+        let me = app.world_mut().spawn(LocalParticipant).id();
+        let stream = app.world_mut().spawn((VideoStream { info: voice(false) }, PublishedBy(me))).id();
+        let tell = |app: &mut App, muted| app.world_mut().get_mut::<VideoStream>(stream).unwrap().info = voice(muted);
+        assert_eq!(told(&mut app), 0);
+        app.world_mut().write_message(ToggleMuted(MediaKind::Audio));
+        assert_eq!(told(&mut app), 0);
+        app.world_mut().write_message(ToggleMuted(MediaKind::Audio));
+        assert_eq!(told(&mut app), 0);
+        app.world_mut().write_message(ToggleMuted(MediaKind::Audio));
+        assert_eq!(told(&mut app), 0);
+        tell(&mut app, true);
+        assert_eq!(told(&mut app), 0, "as one wished, told late");
+        app.world_mut().write_message(ToggleMuted(MediaKind::Audio));
+        assert_eq!(told(&mut app), 0);
+        tell(&mut app, false);
+        assert_eq!(told(&mut app), 0);
+        assert_eq!((0..12).map(|_| told(&mut app)).sum::<usize>(), 0);
+        tell(&mut app, true);
+        assert_eq!(told(&mut app), 1, "nobody here wished for that");
+        assert_eq!((told(&mut app), app.world().resource::<OwnMedia>().microphone), (0, Sending::Muted));
     }
 }

@@ -11,7 +11,9 @@ use super::writing::Writing;
 use super::{Notices, OpenPanes, RightPane, RoomLink, theme};
 use crate::model::{StreamKind, UserId};
 use crate::space::order::KeepOrder;
-use crate::space::participant::{CameraOff, HandRaised, LocalParticipant, Muted, Participant, Seat, Speaking, Spotlit};
+use crate::space::participant::{
+    CameraOff, HandRaised, Host, LocalParticipant, Muted, Participant, Seat, Speaking, Spotlit,
+};
 use crate::space::settings::{Comfort, SpaceSettings};
 use crate::space::spatial_audio::Volume;
 use crate::space::stream::{Publishes, VideoStream};
@@ -52,8 +54,9 @@ struct Row {
     hand: Option<i64>,
     shares: bool,
     spotlit: bool,
-    /// By another host's choice; for oneself however it came.
+    /// Keeps order; and because another host made them one.
     host: bool,
+    made: bool,
     volume: f32,
 }
 
@@ -79,7 +82,7 @@ type Person = (
     Entity,
     &'static Participant,
     &'static Seat,
-    (Has<LocalParticipant>, Has<Speaking>, Has<Muted>, Has<CameraOff>, Has<Spotlit>),
+    (Has<LocalParticipant>, Has<Speaking>, Has<Muted>, Has<CameraOff>, Has<Spotlit>, Has<Host>),
     Option<&'static HandRaised>,
     Option<&'static Publishes>,
     Option<&'static Volume>,
@@ -108,28 +111,38 @@ pub(super) fn draw(
         let mut own = publishes.into_iter().flat_map(Publishes::iter).filter_map(|stream| streams.get(stream).ok());
         own.any(|stream| stream.info.kind == StreamKind::Screen)
     };
-    let made_host = |user: &UserId| figures.0.keeps_order && status.order.makes_host(user.as_str());
     let mut rows: Vec<Row> = people
         .iter()
-        .map(|(entity, participant, seat, (local, speaking, muted, camera_off, spotlit), hand, publishes, volume)| {
-            let [r, g, b, _] = Srgba::from(participant.colour()).to_u8_array();
-            Row {
+        .map(
+            |(
                 entity,
-                user: participant.user.clone(),
-                name: participant.name.clone(),
-                colour: Color32::from_rgb(r, g, b),
-                seat: seat.index,
-                local,
-                speaking,
-                muted,
-                camera_off,
-                hand: hand.map(|hand| hand.0),
-                shares: shares(publishes),
-                spotlit,
-                host: made_host(&participant.user) || local && status.host,
-                volume: volume.copied().unwrap_or_default().0,
-            }
-        })
+                participant,
+                seat,
+                (local, speaking, muted, camera_off, spotlit, host),
+                hand,
+                publishes,
+                volume,
+            )| {
+                let [r, g, b, _] = Srgba::from(participant.colour()).to_u8_array();
+                Row {
+                    entity,
+                    user: participant.user.clone(),
+                    name: participant.name.clone(),
+                    colour: Color32::from_rgb(r, g, b),
+                    seat: seat.index,
+                    local,
+                    speaking,
+                    muted,
+                    camera_off,
+                    hand: hand.map(|hand| hand.0),
+                    shares: shares(publishes),
+                    spotlit,
+                    host: figures.0.keeps_order && host || local && status.host,
+                    made: status.order.makes_host(participant.user.as_str()),
+                    volume: volume.copied().unwrap_or_default().0,
+                }
+            },
+        )
         .collect();
     // Who asks to speak stands first, in the order of asking.
     rows.sort_by_key(|row| (row.hand.unwrap_or(i64::MAX), row.seat));
@@ -259,11 +272,12 @@ fn more(
         let user = || row.user.clone();
         let mut order = |order| wishes.push(Wish::Order(order));
         ui.horizontal_wrapped(|ui| {
-            if !row.local && !row.muted && button(ui, words.mute, words.mute_hint) {
-                order(KeepOrder::Mute(user()));
-            }
-            if row.shares && button(ui, words.stop_share, words.stop_share_hint) {
-                order(KeepOrder::StopSharing(user()));
+            if !row.local {
+                // It stays where it is, or a second click would meet what comes after it.
+                let mute = egui::Button::new(RichText::new(words.mute).font(theme::body()));
+                if ui.add_enabled(!row.muted, mute).on_hover_text(words.mute_hint).clicked() {
+                    order(KeepOrder::Mute(user()));
+                }
             }
             let (text, next) = if row.spotlit { (words.out_of_light, None) } else { (words.spotlight, Some(user())) };
             if button(ui, text, words.spotlight_hint) {
@@ -278,8 +292,11 @@ fn more(
                 (words.make_host, words.make_host_hint)
             };
             let make = egui::Button::new(RichText::new(text).font(theme::body()));
-            let make = ui.add_enabled(powers.doors, make).on_hover_text(hint);
-            if make.on_disabled_hover_text(words.cannot_make_host).clicked() {
+            // Who is one by their token stays one.
+            let possible = powers.doors && row.host == row.made;
+            let impossible = if powers.doors { words.host_by_token } else { words.cannot_make_host };
+            let make = ui.add_enabled(possible, make).on_hover_text(hint);
+            if make.on_disabled_hover_text(impossible).clicked() {
                 order(KeepOrder::Host { user: user(), host: !row.host });
             }
             for (text, ban, hint) in [(words.remove, false, words.remove_hint), (words.ban, true, words.ban_hint)] {
@@ -296,6 +313,9 @@ fn more(
                 } else if pressed {
                     looking.sure = Some((user(), ban));
                 }
+            }
+            if row.shares && button(ui, words.stop_share, words.stop_share_hint) {
+                order(KeepOrder::StopSharing(user()));
             }
         });
     });

@@ -178,7 +178,13 @@ pub fn apply(ctx: &egui::Context) {
     visuals.slider_trailing_fill = true;
     ctx.set_visuals(visuals);
     // That there is more below is seen without touching it.
-    let scroll = ScrollStyle { floating_width: 3.0, dormant_handle_opacity: 0.5, ..ScrollStyle::floating() };
+    let scroll = ScrollStyle {
+        bar_width: 8.0,
+        floating_width: 3.0,
+        floating_allocated_width: 6.0,
+        dormant_handle_opacity: 0.5,
+        ..ScrollStyle::floating()
+    };
     ctx.all_styles_mut(|style| style.spacing.scroll = scroll);
     // A letter is missing in the frame in which it is first used: all come at the start.
     let letters: String = (' '..='~').chain(['…', '–', '×', '·']).collect();

@@ -14,12 +14,11 @@ use bevy_egui::PrimaryEguiContext;
 use wgpu::TextureFormat;
 
 pub use flight::Station;
-pub use mode::{BEHIND_HALL, ViewMode, in_every_view, in_flat_views, on_the_floor};
+pub use mode::{BEHIND_HALL, EscapeTaken, ViewMode, in_every_view, in_flat_views, on_the_floor};
 pub use steer::{Posture, Walker};
 pub use take_seat::{AimedSeat, TakeSeat};
 
-use super::geometry::{EYE_HEIGHT, floor_height};
-use super::layout::{Entrance, RoomLayout};
+use super::layout::RoomLayout;
 use super::participant::SeatPlan;
 use super::schedule::SpaceSystems;
 use super::settings::{Comfort, SpaceSettings, Tier, ViewTarget};
@@ -46,6 +45,7 @@ pub struct ViewPlugin;
 impl Plugin for ViewPlugin {
     fn build(&self, app: &mut App) {
         app.init_resource::<ViewMode>()
+            .init_resource::<EscapeTaken>()
             .init_resource::<Comfort>()
             .init_resource::<RoomLayout>()
             .init_resource::<SeatPlan>()
@@ -77,16 +77,16 @@ fn spawn_camera(
     layout: Res<RoomLayout>,
     mut images: ResMut<Assets<Image>>,
 ) {
-    let Entrance { at, look } = layout.entrance;
-    let eye = Vec3::new(at.x, floor_height(at.length()) + EYE_HEIGHT, at.y);
+    let walker = Walker::at_entrance(&layout);
+    let place = walker.pose();
     let mut camera = commands.spawn((
         Name::new("room camera"),
         RoomCamera,
-        Walker::looking_at(eye, look),
+        walker,
         Camera3d::default(),
         Camera { clear_color: ClearColorConfig::Custom(mode::BEHIND_HALL), ..default() },
         Projection::Perspective(PerspectiveProjection { fov: steer::DEFAULT_FOV, near: 0.1, far: 80.0, ..default() }),
-        Transform::from_translation(eye).looking_at(look, Vec3::Y),
+        place,
         // The hall's shader maps its own tones, and pictures of people are shown as they are.
         Tonemapping::None,
         DebandDither::Disabled,

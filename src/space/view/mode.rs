@@ -54,10 +54,15 @@ pub fn on_the_floor() -> RenderLayers {
     RenderLayers::layer(FLOOR_LAYER)
 }
 
+/// Something is open above the view that `Esc` closes first. Set by the overlay.
+#[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EscapeTaken(pub bool);
+
 /// `G` for the grid, `F` for the speaker, the same key or `Esc` back to the hall; unless something is being typed.
 pub(super) fn read_mode_keys(
     keys: Option<Res<ButtonInput<KeyCode>>>,
     overlay: Option<Res<EguiWantsInput>>,
+    escape: Res<EscapeTaken>,
     mut mode: ResMut<ViewMode>,
 ) {
     let Some(keys) = keys else { return };
@@ -69,7 +74,7 @@ pub(super) fn read_mode_keys(
             *mode = if *mode == wanted { ViewMode::Hall } else { wanted };
         }
     }
-    if keys.just_pressed(KeyCode::Escape) && mode.is_flat() {
+    if keys.just_pressed(KeyCode::Escape) && mode.is_flat() && !escape.0 {
         *mode = ViewMode::Hall;
     }
 }
@@ -106,8 +111,11 @@ mod tests {
     #[test]
     fn the_same_key_leads_back_to_the_hall() {
         let mut app = App::new();
-        app.init_resource::<ViewMode>().init_resource::<ButtonInput<KeyCode>>().add_systems(Update, read_mode_keys);
-        let mut press = |key| {
+        app.init_resource::<ViewMode>()
+            .init_resource::<EscapeTaken>()
+            .init_resource::<ButtonInput<KeyCode>>()
+            .add_systems(Update, read_mode_keys);
+        let press = |app: &mut App, key| {
             app.world_mut().resource_mut::<ButtonInput<KeyCode>>().press(key);
             app.update();
             let mut keys = app.world_mut().resource_mut::<ButtonInput<KeyCode>>();
@@ -115,10 +123,13 @@ mod tests {
             keys.clear();
             *app.world().resource::<ViewMode>()
         };
-        assert_eq!(press(KeyCode::KeyG), ViewMode::Grid);
-        assert_eq!(press(KeyCode::KeyF), ViewMode::Speaker);
-        assert_eq!(press(KeyCode::KeyF), ViewMode::Hall);
-        assert_eq!(press(KeyCode::KeyG), ViewMode::Grid);
-        assert_eq!(press(KeyCode::Escape), ViewMode::Hall);
+        assert_eq!(press(&mut app, KeyCode::KeyG), ViewMode::Grid);
+        assert_eq!(press(&mut app, KeyCode::KeyF), ViewMode::Speaker);
+        assert_eq!(press(&mut app, KeyCode::KeyF), ViewMode::Hall);
+        assert_eq!(press(&mut app, KeyCode::KeyG), ViewMode::Grid);
+        app.insert_resource(EscapeTaken(true));
+        assert_eq!(press(&mut app, KeyCode::Escape), ViewMode::Grid, "what is open goes first");
+        app.insert_resource(EscapeTaken(false));
+        assert_eq!(press(&mut app, KeyCode::Escape), ViewMode::Hall);
     }
 }

@@ -20,7 +20,7 @@ use super::RoomCamera;
 use super::collide::slide;
 use super::flight::{Flight, Station};
 use crate::space::geometry::{EYE_HEIGHT, floor_height};
-use crate::space::layout::RoomLayout;
+use crate::space::layout::{Entrance, RoomLayout};
 use crate::space::participant::SeatPlan;
 use crate::space::settings::Comfort;
 
@@ -37,13 +37,16 @@ const LONGEST_FRAME_SECS: f32 = 0.25;
 /// How near and how far what one walks around may be, in metres.
 const AROUND_M: (f32, f32) = (1.5, 9.0);
 
+/// So near the entrance one counts as sitting, in metres.
+const AT_ENTRANCE_M: f32 = 2.0;
+
 /// Whether one counts as sitting at one's seat or stands where the view is from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Posture {
-    /// At the seat that everyone sees, looking from wherever the view was put: where everyone begins.
+    /// At the seat that everyone sees, looking from there or from the entrance, where everyone begins.
     #[default]
     Seated,
-    /// On one's own feet, where everyone sees it.
+    /// On one's own feet, where everyone sees it: away from the entrance, where the others look from and would see nobody.
     Standing,
 }
 
@@ -100,6 +103,12 @@ impl Walker {
         }
     }
 
+    /// As everyone begins: at the entrance.
+    pub fn at_entrance(layout: &RoomLayout) -> Self {
+        let Entrance { at, look } = layout.entrance;
+        Self::looking_at(Vec3::new(at.x, floor_height(at.length()) + EYE_HEIGHT, at.y), look)
+    }
+
     /// Where the eyes are and whereto they look.
     pub fn pose(&self) -> Transform {
         Transform::from_xyz(self.ground.x, self.height + self.eye_m, self.ground.y).with_rotation(Quat::from_euler(
@@ -131,6 +140,13 @@ impl Walker {
             let (at, rest) = flight.go_on(secs);
             (self.ground, self.eye_m, self.yaw, self.pitch) = (at.ground, at.eye_m, at.yaw, at.pitch);
             self.flight = rest;
+        }
+    }
+
+    /// Who has not gone far from the entrance, or is back there, is shown at their seat.
+    fn settle(&mut self, entrance: Vec2) {
+        if self.flight.is_none() && self.ground.distance(entrance) < AT_ENTRANCE_M {
+            self.posture = Posture::Seated;
         }
     }
 
@@ -239,7 +255,7 @@ pub(super) fn read_input(
 /// Moves the camera: inside the walls, around columns and chairs, up and down the steps.
 pub(super) fn walk(
     (time, comfort): (Res<Time>, Res<Comfort>),
-    plan: Res<SeatPlan>,
+    (plan, layout): (Res<SeatPlan>, Res<RoomLayout>),
     mut cameras: Query<(&mut Walker, &mut Transform, &mut Projection), With<RoomCamera>>,
 ) {
     let dt = time.delta_secs().min(LONGEST_FRAME_SECS);
@@ -247,6 +263,7 @@ pub(super) fn walk(
     for (mut walker, mut transform, mut projection) in &mut cameras {
         walker.fly(comfort.motion_secs(&time).max(dt));
         advance(&mut walker, &chairs, dt);
+        walker.settle(layout.entrance.at);
         let goal = walker.pose();
         if *transform != goal {
             *transform = goal;
@@ -280,7 +297,7 @@ fn advance(walker: &mut Walker, chairs: &[Vec2], dt: f32) {
         // Angles on the floor grow from X towards Z, the direction of view the other way.
         walker.yaw -= from.angle_to(walker.ground - around);
     }
-    if walker.posture == Posture::Standing && walker.flight.is_none() {
+    if !walker.in_seat && walker.flight.is_none() {
         walker.eye_m += (EYE_HEIGHT - walker.eye_m) * (1.0 - (-7.0 * dt).exp());
     }
     let floor = floor_height(walker.ground.length());
@@ -294,15 +311,13 @@ mod tests {
     fn advance(walker: &mut Walker, chairs: &[Vec2], dt: f32) {
         walker.fly(dt);
         super::advance(walker, chairs, dt);
+        walker.settle(VIEWPOINT);
     }
-    use crate::space::geometry::{FIRST_LOOK, VIEWPOINT, WALK_RADIUS};
+    use crate::space::geometry::{VIEWPOINT, WALK_RADIUS};
     use crate::space::participant::seat_plan;
 
     fn walker() -> Walker {
-        Walker::looking_at(
-            Vec3::new(VIEWPOINT.x, floor_height(VIEWPOINT.length()) + EYE_HEIGHT, VIEWPOINT.y),
-            FIRST_LOOK,
-        )
+        Walker::at_entrance(&RoomLayout::built_in())
     }
 
     #[test]
@@ -316,14 +331,18 @@ mod tests {
     }
 
     #[test]
-    fn the_way_is_the_same_at_every_frame_rate_and_a_step_stands_up() {
+    fn the_way_is_the_same_at_every_frame_rate_and_who_goes_into_the_hall_stands_there() {
         let walked = |fps: u32| {
             let mut walker = walker();
             assert_eq!(walker.posture, Posture::Seated, "everyone begins at their seat");
             walker.stride = Vec2::Y;
             (0..fps * 2).for_each(|_| advance(&mut walker, &[], 1.0 / fps as f32));
             assert_eq!(walker.posture, Posture::Standing);
-            VIEWPOINT.y - walker.ground.y
+            let way = VIEWPOINT.y - walker.ground.y;
+            walker.stride = -Vec2::Y;
+            (0..fps * 2).for_each(|_| advance(&mut walker, &[], 1.0 / fps as f32));
+            assert_eq!(walker.posture, Posture::Seated, "back at the entrance, where nobody looks");
+            way
         };
         let (slow, fast) = (walked(5), walked(60));
         assert!((5.0..6.0).contains(&fast) && (slow - fast).abs() < 0.5, "{slow} and {fast} m in two seconds");

@@ -39,7 +39,11 @@ pub struct BarWords {
     pub messages: &'static str,
     /// See [`BarWords::messages`].
     pub messages_hint: &'static str,
-    /// Opens the list of people.
+    /// Instead of [`BarWords::react`] while the own hand is up.
+    pub hand_is_up: &'static str,
+    /// Opens the list of people; so many are here.
+    pub people: fn(usize) -> String,
+    /// See [`BarWords::people`].
     pub people_hint: &'static str,
     /// Opens the settings.
     pub settings: &'static str,
@@ -90,6 +94,8 @@ pub(super) const ENGLISH: BarWords = BarWords {
     react_hint: "Applause, hearts, a raised hand (R)",
     messages: "Messages",
     messages_hint: "What is written in the room (C)",
+    hand_is_up: "Hand is up",
+    people: |count| format!("People · {count}"),
     people_hint: "Who is here (L)",
     settings: "Settings",
     settings_hint: "Devices, language, size of the text (O)",
@@ -129,6 +135,8 @@ pub(super) const CHINESE: BarWords = BarWords {
     react_hint: "鼓掌、爱心、举手（R）",
     messages: "消息",
     messages_hint: "房间里的消息（C）",
+    hand_is_up: "已举手",
+    people: |count| format!("成员 · {count}"),
     people_hint: "房间里的人（L）",
     settings: "设置",
     settings_hint: "设备、语言、文字大小（O）",

@@ -68,7 +68,9 @@ pub(super) const ENGLISH: ChatWords = ChatWords {
     copy: "Copy",
     write_here: "Write to everyone",
     new_line: "Shift+Enter: new line",
-    bytes: |bytes, most| format!("{bytes} of {most} bytes"),
+    bytes: |bytes, most| {
+        if bytes > most { format!("Too long: {bytes} of {most} bytes") } else { format!("{bytes} of {most} bytes") }
+    },
     send: "Send",
     float: "Float",
     float_hint: "Lets it float across everyone's view, once",
@@ -92,7 +94,9 @@ pub(super) const CHINESE: ChatWords = ChatWords {
     copy: "复制",
     write_here: "写给所有人",
     new_line: "Shift+Enter 换行",
-    bytes: |bytes, most| format!("{bytes} / {most} 字节"),
+    bytes: |bytes, most| {
+        if bytes > most { format!("太长：{bytes} / {most} 字节") } else { format!("{bytes} / {most} 字节") }
+    },
     send: "发送",
     float: "弹幕",
     float_hint: "从所有人的画面上飘过一次",

@@ -51,10 +51,12 @@ pub struct LobbyWords {
     pub microphone_off: &'static str,
     /// The camera has not given a picture yet.
     pub camera_starts: &'static str,
+    /// In place of a list of devices: picture or voice come from none.
+    pub generated: &'static str,
     /// The name is missing.
     pub name_missing: &'static str,
-    /// It is longer than this many bytes.
-    pub name_too_long: fn(usize) -> String,
+    /// It is longer than it may be.
+    pub name_too_long: &'static str,
     /// The room's name cannot be one.
     pub room_wrong: &'static str,
     /// The link is missing.
@@ -94,11 +96,12 @@ pub(super) const ENGLISH: LobbyWords = LobbyWords {
     microphone_on: "Mic is on",
     microphone_off: "Mic is off",
     camera_starts: "Looking for a camera …",
+    generated: "Generated",
     name_missing: "Write a name the others know you by",
-    name_too_long: |most| format!("It is too long: at most {most} bytes"),
+    name_too_long: "It is too long: shorten it",
     room_wrong: "Use letters and digits without spaces, such as team-monday",
     link_missing: "Paste the link you were given, or a server's address",
-    link_wrong: "This is neither a link nor an address: it begins with http:// https:// ws:// or wss://",
+    link_wrong: "This is neither a link nor an address: it begins with http://, https://, ws:// or wss://",
     token_missing: "Paste the token for this room",
     keys_missing: "Both halves are needed",
     cannot_open: |why| format!("No room can be opened here: {why}"),
@@ -129,8 +132,9 @@ pub(super) const CHINESE: LobbyWords = LobbyWords {
     microphone_on: "麦克风已开",
     microphone_off: "麦克风已关",
     camera_starts: "正在查找摄像头……",
+    generated: "自动生成",
     name_missing: "请写一个大家认识的名字",
-    name_too_long: |most| format!("太长了：最多 {most} 字节"),
+    name_too_long: "太长了：请缩短",
     room_wrong: "请用不含空格的字母和数字，例如 team-monday",
     link_missing: "请粘贴收到的链接或服务器地址",
     link_wrong: "这不是链接或地址：应以 http://、https://、ws:// 或 wss:// 开头",

@@ -7,6 +7,12 @@ use crate::model::{CallError, ErrorCode};
 pub struct NoticeWords {
     /// The connection came back.
     pub back: &'static str,
+    /// Somebody wrote this.
+    pub wrote: fn(&str, &str) -> String,
+    /// Somebody asks to speak.
+    pub raised_hand: fn(&str) -> String,
+    /// Oneself was muted by somebody else.
+    pub muted_by_host: &'static str,
     /// Somebody asks to look at the wall.
     pub asks_to_look: fn(&str) -> String,
     /// Somebody is shown large.
@@ -33,6 +39,9 @@ pub struct NoticeWords {
 
 pub(super) const ENGLISH: NoticeWords = NoticeWords {
     back: "Back in the room",
+    wrote: |name, text| format!("{name}: {text}"),
+    raised_hand: |name| format!("{name} raised a hand"),
+    muted_by_host: "A host muted you: press M to speak again",
     asks_to_look: |name| format!("{name} asks you to look at the wall"),
     in_light: |name| format!("{name} is in the spotlight: F shows them large"),
     you_in_light: "You are in the spotlight",
@@ -43,11 +52,14 @@ pub(super) const ENGLISH: NoticeWords = NoticeWords {
     coming_back: "Connection lost: coming back…",
     entering: "Entering the room…",
     not_in_room: "Not in the room",
-    trouble: |error| error.to_string(),
+    trouble: |error| sentence(&error.to_string()),
 };
 
 pub(super) const CHINESE: NoticeWords = NoticeWords {
     back: "已回到房间",
+    wrote: |name, text| format!("{name}：{text}"),
+    raised_hand: |name| format!("{name} 举手了"),
+    muted_by_host: "主持人让你静音了：按 M 重新发言",
     asks_to_look: |name| format!("{name} 请你看墙上的内容"),
     in_light: |name| format!("{name} 被聚焦：按 F 放大显示"),
     you_in_light: "你被聚焦了",
@@ -60,6 +72,18 @@ pub(super) const CHINESE: NoticeWords = NoticeWords {
     not_in_room: "不在房间里",
     trouble: |error| format!("{}（代码 {}）", chinese(error.code), error.code.number()),
 };
+
+/// With a capital, unless it begins with a name or an address.
+fn sentence(text: &str) -> String {
+    let word = text.split_whitespace().next().unwrap_or_default();
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) if word.chars().all(|c| c.is_ascii_lowercase() || c == ',') => {
+            first.to_ascii_uppercase().to_string() + letters.as_str()
+        }
+        _ => text.to_owned(),
+    }
+}
 
 /// What happened, and what to do.
 fn chinese(code: ErrorCode) -> &'static str {
@@ -82,7 +106,7 @@ fn chinese(code: ErrorCode) -> &'static str {
         E::RoomLocked => "房间已被主持人锁定：请联系主持人",
         E::KickedBySecondLogin => "你在另一处登录了，这里已退出",
         E::RetriesExhausted => "多次重连失败：请检查网络后重新进入",
-        E::KickedByHost => "主持人把你移出了房间",
+        E::KickedByHost => "主持人关闭了房间，或把你移出了房间",
         E::TokenExpired => "令牌已过期或即将过期：请向主持人索取新的令牌",
         E::TokenMissing => "没有令牌：请填写令牌或链接",
         E::TokenMalformed => "这不是有效的令牌：请完整复制后再粘贴",
@@ -107,5 +131,18 @@ fn chinese(code: ErrorCode) -> &'static str {
         E::CaptureFailed => "设备或来源无法使用：请检查连接和权限，或换一个",
         E::SourceEnded => "共享结束：窗口已关闭",
         E::BeautyFailed => "美颜目前无法使用：请在美颜面板查看原因",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn troubles_are_sentences_and_addresses_stay_as_they_are() {
+        assert_eq!(sentence("the room is locked: ask its host"), "The room is locked: ask its host");
+        for same in ["ws://x refused", "192.0.2.2 cannot be reached", "Ada left", ""] {
+            assert_eq!(sentence(same), same);
+        }
     }
 }

@@ -55,6 +55,8 @@ pub struct PeopleWords {
     pub unmake_host_hint: &'static str,
     /// The server does not hold to it.
     pub cannot_make_host: &'static str,
+    /// Who is one by their token stays one.
+    pub host_by_token: &'static str,
     /// On the line of one.
     pub is_host: &'static str,
     /// Puts somebody out.
@@ -99,9 +101,10 @@ pub(super) const ENGLISH: PeopleWords = PeopleWords {
     spotlight_hint: "Large for everyone who looks at whoever speaks (F)",
     make_host: "Make host",
     make_host_hint: "They may do all you may: mute, remove, lock, and make others hosts",
-    unmake_host: "No host",
+    unmake_host: "Remove as host",
     unmake_host_hint: "They keep order no longer",
     cannot_make_host: "On this server hosts are those whose token says so; Rotunda's own lets hosts choose",
+    host_by_token: "Their token makes them a host: that cannot be taken back here",
     is_host: "Host",
     remove: "Remove",
     remove_hint: "Their token does not let them in again; another one does",
@@ -109,8 +112,8 @@ pub(super) const ENGLISH: PeopleWords = PeopleWords {
     ban_hint: "They do not come in again, whatever token they have. Who has the link can come under another name: lock the room",
     really: "Really?",
     copy_link: "Copy link",
-    copy_link_hint: "Whoever has it may come in: paste it to those you want here",
-    link_copied: "The link is copied: paste it to those you want here",
+    copy_link_hint: "Whoever has it may come in: send it to those you want here",
+    link_copied: "The link is copied: send it to those you want here",
 };
 
 pub(super) const CHINESE: PeopleWords = PeopleWords {
@@ -140,6 +143,7 @@ pub(super) const CHINESE: PeopleWords = PeopleWords {
     unmake_host: "取消主持人",
     unmake_host_hint: "对方不再管理秩序",
     cannot_make_host: "这台服务器上，主持人由令牌决定；Rotunda 自带的服务器可由主持人指定",
+    host_by_token: "对方的令牌就是主持人令牌：无法在这里取消",
     is_host: "主持人",
     remove: "移出",
     remove_hint: "对方现在的令牌失效；换一个令牌还能进来",

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rotunda::bridge::{HostCommand, PublishRequest, RoomCommand, RoomEvent, StartsMuted, VideoOptions};
 use rotunda::model::sound::{VOICE_ATTRIBUTE, VOICE_TO_ALL};
 use rotunda::model::{
-    EndReason, ErrorCode, MediaKind, PublishState, RoomOrder, RoomState, RoomStateReason, StreamKind,
+    ATTRIBUTE_HOST, EndReason, ErrorCode, MediaKind, PublishState, RoomOrder, RoomState, RoomStateReason, StreamKind,
 };
 
 use super::kit::{Bot, Kind, Picture, SOON, TestServer, kind, room, stream, user};
@@ -148,6 +148,16 @@ fn whom_a_host_makes_one_keeps_order_until_that_is_taken_back() {
         return;
     }
     wait_host(&mut bob, true);
+    // Everybody sees whom to ask, and nobody can only say so.
+    eve.send(RoomCommand::SetAttributes([(ATTRIBUTE_HOST.to_owned(), "yes".to_owned())].into()));
+    for (seen, host) in [("ann", true), ("bob", true), ("eve", false)] {
+        let mut fay = server.enter(&hall, "fay");
+        let is_host = fay.wait(&format!("{seen} is a host: {host}"), SOON, |event| match event {
+            RoomEvent::UserJoined(info) if info.id == user(seen) => Some(info.attributes.contains_key(ATTRIBUTE_HOST)),
+            _ => None,
+        });
+        assert_eq!(is_host, host, "{seen}");
+    }
     bob.send(RoomCommand::SetAttributes([(VOICE_ATTRIBUTE.to_owned(), VOICE_TO_ALL.to_owned())].into()));
     let speaks_to_all = |ann: &mut Bot, wanted: bool| {
         ann.wait("whom bob speaks to", SOON, |event| match event {
@@ -184,8 +194,8 @@ fn whom_a_host_makes_one_keeps_order_until_that_is_taken_back() {
     speaks_to_all(&mut ann, false);
     keep(&bob, HostCommand::Remove(user("eve")));
     assert_eq!(bob.wait_failure().code, ErrorCode::NotPermitted);
-    // Who is a host by their token stays one, whatever others choose.
-    choose(&mut eve, &RoomOrder::default());
+    // Who is a host by their token stays one, whatever is chosen.
+    choose(&mut ann, &RoomOrder::default());
     wait_host(&mut eve, false);
     keep(&ann, HostCommand::Remove(user("bob")));
     assert_eq!(
@@ -254,4 +264,18 @@ fn a_locked_room_lets_in_hosts_and_who_was_there_and_a_banned_user_comes_no_more
     drop(ann);
     assert_eq!(refused("eve").code, ErrorCode::RoomLocked);
     drop(again);
+}
+
+#[test]
+fn a_room_that_ends_with_its_server_is_over_at_once() {
+    if kind() != Kind::Embedded {
+        return;
+    }
+    let mut server = TestServer::start();
+    let hall = room("over");
+    let one_room = server.embedded.take().unwrap().closing_its_rooms();
+    let mut bob = server.enter(&hall, "bob");
+    drop(one_room);
+    let error = bob.wait_state(RoomState::Disconnected, RoomStateReason::KickedOut).unwrap();
+    assert!(error.message.contains("closed"), "nobody is sent to look for another server: {error}");
 }

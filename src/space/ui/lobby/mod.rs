@@ -78,12 +78,14 @@ pub(super) fn draw(
         checks: &mut trying.checks,
         beauty: &mut beauty.bypass_change_detection().0,
         comfort: *comfort,
+        from_devices: sources.are_devices(),
         pane_open: panes.left.is_some(),
         greets: !std::mem::replace(&mut trying.greeted, true),
     };
     let before = *parts.beauty;
     let mut next = lobby.clone();
     let wish = page::show(ctx, &mut next, &mut parts);
+    next.take_back(&lobby);
     let (after, reading) = (*parts.beauty, parts.comfort);
     if after != before {
         beauty.set_changed();
@@ -95,6 +97,7 @@ pub(super) fn draw(
             choose.write(device);
         }
         Some(page::Wish::Beauty) => panes.toggle_left(LeftPane::Beauty),
+        Some(page::Wish::ClosePane) => *panes = OpenPanes::default(),
         Some(page::Wish::Cancel) => {
             cancel.write(CancelEntering);
         }

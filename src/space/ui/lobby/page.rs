@@ -18,6 +18,8 @@ use crate::space::words::{LobbyWords, Words};
 /// Width of each half, in points, and of what is between them.
 const HALF_PT: f32 = 300.0;
 const BETWEEN_PT: f32 = 28.0;
+/// Width of a kind of device, in points: as in the lists.
+const KIND_PT: f32 = 88.0;
 /// Width that a pane at the left takes, in points.
 const PANE_TAKES_PT: f32 = 340.0;
 /// Height of the own picture, in points.
@@ -32,6 +34,8 @@ pub(super) struct Parts<'a> {
     pub checks: &'a mut Checks,
     pub beauty: &'a mut Beauty,
     pub comfort: Comfort,
+    /// Picture and voice come from devices, which can be chosen.
+    pub from_devices: bool,
     /// Something stands at the left.
     pub pane_open: bool,
     /// It is shown for the first time.
@@ -43,6 +47,7 @@ pub(super) struct Parts<'a> {
 pub(super) enum Wish {
     Choose(ChooseDevice),
     Beauty,
+    ClosePane,
     Enter,
     Cancel,
 }
@@ -51,7 +56,9 @@ pub(super) fn show(ctx: &egui::Context, lobby: &mut Lobby, parts: &mut Parts<'_>
     let view = ctx.content_rect();
     let beside = view.width() >= 2.0 * HALF_PT + BETWEEN_PT + 2.0 * (theme::EDGE_PT + theme::PANE_X_PT);
     let tallest = view.height() - 2.0 * theme::EDGE_PT - 24.0;
-    let mut wish = None;
+    // Asked before anything is drawn: a list that is open takes the key for itself.
+    let escapes = ctx.input(|input| input.key_pressed(Key::Escape)) && !egui::Popup::is_any_open(ctx);
+    let mut wish = (escapes && parts.pane_open).then_some(Wish::ClosePane);
     // A pane at the left leaves the rest of a wide view to the lobby.
     let taken = if parts.pane_open { PANE_TAKES_PT } else { 0.0 };
     let aside = if view.width() > taken + 2.0 * HALF_PT + BETWEEN_PT + 60.0 { taken * 0.5 } else { 0.0 };
@@ -106,14 +113,38 @@ fn oneself(ui: &mut egui::Ui, lobby: &mut Lobby, parts: &mut Parts<'_>) -> Optio
         }
     });
     for kind in [DeviceKind::Camera, DeviceKind::Microphone, DeviceKind::Speaker] {
-        let chosen = devices::chooser(ui, settings_words, parts.lists, parts.choice, (kind, HALF_PT));
-        wish = wish.or(chosen.map(Wish::Choose));
+        let generated = match kind {
+            _ if parts.from_devices => None,
+            // One that was chosen is used all the same.
+            DeviceKind::Camera => parts.choice.camera.is_none().then_some(settings_words.camera),
+            DeviceKind::Microphone => parts.choice.microphone.is_none().then_some(settings_words.microphone),
+            // What is heard is played on a device all the same.
+            DeviceKind::Speaker => None,
+        };
+        if let Some(title) = generated {
+            no_device(ui, title, words.generated);
+        } else {
+            let chosen = devices::chooser(ui, settings_words, parts.lists, parts.choice, (kind, HALF_PT));
+            wish = wish.or(chosen.map(Wish::Choose));
+        }
         if kind == DeviceKind::Microphone && lobby.microphone_on {
             devices::microphone_meter(ui, settings_words, parts.checks, HALF_PT);
         }
     }
     devices::speaker_test(ui, settings_words, parts.choice.output(), parts.checks);
     wish
+}
+
+/// In place of a list, for what comes from no device.
+fn no_device(ui: &mut egui::Ui, title: &str, text: &str) {
+    ui.horizontal(|ui| {
+        let place = egui::Layout::left_to_right(egui::Align::Center);
+        ui.allocate_ui_with_layout(vec2(KIND_PT, 20.0), place, |ui| {
+            ui.set_min_width(KIND_PT);
+            ui.label(RichText::new(title).font(theme::body()).color(theme::FADED));
+        });
+        ui.label(RichText::new(text).font(theme::body()));
+    });
 }
 
 /// As others will see it, but as in a mirror.
@@ -188,7 +219,7 @@ fn whereto(ui: &mut egui::Ui, lobby: &mut Lobby, parts: &mut Parts<'_>) -> Optio
             let ink = if chosen { theme::INK } else { theme::PAPER };
             let tab = egui::Button::new(RichText::new(title).font(theme::body()).color(ink)).selected(chosen);
             if ui.add_sized(vec2((HALF_PT - 8.0) * 0.5, 28.0), tab).clicked() && !chosen {
-                (lobby.way, lobby.trouble) = (way, None);
+                lobby.way = way;
             }
         }
     });
@@ -227,10 +258,10 @@ fn whereto(ui: &mut egui::Ui, lobby: &mut Lobby, parts: &mut Parts<'_>) -> Optio
         (pressed || asked).then_some(Wish::Enter)
     };
     say_at(ui, parts.words, lobby, Field::Whole);
-    recent(ui, words, lobby);
+    let again = recent(ui, words, lobby).then_some(Wish::Enter);
     ui.add_space(4.0);
     settings::read(ui, &parts.words.settings, &mut parts.comfort);
-    wish
+    again.or(wish)
 }
 
 /// By what right one comes in; whether Enter was pressed.
@@ -280,7 +311,7 @@ pub(super) fn sentence(words: &Words, trouble: &LobbyTrouble) -> String {
     let lobby = &words.lobby;
     match trouble {
         LobbyTrouble::NameMissing => lobby.name_missing.to_owned(),
-        LobbyTrouble::NameTooLong => (lobby.name_too_long)(USER_NAME_MAX_BYTES),
+        LobbyTrouble::NameTooLong => lobby.name_too_long.to_owned(),
         LobbyTrouble::RoomWrong => lobby.room_wrong.to_owned(),
         LobbyTrouble::LinkMissing => lobby.link_missing.to_owned(),
         LobbyTrouble::LinkWrong => lobby.link_wrong.to_owned(),
@@ -291,10 +322,10 @@ pub(super) fn sentence(words: &Words, trouble: &LobbyTrouble) -> String {
     }
 }
 
-/// Rooms one was in: a click writes down what leads there.
-fn recent(ui: &mut egui::Ui, words: &LobbyWords, lobby: &mut Lobby) {
+/// Rooms one was in: a click writes down what leads there, and goes in. True when there was one.
+fn recent(ui: &mut egui::Ui, words: &LobbyWords, lobby: &mut Lobby) -> bool {
     if lobby.recent.is_empty() {
-        return;
+        return false;
     }
     ui.label(RichText::new(words.recent).font(theme::caption()).color(theme::FADED));
     let (mut recalled, mut forgotten) = (None, None);
@@ -305,17 +336,23 @@ fn recent(ui: &mut egui::Ui, words: &LobbyWords, lobby: &mut Lobby) {
                 forgotten = Some(number);
             }
             let host = room.link.split("//").nth(1).and_then(|rest| rest.split(['/', '?']).next()).unwrap_or_default();
-            let text = if host.is_empty() { room.room.clone() } else { format!("{} · {host}", room.room) };
+            let text = match (room.room.as_str(), host) {
+                (name, "") => name.to_owned(),
+                ("", host) => host.to_owned(),
+                (name, host) => format!("{name} · {host}"),
+            };
             let button = egui::Button::new(RichText::new(text).font(theme::body())).frame(false).truncate();
-            if ui.add(button).clicked() {
+            // One way at a time.
+            if ui.add_enabled(!lobby.entering, button).clicked() {
                 recalled = Some(room.clone());
             }
         });
     }
-    if let Some(room) = recalled {
-        lobby.recall(&room);
+    if let Some(room) = &recalled {
+        lobby.recall(room);
     }
     if let Some(number) = forgotten {
         lobby.recent.remove(number);
     }
+    recalled.is_some()
 }

@@ -34,6 +34,25 @@ pub struct RecentRoom {
     pub link: String,
 }
 
+impl RecentRoom {
+    /// The same room at the same server, by whatever code or scheme one comes in.
+    fn is_same_as(&self, other: &Self) -> bool {
+        if self.link == other.link {
+            return self.room == other.room;
+        }
+        let here = place(&self.link);
+        // What has no name is told apart by its whole link alone.
+        !self.room.is_empty() && self.room == other.room && here.is_some() && here == place(&other.link)
+    }
+}
+
+/// Host and port of an address.
+fn place(link: &str) -> Option<(String, Option<u16>)> {
+    let url = Url::parse(link).ok()?;
+    let host = url.host_str().filter(|host| !host.is_empty())?.to_owned();
+    Some((host, url.port_or_known_default()))
+}
+
 /// The lobby. What was written stays, whatever becomes of the way in.
 #[derive(Resource, Clone, Debug, Default, PartialEq)]
 pub struct Lobby {
@@ -271,9 +290,10 @@ impl Lobby {
         Target::of(&self.link)
     }
 
-    /// A room was entered: it stands first among those that are remembered.
+    /// A room was entered: it stands first among those that are remembered. What led there before is forgotten: its code
+    /// may be dead.
     pub fn remember(&mut self, room: RecentRoom) {
-        self.recent.retain(|known| *known != room);
+        self.recent.retain(|known| !known.is_same_as(&room));
         self.recent.insert(0, room);
         self.recent.truncate(RECENT);
     }
@@ -281,12 +301,40 @@ impl Lobby {
     /// Writes down what leads to a room one was in.
     pub(super) fn recall(&mut self, room: &RecentRoom) {
         self.trouble = None;
-        self.room.clone_from(&room.room);
+        // A link need not tell what its room is called.
+        if !room.room.is_empty() {
+            self.room.clone_from(&room.room);
+        }
         if room.link.is_empty() {
             self.way = Way::Open;
-        } else {
-            self.way = Way::Join;
-            self.link.clone_from(&room.link);
+            return;
+        }
+        self.way = Way::Join;
+        self.link.clone_from(&room.link);
+        // A token is for one room: the one for another room would lead there instead.
+        if matches!(self.target(), Some(Target::Server(_))) && self.recent.first() != Some(room) {
+            self.token = Secret::default();
+        }
+    }
+
+    /// Takes back what was said of something that has been written anew since.
+    pub(super) fn take_back(&mut self, before: &Self) {
+        let Some(trouble) = &self.trouble else { return };
+        let name = self.name != before.name;
+        let room = self.room != before.room;
+        let link = self.link != before.link;
+        let kind = self.with_keys != before.with_keys;
+        let keys = (&self.api_key, &self.api_secret) != (&before.api_key, &before.api_secret);
+        let pass = kind || keys || self.token != before.token;
+        let stale = match trouble {
+            LobbyTrouble::NameMissing | LobbyTrouble::NameTooLong => name,
+            LobbyTrouble::RoomWrong => room || link || kind,
+            LobbyTrouble::LinkMissing | LobbyTrouble::LinkWrong => link,
+            LobbyTrouble::TokenMissing | LobbyTrouble::KeysMissing => link || pass,
+            LobbyTrouble::CannotOpen(_) | LobbyTrouble::Call(_) => name || room || link || pass,
+        };
+        if stale || self.way != before.way {
+            self.trouble = None;
         }
     }
 }

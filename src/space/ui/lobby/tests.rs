@@ -1,8 +1,14 @@
-//! What the lobby takes for a way into a room, and what it says of the rest.
+//! What the lobby takes for a way into a room, what it says of the rest, and its page without a window.
 
-use super::page::sentence;
+use bevy_egui::egui::{self, Event, Key, Modifiers, PointerButton, Pos2, Rect, Shape};
+
+use super::page::{self, Wish, sentence};
 use super::state::{Field, Lobby, LobbyTrouble, Pass, RecentRoom, Secret, Target, Way, WayIn};
-use crate::model::{CallError, ErrorCode, RoomId};
+use crate::media::capture::Devices;
+use crate::model::{Beauty, CallError, ErrorCode, RoomId};
+use crate::space::devices::{DeviceChoice, DeviceLists};
+use crate::space::settings::Comfort;
+use crate::space::ui::devices::Checks;
 use crate::space::words::Language;
 
 fn named() -> Lobby {
@@ -94,4 +100,201 @@ fn rooms_are_remembered_newest_first_and_come_back() {
     assert!(matches!(lobby.wish().unwrap().way, WayIn::Link(_)));
     lobby.recall(&room(1));
     assert_eq!(lobby.wish().unwrap().way, WayIn::Open(RoomId::new("r1").unwrap()));
+}
+
+#[test]
+fn a_room_is_remembered_once_whatever_led_there_before() {
+    let room = |room: &str, link: &str| RecentRoom { room: room.into(), link: link.into() };
+    let mut lobby = named();
+    let dead = room("team", "http://192.0.2.7:7880/join/team?code=dead");
+    let others = [
+        room("team", ""),
+        room("team", "http://192.0.2.7:7881/join/team?code=x"),
+        room("team", "http://192.0.2.8:7880/join/team?code=x"),
+        room("hall", "http://192.0.2.7:7880/join/hall?code=x"),
+        room("", "http://192.0.2.7:7880/a"),
+    ];
+    lobby.remember(dead);
+    others.iter().cloned().for_each(|other| lobby.remember(other));
+    let fresh = room("team", "http://192.0.2.7:7880/join/team?code=fresh");
+    lobby.remember(fresh.clone());
+    let mut expected: Vec<RecentRoom> = others.into_iter().rev().collect();
+    expected.insert(0, fresh);
+    assert_eq!(lobby.recent, expected);
+    lobby.remember(room("team", "ws://192.0.2.7:7880"));
+    assert_eq!(lobby.recent[1..], expected[1..], "another way to the same room");
+    lobby.remember(room("", "http://192.0.2.7:7880/b"));
+    assert_eq!(lobby.recent.iter().filter(|room| room.room.is_empty()).count(), 2, "nobody knows what these are");
+}
+
+#[test]
+fn a_token_does_not_lead_into_another_room_than_the_one_that_was_clicked() {
+    let [hall, team] = ["hall", "team"].map(|room| RecentRoom { room: room.into(), link: "wss://host".into() });
+    let mut lobby = Lobby { token: Secret("a.b.c".into()), ..joining("wss://host") };
+    lobby.recent = vec![hall.clone(), team.clone()];
+    lobby.recall(&hall);
+    assert!(lobby.wish().is_ok(), "the one it was entered by");
+    lobby.recall(&team);
+    assert_eq!(lobby.wish(), Err(LobbyTrouble::TokenMissing));
+}
+
+#[test]
+fn what_was_said_goes_with_what_it_was_about() {
+    let before = Lobby { token: Secret("t".into()), room: "r".into(), ..joining("wss://host") };
+    let name = Lobby { name: "Ben".into(), ..before.clone() };
+    let room = Lobby { room: "s".into(), ..before.clone() };
+    let link = Lobby { link: "wss://other".into(), ..before.clone() };
+    let token = Lobby { token: Secret("u".into()), ..before.clone() };
+    let secret = Lobby { api_secret: Secret("u".into()), ..before.clone() };
+    let keys = Lobby { with_keys: true, ..before.clone() };
+    let way = Lobby { way: Way::Open, ..before.clone() };
+    let nothing = Lobby { camera_on: false, ..before.clone() };
+    let all = [&name, &room, &link, &token, &secret, &keys, &way, &nothing];
+    let call = LobbyTrouble::Call(CallError::new(ErrorCode::ConnectFailed, "x"));
+    // One mark for each of the changes above: whether the complaint goes.
+    for (trouble, goes) in [
+        (LobbyTrouble::NameMissing, [true, false, false, false, false, false, true, false]),
+        (LobbyTrouble::NameTooLong, [true, false, false, false, false, false, true, false]),
+        (LobbyTrouble::RoomWrong, [false, true, true, false, false, true, true, false]),
+        (LobbyTrouble::LinkMissing, [false, false, true, false, false, false, true, false]),
+        (LobbyTrouble::LinkWrong, [false, false, true, false, false, false, true, false]),
+        (LobbyTrouble::TokenMissing, [false, false, true, true, true, true, true, false]),
+        (LobbyTrouble::KeysMissing, [false, false, true, true, true, true, true, false]),
+        (LobbyTrouble::CannotOpen("x".into()), [true, true, true, true, true, true, true, false]),
+        (call, [true, true, true, true, true, true, true, false]),
+    ] {
+        let gone = all.map(|after| {
+            let mut after = Lobby { trouble: Some(trouble.clone()), ..after.clone() };
+            after.take_back(&before);
+            after.trouble.is_none()
+        });
+        assert_eq!(gone, goes, "{trouble:?}");
+    }
+}
+
+/// The page, in English.
+struct Page {
+    ctx: egui::Context,
+    lobby: Lobby,
+    from_devices: bool,
+    pane_open: bool,
+}
+
+impl Page {
+    fn new(lobby: Lobby) -> Self {
+        let mut page = Self { ctx: egui::Context::default(), lobby, from_devices: true, pane_open: false };
+        page.settle();
+        page
+    }
+
+    /// Until everything has its place.
+    fn settle(&mut self) {
+        (0..4).for_each(|_| drop(self.frame(vec![])));
+    }
+
+    /// What was pressed in the next frame, and its texts with their middles.
+    fn frame(&mut self, events: Vec<Event>) -> (Option<Wish>, Vec<(String, Pos2)>) {
+        let screen_rect = Some(Rect::from_min_size(Pos2::ZERO, egui::vec2(1280.0, 800.0)));
+        let input = egui::RawInput { screen_rect, events, ..egui::RawInput::default() };
+        let (lists, choice) = (DeviceLists::scripted(Devices::default()), DeviceChoice::default());
+        let (mut checks, mut beauty, mut wish) = (Checks::default(), Beauty::default(), None);
+        let Self { ctx, lobby, from_devices, pane_open } = self;
+        let mut output = ctx.run_ui(input, |ui| {
+            let mut parts = page::Parts {
+                words: Language::English.words(),
+                lists: &lists,
+                choice: &choice,
+                mirror: None,
+                checks: &mut checks,
+                beauty: &mut beauty,
+                comfort: Comfort::default(),
+                from_devices: *from_devices,
+                pane_open: *pane_open,
+                greets: false,
+            };
+            let wished = page::show(ui.ctx(), lobby, &mut parts);
+            wish = wish.take().or(wished);
+        });
+        let shapes = std::mem::take(&mut output.shapes);
+        output.drop_without_applying_deltas();
+        let mut texts = Vec::new();
+        shapes.iter().for_each(|clipped| collect(&clipped.shape, &mut texts));
+        (wish, texts)
+    }
+
+    /// Clicks on what is written so, and answers what that was.
+    fn click(&mut self, text: &str) -> Option<Wish> {
+        self.settle();
+        let (_, texts) = self.frame(vec![]);
+        let found = texts.iter().find(|(written, _)| written == text);
+        let pos = found.unwrap_or_else(|| panic!("{text:?} is not among {texts:?}")).1;
+        let button = |pressed| {
+            vec![Event::PointerButton { pos, button: PointerButton::Primary, pressed, modifiers: Modifiers::default() }]
+        };
+        self.frame(vec![Event::PointerMoved(pos)]);
+        self.frame(button(true));
+        self.frame(button(false)).0
+    }
+
+    fn escape(&mut self) -> Option<Wish> {
+        let (key, modifiers) = (Key::Escape, Modifiers::NONE);
+        self.frame(vec![Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers }]).0
+    }
+
+    /// How often this is written.
+    fn count(&mut self, text: &str) -> usize {
+        self.frame(vec![]).1.iter().filter(|(written, _)| written == text).count()
+    }
+}
+
+fn collect(shape: &Shape, texts: &mut Vec<(String, Pos2)>) {
+    match shape {
+        Shape::Vec(shapes) => shapes.iter().for_each(|shape| collect(shape, texts)),
+        Shape::Text(text) => texts.push((text.galley.text().to_owned(), text.pos + text.galley.size() * 0.5)),
+        _ => {}
+    }
+}
+
+#[test]
+fn a_click_on_a_room_one_was_in_goes_in() {
+    let link = "http://192.0.2.7:7880/join/team?code=x";
+    let recent = vec![
+        RecentRoom { room: "team".into(), link: link.into() },
+        RecentRoom { room: "mine".into(), link: String::new() },
+    ];
+    let mut page = Page::new(Lobby { recent, ..named() });
+    assert_eq!(page.click("team · 192.0.2.7:7880"), Some(Wish::Enter));
+    assert_eq!(page.lobby.wish().unwrap().way, WayIn::Link(link.into()));
+    assert_eq!(page.click("mine"), Some(Wish::Enter));
+    assert_eq!(page.lobby.wish().unwrap().way, WayIn::Open(RoomId::new("mine").unwrap()));
+    page.lobby.name.clear();
+    assert_eq!(page.click("team · 192.0.2.7:7880"), Some(Wish::Enter));
+    assert_eq!(page.lobby.wish(), Err(LobbyTrouble::NameMissing));
+    // On the way elsewhere.
+    page.lobby.entering = true;
+    let before = page.lobby.clone();
+    assert_eq!((page.click("mine"), page.lobby), (None, before));
+}
+
+#[test]
+fn escape_closes_the_pane_and_an_open_list_first() {
+    let mut page = Page::new(named());
+    assert_eq!(page.escape(), None, "nothing is open");
+    page.pane_open = true;
+    page.settle();
+    assert_eq!(page.escape(), Some(Wish::ClosePane));
+    assert_eq!(page.click("None found"), None);
+    page.frame(vec![]);
+    assert_eq!(page.escape(), None, "the list alone");
+    page.frame(vec![]);
+    assert_eq!(page.escape(), Some(Wish::ClosePane));
+}
+
+#[test]
+fn what_is_generated_is_chosen_from_no_list() {
+    let mut page = Page::new(named());
+    assert_eq!((page.count("Generated"), page.count("None found")), (0, 3));
+    page.from_devices = false;
+    page.settle();
+    assert_eq!((page.count("Generated"), page.count("None found")), (2, 1), "the loudspeaker is a device");
 }

@@ -18,8 +18,9 @@ const TITLE_PT: f32 = 20.0;
 pub(super) fn show(ui: &mut egui::Ui, words: &ShareWords, offer: &ShareOffer, picker: &mut Picker) {
     ui.horizontal(|ui| {
         for (text, windows) in [(words.screens, false), (words.windows, true)] {
-            if segment(ui, text, picker.choice.windows == windows).clicked() {
-                picker.choice.windows = windows;
+            if segment(ui, text, picker.choice.windows == windows).clicked() && picker.choice.windows != windows {
+                // What is not seen is not shared.
+                (picker.choice.windows, picker.choice.source) = (windows, None);
             }
         }
     });
