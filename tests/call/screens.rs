@@ -17,12 +17,13 @@ use rotunda::media::capture::{
 };
 use rotunda::media::{AudioSource, CaptureError, VideoFormat, VideoSource};
 use rotunda::model::quality::{EngineSnapshot, Grade, PlayedQuality, PublishQuality};
-use rotunda::model::{CallError, ErrorCode, StreamId, StreamKind, UserId};
+use rotunda::model::{CallError, ErrorCode, MediaKind, StreamId, StreamKind, UserId};
 use rotunda::space::devices::{DeviceLists, OwnSources};
 use rotunda::space::sharing::{ShareFrom, ShareSources};
 use rotunda::space::sync::CallTrouble;
 use rotunda::space::ui::{
-    LeftPane, Lobby, LobbyTrouble, OpenPanes, RecentRoom, RightPane, RoomIsHere, RoomLink, WantsToLeave, Way,
+    LeftPane, Lobby, LobbyTrouble, OpenPanes, OwnMedia, RecentRoom, RightPane, RoomIsHere, RoomLink, Sending,
+    ToggleMuted, WantsToLeave, Way,
 };
 use rotunda::space::view::RoomCamera;
 use rotunda::space::wall::StepWish;
@@ -239,6 +240,10 @@ fn frames(app: &mut App, count: usize) {
 /// Opens this screen and nothing else.
 fn show(app: &mut App, engine: &FakeEngine, screen: Screen) {
     let muted = matches!(screen, Screen::Muted | Screen::SpeakingMuted | Screen::SignsMuted);
+    // As by the own key: no host mutes anybody here.
+    if (app.world().resource::<OwnMedia>().microphone == Sending::Muted) != muted {
+        app.world_mut().write_message(ToggleMuted(MediaKind::Audio));
+    }
     engine.tell(RoomEvent::StreamUpdated(stream("me-cam", "me", StreamKind::Camera, muted)));
     engine.set_figures(EngineSnapshot { speaking_muted: screen == Screen::SpeakingMuted, ..figures() });
     let blank = Lobby {
