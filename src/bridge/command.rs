@@ -59,12 +59,13 @@ pub enum RoomCommand {
         extra_info: String,
     },
     /// Change the room's metadata, all of it, for everyone and for those who come later: at most
-    /// [`crate::model::limits::ROOM_METADATA_MAX_BYTES`]. Hosts may, whose token grants `roomAdmin` or whom one made a host;
-    /// [`RoomEvent::RoomChanged`] tells the result, to everyone.
+    /// [`crate::model::limits::ROOM_METADATA_MAX_BYTES`]. Hosts may, whose token grants `roomAdmin` or whom one made a
+    /// host; [`RoomEvent::RoomChanged`] tells the result, to everyone.
     ///
     /// [`RoomEvent::RoomChanged`]: super::RoomEvent::RoomChanged
     SetRoomMetadata(String),
-    /// Keep order in the room: for hosts, whose token grants `roomAdmin` or whom one made a host. What comes of it is told to everyone.
+    /// Keep order in the room: for hosts, whose token grants `roomAdmin` or whom one made a host. What comes of it is told
+    /// to everyone.
     Host(HostCommand),
     /// Set own participant attributes, for everyone and for those who come later; an empty value deletes one, those not
     /// named stay. They survive reconnecting within this login. [`RoomEvent::UserUpdated`] of this client tells what the

@@ -76,7 +76,8 @@ pub fn run(args: StartArgs) -> anyhow::Result<()> {
     Ok(home.run()?)
 }
 
-/// A face, with a name below it where one was given, and a voice; a camera or a microphone that is chosen by name is used all the same.
+/// A face, with a name below it where one was given, and a voice; a camera or a microphone that is chosen by name is used
+/// all the same.
 fn generated(name: String) -> OwnSources {
     let seed = rand::random();
     OwnSources::other(

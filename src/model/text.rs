@@ -2,6 +2,8 @@
 
 /// Marks in a row that may stand on one letter: more are a prank.
 const MAX_MARKS: usize = 3;
+/// Of a name so much is told.
+const NAME_MAX_CHARS: usize = 64;
 /// Lines that may be left empty in a row.
 const MAX_EMPTY_LINES: usize = 1;
 
@@ -37,7 +39,7 @@ struct Clean {
 
 impl Clean {
     fn keeps(&mut self, character: char) -> bool {
-        // The left-to-right mark turns nothing here: ours stand around names (`isolated`).
+        // The left-to-right mark turns nothing here: ours stand around names (`in_sentence`).
         let directs = matches!(character, '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         self.marks = if is_mark(character) { self.marks + 1 } else { 0 };
         // Emoji in one colour: no font we bring has skin tones, and a box in their place says less than nothing.
@@ -60,9 +62,10 @@ pub fn needs_shaping(text: &str) -> bool {
     })
 }
 
-/// A name as it stands in a sentence that runs from left to right: one from right to left does not turn the sentence around
-/// (left-to-right marks, Unicode Standard Annex 9 section 2.6); others as they are.
-pub fn isolated(name: String) -> String {
+/// A name as it stands in a sentence that runs from left to right: in one line, not without end, and where it runs from right
+/// to left it does not turn the sentence around (left-to-right marks, Unicode Standard Annex 9 section 2.6).
+pub fn in_sentence(name: &str) -> String {
+    let name = one_line(name, NAME_MAX_CHARS);
     if needs_shaping(&name) { format!("\u{200e}{name}\u{200e}") } else { name }
 }
 

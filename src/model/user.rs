@@ -11,8 +11,8 @@ pub const ATTRIBUTE_SINCE: &str = "rotunda.since";
 /// The participant attribute of a raised hand: present and not empty while it is up.
 pub const ATTRIBUTE_HAND: &str = "rotunda.hand";
 
-/// The attribute of a host, by their token or because another one made them one. Our server sets it, and takes it from
-/// nobody; on other servers it says nothing.
+/// The attribute of a host, by their token or because another one made them one. Our server alone sets it; on other
+/// servers it says nothing.
 pub const ATTRIBUTE_HOST: &str = "rotunda.host";
 
 /// A user as everyone in the room sees them.

@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use livekit_protocol::signal_request::Message as Ask;
 use livekit_protocol::signal_response::Message as Answer;
-use livekit_protocol::{DisconnectReason, ListRoomsRequest, ListRoomsResponse, participant_info};
+use livekit_protocol::{
+    DisconnectReason, ListRoomsRequest, ListRoomsResponse, ParticipantInfo, UpdateParticipantMetadata, participant_info,
+};
 use prost::Message as _;
+use rotunda::model::sound::{VOICE_ATTRIBUTE, VOICE_TO_ALL};
 use rotunda::protocol::token::{self, Claims, VideoGrant};
 use rotunda::server::ServerHandle;
 use serde_json::{Value, json};
@@ -171,6 +174,35 @@ fn whom_a_host_made_one_administers_their_own_room_while_they_are_in_it() {
     assert_eq!(list(), 200);
     choose(json!({ "hosts": ["bob"], "banned": ["bob"] }));
     assert_eq!(list(), 401, "who is not let in is no host");
+}
+
+#[test]
+fn a_right_that_a_host_gave_is_in_no_token() {
+    let server = server(|_| {});
+    let (_ann, _) = Client::join(&server, &token("ann", |_| {}));
+    let (mut bob, _) = Client::join(&server, &token("bob", |_| {}));
+    let choose = |order: Value| {
+        let metadata = json!({ "rotunda": { "order": order } }).to_string();
+        assert_eq!(
+            call(&server, &admin(), "UpdateRoomMetadata", json!({ "room": "hall", "metadata": metadata })).0,
+            200
+        );
+    };
+    choose(json!({ "hosts": ["bob"] }));
+    let attributes = [(VOICE_ATTRIBUTE.to_owned(), VOICE_TO_ALL.to_owned())].into();
+    bob.ask(Ask::UpdateMetadata(UpdateParticipantMetadata { attributes, ..Default::default() }));
+    let speaks = |info: &ParticipantInfo| info.attributes.contains_key(VOICE_ATTRIBUTE);
+    bob.until("the voice to all", |message| match message {
+        Answer::Update(update) => update.participants.iter().any(speaks).then_some(()),
+        _ => None,
+    });
+    let fresh = bob.until("the fresh token", |message| match message {
+        Answer::RefreshToken(token) => Some(token),
+        _ => None,
+    });
+    choose(json!({}));
+    let (_bob, join) = Client::join(&server, &fresh);
+    assert!(!speaks(&join.participant.unwrap()), "it was taken back");
 }
 
 #[test]

@@ -26,15 +26,13 @@ impl Call<'_> {
     pub(super) async fn room_is(&mut self, room: &proto::Room, token: &str) {
         // Longer than any server takes: not worth carrying about.
         let metadata = if room.metadata.len() > 2 * ROOM_METADATA_MAX_BYTES { "" } else { room.metadata.as_str() };
-        let host = self.is_host(token, metadata);
-        self.tell_room(metadata.to_owned(), host).await;
+        self.tell_room(metadata.to_owned(), token).await;
     }
 
     /// The token of the call is another one now.
     pub(super) async fn room_rights(&mut self, token: &str) {
         if let Some((metadata, _)) = self.room_notes.told.clone() {
-            let host = self.is_host(token, &metadata);
-            self.tell_room(metadata, host).await;
+            self.tell_room(metadata, token).await;
         }
     }
 
@@ -53,7 +51,8 @@ impl Call<'_> {
         self.room_notes.told.as_ref().is_some_and(|(_, host)| *host)
     }
 
-    async fn tell_room(&mut self, metadata: String, may_change: bool) {
+    async fn tell_room(&mut self, metadata: String, token: &str) {
+        let may_change = self.is_host(token, &metadata);
         let now = (metadata, may_change);
         if self.room_notes.told.as_ref() != Some(&now) {
             if self.was_told_host() && !may_change {

@@ -1,5 +1,5 @@
-//! Order in the rooms: carries out what the RoomService API asks. Grants were checked before; who was made a
-//! host is known here.
+//! Order in the rooms: carries out what the RoomService API asks. Grants were checked before; who was made a host
+//! is known here.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

@@ -166,7 +166,7 @@ pub(super) fn hear_data(
             continue;
         }
         if reaction == Reaction::LookHere {
-            let name = text::isolated(text::one_line(&participant.name, 64));
+            let name = text::in_sentence(&participant.name);
             if log.note(Happened::AsksToLook(name.clone()), time.elapsed()) {
                 asked.write(AskedToLook { by: entity, name });
             }

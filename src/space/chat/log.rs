@@ -140,7 +140,7 @@ impl ChatLog {
 
     /// Somebody came or went; many within a short time share a line.
     pub(super) fn moved(&mut self, came: bool, name: &str, at: Duration) {
-        let name = text::isolated(text::one_line(name, 64));
+        let name = text::in_sentence(name);
         let since = self.moving_since.filter(|since| at.saturating_sub(*since) < FOLDED);
         let last = self.lines.back_mut().filter(|_| since.is_some()).map(|line| &mut line.voice);
         if let (Some(Voice::Room(Happened::Came(names, more))), true)

@@ -1,6 +1,6 @@
 //! Order in the room, for hosts: muting, ending shares, putting people out, locking the door, putting somebody in the light,
-//! making others hosts.
-//! The server carries it out and decides who may; what was chosen for everyone stands in the room's metadata. Main thread.
+//! making others hosts. The server carries it out and decides who may; what was chosen for everyone stands in the room's
+//! metadata. Main thread.
 
 use bevy::prelude::*;
 

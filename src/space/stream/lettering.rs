@@ -345,7 +345,7 @@ mod tests {
     fn a_name_from_right_to_left_stays_where_it_stands_in_a_sentence() {
         let draw = |text: &str| Lettering::draw(text, 32.0, 600);
         let name = draw("محمد");
-        let sentence = draw(&format!("{} came in", text::isolated("محمد".to_owned())));
+        let sentence = draw(&format!("{} came in", text::in_sentence("محمد")));
         assert!(sentence.width > name.width + 40 && sentence.height == name.height);
         // The sentence begins with the name, and what isolates it is not seen.
         let at = |drawn: &Lettering, x: u32, y: u32| drawn.pixels[(y * drawn.width + x) as usize];

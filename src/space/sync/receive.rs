@@ -37,6 +37,19 @@ fn hand_raised(user: &UserInfo) -> Option<HandRaised> {
     Some(HandRaised(value.parse().unwrap_or_default()))
 }
 
+/// What somebody's attributes say of them.
+fn mark(entity: &mut EntityCommands, user: &UserInfo) {
+    match hand_raised(user) {
+        Some(raised) => entity.insert(raised),
+        None => entity.remove::<HandRaised>(),
+    };
+    if user.attributes.contains_key(ATTRIBUTE_HOST) {
+        entity.insert(Host);
+    } else {
+        entity.remove::<Host>();
+    }
+}
+
 #[derive(SystemParam)]
 pub(super) struct Told<'w> {
     state: MessageWriter<'w, RoomStateChanged>,
@@ -192,15 +205,7 @@ impl Room<'_, '_> {
             if local {
                 entity_commands.insert(LocalParticipant);
             }
-            match hand_raised(user) {
-                Some(raised) => entity_commands.insert(raised),
-                None => entity_commands.remove::<HandRaised>(),
-            };
-            if user.attributes.contains_key(ATTRIBUTE_HOST) {
-                entity_commands.insert(Host);
-            } else {
-                entity_commands.remove::<Host>();
-            }
+            mark(&mut entity_commands, user);
             self.told.user_changed.write(UserChanged { entity, user: user.clone() });
             return Some(entity);
         }
@@ -212,12 +217,7 @@ impl Room<'_, '_> {
         if local {
             entity_commands.insert(LocalParticipant);
         }
-        if let Some(raised) = hand_raised(user) {
-            entity_commands.insert(raised);
-        }
-        if user.attributes.contains_key(ATTRIBUTE_HOST) {
-            entity_commands.insert(Host);
-        }
+        mark(&mut entity_commands, user);
         let entity = entity_commands.id();
         self.roster.users.insert(user.id.clone(), entity);
         self.told.user_came.write(UserCame { entity, user: user.clone() });

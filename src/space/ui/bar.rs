@@ -158,14 +158,14 @@ pub(super) enum Banner {
     Talking,
 }
 
-/// Above the row of signs where that is open.
-pub(super) fn banner(ctx: &egui::Context, words: &BarWords, banner: Banner, signs_open: bool) {
+/// Above the row of signs, or what stands in its place, where that is open.
+pub(super) fn banner(ctx: &egui::Context, words: &BarWords, banner: Banner, row_open: bool) {
     let (ground, ink) = match banner {
         Banner::Talking => (theme::BRASS, theme::INK),
         Banner::Muted | Banner::SpeakingWhileMuted => (theme::CORAL, Color32::WHITE),
     };
     egui::Area::new(egui::Id::new("muted banner"))
-        .anchor(Align2::CENTER_BOTTOM, [0.0, -ABOVE_BAR_PT - if signs_open { SIGNS_PT } else { 0.0 }])
+        .anchor(Align2::CENTER_BOTTOM, [0.0, -ABOVE_BAR_PT - if row_open { SIGNS_PT } else { 0.0 }])
         .interactable(false)
         .show(ctx, |ui| {
             let frame = egui::Frame::new().fill(ground).corner_radius(CornerRadius::same(13));

@@ -18,7 +18,7 @@ const SPEECH_DB: f32 = -42.0;
 /// The quietest that the meter shows.
 const LEAST_DB: f32 = -60.0;
 /// Width of a kind's name, in points.
-const LABEL_PT: f32 = 88.0;
+pub(super) const LABEL_PT: f32 = 88.0;
 /// Characters of a device's name that are shown.
 const NAME_CHARS: usize = 40;
 

@@ -131,6 +131,8 @@ struct Overlay {
     top_pt: f32,
     /// Whether the bar and the buttons give way to what is looked at.
     rests: bool,
+    /// A question or a list stands above the panes: it closes first.
+    above: bool,
 }
 
 /// A narrower view has room for a pane at one side, in points.
@@ -257,8 +259,8 @@ fn prepare(
         *panes = one;
     }
     *before = *panes;
-    let open = *panes != OpenPanes::default() || leaving.is_asked() || egui::Popup::is_any_open(ctx);
-    escape.set_if_neq(EscapeTaken(open));
+    let above = leaving.is_asked() || egui::Popup::is_any_open(ctx);
+    escape.set_if_neq(EscapeTaken(above || *panes != OpenPanes::default()));
     let touched = ctx.input(|input| {
         let moved = input.pointer.delta() != egui::Vec2::ZERO || input.smooth_scroll_delta() != egui::Vec2::ZERO;
         moved || input.pointer.any_down() || !input.keys_down.is_empty()
@@ -266,19 +268,20 @@ fn prepare(
     let closely =
         matches!(*mode, ViewMode::Wall(_)) && *panes == OpenPanes::default() && !ctx.egui_wants_pointer_input();
     let still_secs = if touched || !closely { 0.0 } else { overlay.still_secs + time.delta_secs() };
-    *overlay = Overlay { still_secs, top_pt: 0.0, rests: still_secs > RESTS_AFTER_SECS };
+    *overlay = Overlay { still_secs, top_pt: 0.0, rests: still_secs > RESTS_AFTER_SECS, above };
     Ok(())
 }
 
 /// `L` and `O` open the list of people and the settings; Escape closes what is open, unless it leads away from the wall.
-fn read_keys(keys: Keys, mode: Res<ViewMode>, mut panes: ResMut<OpenPanes>) {
+fn read_keys(keys: Keys, mode: Res<ViewMode>, overlay: Res<Overlay>, mut panes: ResMut<OpenPanes>) {
     if keys.just(KeyCode::KeyL) {
         panes.toggle_right(RightPane::People);
     }
     if keys.just(KeyCode::KeyO) {
         panes.toggle_left(LeftPane::Settings);
     }
-    if keys.just(KeyCode::Escape) && !matches!(*mode, ViewMode::Wall(_)) && *panes != OpenPanes::default() {
+    let closes = keys.just(KeyCode::Escape) && !overlay.above && !matches!(*mode, ViewMode::Wall(_));
+    if closes && *panes != OpenPanes::default() {
         *panes = OpenPanes::default();
     }
 }
@@ -312,9 +315,6 @@ fn draw_overlay(
         return Ok(());
     }
     let count = people.iter().count();
-    if mode.is_flat() && count < 2 && slots.taken().next().is_none() {
-        bar::nobody_here(ctx, &words.bar);
-    }
     let banner = match own.microphone {
         Sending::Live if own.talking => Some(bar::Banner::Talking),
         Sending::Muted if figures.0.speaking_muted => Some(bar::Banner::SpeakingWhileMuted),
@@ -323,6 +323,9 @@ fn draw_overlay(
     };
     let alone = count < 2 && notices.settled() && *panes == OpenPanes::default() && !overlay.rests;
     let link = link.0.as_ref().filter(|_| alone);
+    if mode.is_flat() && count < 2 && link.is_none() && slots.taken().next().is_none() {
+        bar::nobody_here(ctx, &words.bar);
+    }
     if let Some(banner) = banner {
         bar::banner(ctx, &words.bar, banner, panes.signs || link.is_some());
     }

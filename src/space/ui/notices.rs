@@ -20,8 +20,7 @@ use crate::space::words::{ChatWords, NoticeWords};
 /// Notices shown at once; older ones give way.
 const SHOWN: usize = 4;
 const SECS: f32 = 4.0;
-/// Characters of a name and of a message.
-const NAME_CHARS: usize = 64;
+/// Characters of a message.
 const WROTE_CHARS: usize = 72;
 const TROUBLE_SECS: f32 = 9.0;
 /// Of people who come or go together so many are named.
@@ -65,7 +64,7 @@ impl Notices {
 
     /// Tells who came or went, together with those who did a moment ago.
     fn tell_moved(&mut self, words: &ChatWords, came: bool, name: &str) {
-        let name = text::isolated(text::one_line(name, NAME_CHARS));
+        let name = text::in_sentence(name);
         let before = self.lines.iter().position(|line| line.moved.as_ref().is_some_and(|moved| moved.came == came));
         let before = before.and_then(|at| self.lines.remove(at)).and_then(|line| line.moved);
         let mut moved = before.unwrap_or(Moved { came, names: Vec::new(), more: 0 });
@@ -138,13 +137,13 @@ pub(super) fn collect(
     for message in wrote.read().filter(|_| settled) {
         let by = people.iter().find(|participant| participant.user == message.from);
         let name = by.map_or(message.from.as_str(), |participant| participant.name.as_str());
-        let name = text::isolated(text::one_line(name, NAME_CHARS));
+        let name = text::in_sentence(name);
         notices.tell((words.wrote)(&name, &text::one_line(&message.text, WROTE_CHARS)), false);
     }
     // The messages do not tell of hands.
     let here_for_a_while = notices.settled();
     for participant in hands.iter().filter(|_| here_for_a_while) {
-        notices.tell((words.raised_hand)(&text::isolated(text::one_line(&participant.name, NAME_CHARS))), false);
+        notices.tell((words.raised_hand)(&text::in_sentence(&participant.name)), false);
     }
     if hushed.read().count() > 0 {
         notices.tell(words.muted_by_host, true);

@@ -106,7 +106,9 @@ pub(super) fn follow_own_streams(
     let mut next = *own;
     *wished_ago_secs += time.delta_secs();
     for toggle in toggles.read() {
-        *wished_ago_secs = 0.0;
+        if toggle.0 == MediaKind::Audio {
+            *wished_ago_secs = 0.0;
+        }
         let now = if toggle.0 == MediaKind::Audio { next.microphone } else { next.camera };
         if now == Sending::Absent {
             continue;
@@ -122,10 +124,8 @@ pub(super) fn follow_own_streams(
             MediaKind::Video => next.camera = shown,
         }
     }
-    if !hushes.is_empty() {
-        *wished_ago_secs = 0.0;
-    }
     if hushes.read().count() > 0 && next.microphone != Sending::Absent {
+        *wished_ago_secs = 0.0;
         for stream in cameras.iter().filter(|stream| stream.audio.is_some()) {
             let (stream, kind) = (stream.id.clone(), MediaKind::Audio);
             outbox.push(RoomCommand::SetMuted { stream, kind, muted: true });

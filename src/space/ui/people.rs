@@ -113,36 +113,27 @@ pub(super) fn draw(
     };
     let mut rows: Vec<Row> = people
         .iter()
-        .map(
-            |(
+        .map(|(entity, participant, seat, is, hand, publishes, volume)| {
+            let (local, speaking, muted, camera_off, spotlit, host) = is;
+            let [r, g, b, _] = Srgba::from(participant.colour()).to_u8_array();
+            Row {
                 entity,
-                participant,
-                seat,
-                (local, speaking, muted, camera_off, spotlit, host),
-                hand,
-                publishes,
-                volume,
-            )| {
-                let [r, g, b, _] = Srgba::from(participant.colour()).to_u8_array();
-                Row {
-                    entity,
-                    user: participant.user.clone(),
-                    name: participant.name.clone(),
-                    colour: Color32::from_rgb(r, g, b),
-                    seat: seat.index,
-                    local,
-                    speaking,
-                    muted,
-                    camera_off,
-                    hand: hand.map(|hand| hand.0),
-                    shares: shares(publishes),
-                    spotlit,
-                    host: figures.0.keeps_order && host || local && status.host,
-                    made: status.order.makes_host(participant.user.as_str()),
-                    volume: volume.copied().unwrap_or_default().0,
-                }
-            },
-        )
+                user: participant.user.clone(),
+                name: participant.name.clone(),
+                colour: Color32::from_rgb(r, g, b),
+                seat: seat.index,
+                local,
+                speaking,
+                muted,
+                camera_off,
+                hand: hand.map(|hand| hand.0),
+                shares: shares(publishes),
+                spotlit,
+                host: figures.0.keeps_order && host || local && status.host,
+                made: status.order.makes_host(participant.user.as_str()),
+                volume: volume.copied().unwrap_or_default().0,
+            }
+        })
         .collect();
     // Who asks to speak stands first, in the order of asking.
     rows.sort_by_key(|row| (row.hand.unwrap_or(i64::MAX), row.seat));
@@ -352,10 +343,7 @@ fn line(ui: &mut egui::Ui, row: &Row, words: &PeopleWords, writing: &mut Writing
         signs::draw(&painter, sign, pos2(rect.right() - x, middle), 13.0, colour, off.then_some(theme::GROUND));
     }
     theme::focus_ring(ui, &response);
-    let hint = match (row.host, row.local) {
-        (true, _) => words.is_host,
-        (_, true) => words.this_is_you,
-        _ => words.more,
-    };
+    let hint = if row.local { words.this_is_you } else { words.more };
+    let hint = if row.host { format!("{} · {hint}", words.is_host) } else { hint.to_owned() };
     response.on_hover_text(hint).clicked()
 }

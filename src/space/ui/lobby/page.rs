@@ -18,8 +18,6 @@ use crate::space::words::{LobbyWords, Words};
 /// Width of each half, in points, and of what is between them.
 const HALF_PT: f32 = 300.0;
 const BETWEEN_PT: f32 = 28.0;
-/// Width of a kind of device, in points: as in the lists.
-const KIND_PT: f32 = 88.0;
 /// Width that a pane at the left takes, in points.
 const PANE_TAKES_PT: f32 = 340.0;
 /// Height of the own picture, in points.
@@ -139,8 +137,8 @@ fn oneself(ui: &mut egui::Ui, lobby: &mut Lobby, parts: &mut Parts<'_>) -> Optio
 fn no_device(ui: &mut egui::Ui, title: &str, text: &str) {
     ui.horizontal(|ui| {
         let place = egui::Layout::left_to_right(egui::Align::Center);
-        ui.allocate_ui_with_layout(vec2(KIND_PT, 20.0), place, |ui| {
-            ui.set_min_width(KIND_PT);
+        ui.allocate_ui_with_layout(vec2(devices::LABEL_PT, 20.0), place, |ui| {
+            ui.set_min_width(devices::LABEL_PT);
             ui.label(RichText::new(title).font(theme::body()).color(theme::FADED));
         });
         ui.label(RichText::new(text).font(theme::body()));
