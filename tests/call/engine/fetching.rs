@@ -180,7 +180,12 @@ fn what_was_paused_stays_paused_after_a_fresh_login() {
     }
     ann.wait_publishing("ann-cam");
     let feed = bob.wait_feed("ann-cam");
-    assert!(feed.wait_take(Duration::from_secs(4)).is_none(), "nobody looks at it");
+    // The official server gives the track before it minds that nobody looks, and is told once more with the first packet.
+    let settles = Instant::now() + SOON;
+    while feed.wait_take(Duration::from_secs(4)).is_some() {
+        assert!(kind() != Kind::Embedded, "nobody looks at it");
+        assert!(Instant::now() < settles, "it goes on being sent to somebody who does not look");
+    }
     ask(&bob, "ann-cam", true);
     feed.wait_take(SOON).expect("it is looked at again");
 }
