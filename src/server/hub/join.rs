@@ -68,6 +68,9 @@ impl Hub {
         let key = match self.place(&admission) {
             Ok(key) => key,
             Err(refusal) => {
+                if refusal == Refusal::Locked {
+                    self.knock(&admission, Instant::now());
+                }
                 if reply.send(Err(refusal)).is_err() {
                     tracing::debug!("a refused client was gone before its answer");
                 }

@@ -4,18 +4,23 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use livekit_protocol::data_packet::Value;
 use livekit_protocol::leave_request::Action;
 use livekit_protocol::participant_info::State;
 use livekit_protocol::signal_response::Message;
-use livekit_protocol::{DisconnectReason, LeaveRequest, ParticipantUpdate, Room as RoomInfo};
+use livekit_protocol::{DataPacket, DisconnectReason, LeaveRequest, ParticipantUpdate, Room as RoomInfo, UserPacket};
 
 use super::admin::Revoked;
 use super::participant::Participant;
 use super::{Hub, new_sid, now_ms};
+use crate::model::topic::TOPIC_KNOCK;
 use crate::model::{RoomOrder, UserId};
-use crate::server::admission::Refusal;
+use crate::server::admission::{Admission, Refusal};
 use crate::server::media::{MediaCommand, PeerId, RoomKey};
 use crate::server::outbox::{Signal, response};
+
+/// Between two tellings that somebody stands before a locked door, at least.
+const KNOCKS_APART: Duration = Duration::from_secs(3);
 
 /// A room: exists while somebody is in it, and longer when it was created before anyone came.
 #[derive(Debug)]
@@ -40,6 +45,8 @@ pub(super) struct Room {
     /// It does not close now, though nobody is in it.
     pub(super) held: bool,
     pub(super) revoked: Revoked,
+    /// When its hosts were told last that somebody stands before a locked door.
+    knocked: Option<Instant>,
 }
 
 impl Room {
@@ -59,6 +66,7 @@ impl Room {
             empty_since: None,
             held: false,
             revoked: Revoked::new(),
+            knocked: None,
         }
     }
 
@@ -115,6 +123,15 @@ impl Room {
         Ok(())
     }
 
+    /// Whether a knock is told now: not when there was one a moment ago.
+    fn takes_knock(&mut self, now: Instant) -> bool {
+        let takes = self.knocked.is_none_or(|last| now.saturating_duration_since(last) >= KNOCKS_APART);
+        if takes {
+            self.knocked = Some(now);
+        }
+        takes
+    }
+
     /// Lets nobody in any more with a token issued to `identity` up to then; remembers at most `limit` of them.
     pub(super) fn revoke(&mut self, identity: &str, until_secs: u64, limit: usize) {
         if self.revoked.len() < limit || self.revoked.contains_key(identity) {
@@ -129,6 +146,27 @@ impl Room {
 }
 
 impl Hub {
+    /// Somebody stands before a locked door: its hosts are told who, not too often.
+    pub(super) fn knock(&mut self, admission: &Admission, now: Instant) {
+        let Some(key) = self.keys_by_name.get(&admission.room).copied() else { return };
+        let Some(room) = self.rooms.get_mut(&key) else { return };
+        let members = room.members.iter().filter_map(|id| self.participants.get(id));
+        let hosts: Vec<String> = members.filter(|p| p.is_host()).map(|p| p.identity.clone()).collect();
+        // To nobody by name is to everybody.
+        if hosts.is_empty() || !room.takes_knock(now) {
+            return;
+        }
+        let name = if admission.claims.name.is_empty() { &admission.identity } else { &admission.claims.name };
+        let user = UserPacket {
+            payload: name.clone().into_bytes(),
+            topic: Some(TOPIC_KNOCK.to_owned()),
+            ..UserPacket::default()
+        };
+        let packet =
+            DataPacket { destination_identities: hosts, value: Some(Value::User(user)), ..DataPacket::default() };
+        self.commands.push(MediaCommand::SendData { room: key, packet: Box::new(packet) });
+    }
+
     /// The room's description.
     pub(super) fn room_info(&self, key: RoomKey) -> RoomInfo {
         let Some(room) = self.rooms.get(&key) else { return RoomInfo::default() };
@@ -283,4 +321,17 @@ pub(super) fn leave(reason: DisconnectReason, action: Action) -> Arc<Signal> {
         regions: None,
     };
     response(Message::Leave(request))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knocks_are_not_told_over_and_over() {
+        let (mut room, start) = (Room::new("hall"), Instant::now());
+        assert!(room.takes_knock(start));
+        assert!((0..50).all(|n| !room.takes_knock(start + KNOCKS_APART * n / 50)));
+        assert!(room.takes_knock(start + KNOCKS_APART));
+    }
 }

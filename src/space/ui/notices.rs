@@ -8,12 +8,14 @@ use bevy_egui::egui::{self, Align2, Color32};
 use super::own_media::MutedByHost;
 use super::writing::Writing;
 use super::{OpenPanes, RightPane, theme};
+use crate::model::topic::TOPIC_KNOCK;
 use crate::model::{CallError, ErrorCode, RoomState, RoomStateReason, text};
 use crate::space::chat::AskedToLook;
 use crate::space::participant::{HandRaised, LocalParticipant, Participant, Spotlit};
 use crate::space::settings::Comfort;
 use crate::space::sync::{
-    CallTrouble, ChatReceived, PlayStateChanged, PublishStateChanged, RoomStateChanged, RoomStatus, UserCame, UserWent,
+    CallTrouble, ChatReceived, DataReceived, PlayStateChanged, PublishStateChanged, RoomStateChanged, RoomStatus,
+    UserCame, UserWent,
 };
 use crate::space::words::{ChatWords, NoticeWords};
 
@@ -55,6 +57,14 @@ impl Notices {
     /// Tells something for a few seconds; trouble stays longer.
     pub fn tell(&mut self, text: impl Into<String>, trouble: bool) {
         self.put(text.into(), trouble, None);
+    }
+
+    /// Tells what one may want to do something about: it stays as long as trouble.
+    fn call(&mut self, text: String) {
+        self.put(text, false, None);
+        if let Some(line) = self.lines.back_mut() {
+            line.left_secs = TROUBLE_SECS;
+        }
     }
 
     /// One has been in the room for a moment.
@@ -103,10 +113,11 @@ pub(super) fn collect(
     mut trouble: MessageReader<CallTrouble>,
     mut publish: MessageReader<PublishStateChanged>,
     mut play: MessageReader<PlayStateChanged>,
-    (mut asked, mut wrote, mut hushed): (
+    (mut asked, mut wrote, mut hushed, mut data): (
         MessageReader<AskedToLook>,
         MessageReader<ChatReceived>,
         MessageReader<MutedByHost>,
+        MessageReader<DataReceived>,
     ),
     lit: Query<(&Participant, Has<LocalParticipant>), Added<Spotlit>>,
     (people, hands): (Query<&Participant>, NewHands),
@@ -147,6 +158,10 @@ pub(super) fn collect(
     }
     if hushed.read().count() > 0 {
         notices.tell(words.muted_by_host, true);
+    }
+    // What names no sender is the server's.
+    for knock in data.read().filter(|data| data.topic == TOPIC_KNOCK && data.from.is_none()) {
+        notices.call((words.knocks)(&text::in_sentence(&String::from_utf8_lossy(&knock.payload))));
     }
     for asked in asked.read() {
         notices.tell((words.asks_to_look)(&asked.name), false);

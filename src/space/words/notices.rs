@@ -23,6 +23,8 @@ pub struct NoticeWords {
     pub you_are_host: &'static str,
     /// Oneself is no host any more.
     pub you_are_no_host: &'static str,
+    /// Somebody stands before the locked door, and this is a host.
+    pub knocks: fn(&str) -> String,
     /// Nobody comes in any more.
     pub locked: &'static str,
     /// They do again.
@@ -47,6 +49,7 @@ pub(super) const ENGLISH: NoticeWords = NoticeWords {
     you_in_light: "You are in the spotlight",
     you_are_host: "You are a host now: see the list of people (L)",
     you_are_no_host: "You are no longer a host",
+    knocks: |name| format!("{name} is at the locked door: unlock the room in the list of people (L) to let them in"),
     locked: "The room is locked",
     unlocked: "The room is open again",
     coming_back: "Connection lost: coming back…",
@@ -65,6 +68,7 @@ pub(super) const CHINESE: NoticeWords = NoticeWords {
     you_in_light: "你被聚焦了",
     you_are_host: "你现在是主持人：请看人员列表（L）",
     you_are_no_host: "你不再是主持人",
+    knocks: |name| format!("{name} 在门外等候：在人员列表（L）中解锁房间即可放行"),
     locked: "房间已锁定",
     unlocked: "房间已重新开放",
     coming_back: "连接中断：正在恢复……",

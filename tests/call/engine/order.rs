@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rotunda::bridge::{HostCommand, PublishRequest, RoomCommand, RoomEvent, StartsMuted, VideoOptions};
 use rotunda::model::sound::{VOICE_ATTRIBUTE, VOICE_TO_ALL};
+use rotunda::model::topic::TOPIC_KNOCK;
 use rotunda::model::{
     ATTRIBUTE_HOST, EndReason, ErrorCode, MediaKind, PublishState, RoomOrder, RoomState, RoomStateReason, StreamKind,
 };
@@ -212,7 +213,7 @@ fn a_locked_room_lets_in_hosts_and_who_was_there_and_a_banned_user_comes_no_more
     }
     let server = TestServer::start();
     let hall = room("doors");
-    let (mut ann, bob) = (server.enter_as_host(&hall, "ann"), server.enter(&hall, "bob"));
+    let (mut ann, mut bob) = (server.enter_as_host(&hall, "ann"), server.enter(&hall, "bob"));
     ann.wait_user("bob");
     ann.wait_figures("a server that holds to order", |now| now.keeps_order.then_some(()));
     let refused = |name: &str| {
@@ -226,6 +227,17 @@ fn a_locked_room_lets_in_hosts_and_who_was_there_and_a_banned_user_comes_no_more
     let error = refused("eve");
     assert_eq!(error.code, ErrorCode::RoomLocked, "{error}");
     assert!(error.message.contains("ask its host"), "{error}");
+    // Its hosts hear who it was, and nobody else does.
+    let knocker = |event: &RoomEvent| match event {
+        RoomEvent::DataReceived { from: None, topic, payload, reliable: true } if topic == TOPIC_KNOCK => {
+            Some(String::from_utf8(payload.clone()).unwrap())
+        }
+        _ => None,
+    };
+    assert_eq!(ann.wait("a knock", SOON, knocker), "EVE");
+    std::thread::sleep(Duration::from_millis(500));
+    bob.listen();
+    assert!(!bob.heard.iter().any(|event| knocker(event).is_some()), "{:?}", bob.heard);
     // Who was there comes back; hosts come in.
     drop(bob);
     ann.wait_left("bob");
