@@ -30,6 +30,7 @@ pub(super) struct Trying {
     checks: Checks,
     /// The page was drawn before: its first field has the keyboard.
     greeted: bool,
+    footing: page::Footing,
 }
 
 #[expect(clippy::too_many_arguments, reason = "a system names all it touches")]
@@ -81,6 +82,7 @@ pub(super) fn draw(
         from_devices: sources.are_devices(),
         pane_open: panes.left.is_some(),
         greets: !std::mem::replace(&mut trying.greeted, true),
+        footing: &mut trying.footing,
     };
     let before = *parts.beauty;
     let mut next = lobby.clone();

@@ -23,6 +23,9 @@ const PANE_TAKES_PT: f32 = 340.0;
 /// Height of the own picture, in points.
 const PICTURE_PT: f32 = HALF_PT * 9.0 / 16.0;
 
+/// Height of the button that leads in, in points.
+const GO_PT: f32 = 38.0;
+
 /// What the page shows and changes besides what is written on it.
 pub(super) struct Parts<'a> {
     pub words: &'static Words,
@@ -38,6 +41,39 @@ pub(super) struct Parts<'a> {
     pub pane_open: bool,
     /// It is shown for the first time.
     pub greets: bool,
+    pub footing: &'a mut Footing,
+}
+
+/// Keeps the page where it is while something is said on it and taken back: only its lower edge moves. It stands in the
+/// middle as it was when it was last laid out anew.
+#[derive(Default)]
+pub(super) struct Footing {
+    /// What it was laid out for.
+    shape: Option<Shape>,
+    /// Frames since: its height is known after a few.
+    frames: u8,
+    height: f32,
+}
+
+/// View, width, text, way and what is asked on it.
+type Shape = (egui::Vec2, bool, u16, Way, bool, bool);
+
+/// Frames after which a page is as high as it gets.
+const LAID_OUT: u8 = 4;
+
+impl Footing {
+    /// How far below the middle of the view the page's is, in points. `drawn` is its height in the frame before.
+    fn below_middle(&mut self, shape: Shape, drawn: f32) -> f32 {
+        if self.shape != Some(shape) {
+            (self.shape, self.frames) = (Some(shape), 0);
+        }
+        if self.frames < LAID_OUT {
+            (self.frames, self.height) = (self.frames + 1, drawn);
+        }
+        // What would leave the view pushes it up all the same.
+        let room = ((shape.0.y - drawn) * 0.5 - theme::EDGE_PT).max(0.0);
+        ((drawn - self.height) * 0.5).min(room)
+    }
 }
 
 /// What was pressed.
@@ -60,7 +96,12 @@ pub(super) fn show(ctx: &egui::Context, lobby: &mut Lobby, parts: &mut Parts<'_>
     // A pane at the left leaves the rest of a wide view to the lobby.
     let taken = if parts.pane_open { PANE_TAKES_PT } else { 0.0 };
     let aside = if view.width() > taken + 2.0 * HALF_PT + BETWEEN_PT + 60.0 { taken * 0.5 } else { 0.0 };
-    egui::Area::new(egui::Id::new("lobby")).anchor(Align2::CENTER_CENTER, [aside, 0.0]).show(ctx, |ui| {
+    let id = egui::Id::new("lobby");
+    let drawn = ctx.memory(|memory| memory.area_rect(id)).map_or(0.0, |rect| rect.height());
+    let to_server = matches!(lobby.target(), Some(Target::Server(_)));
+    let shape = (view.size(), beside, parts.comfort.text_percent, lobby.way, to_server, lobby.with_keys);
+    let below = parts.footing.below_middle(shape, drawn);
+    egui::Area::new(id).anchor(Align2::CENTER_CENTER, [aside, below]).show(ctx, |ui| {
         theme::pane().show(ui, |ui| {
             let all = egui::ScrollArea::vertical().max_height(tallest).min_scrolled_height(tallest);
             all.auto_shrink([true, true]).show(ui, |ui| {
@@ -243,7 +284,9 @@ fn whereto(ui: &mut egui::Ui, lobby: &mut Lobby, parts: &mut Parts<'_>) -> Optio
     ui.add_space(2.0);
     let wish = if lobby.entering {
         let mut cancelled = false;
-        ui.horizontal(|ui| {
+        // As high as the button in whose place it stands.
+        ui.allocate_ui_with_layout(vec2(HALF_PT, GO_PT), egui::Layout::left_to_right(egui::Align::Center), |ui| {
+            ui.set_min_height(GO_PT);
             ui.add(egui::Spinner::new().color(theme::BRASS));
             ui.label(RichText::new(words.entering).font(theme::body()).color(theme::BRASS));
             cancelled = ui.button(RichText::new(words.cancel).font(theme::body())).clicked();
@@ -252,7 +295,7 @@ fn whereto(ui: &mut egui::Ui, lobby: &mut Lobby, parts: &mut Parts<'_>) -> Optio
     } else {
         let title = RichText::new(title).font(theme::body()).color(theme::INK).strong();
         let button = egui::Button::new(title).fill(theme::BRASS).corner_radius(CornerRadius::same(10));
-        let pressed = ui.add_sized(vec2(HALF_PT, 38.0), button).clicked();
+        let pressed = ui.add_sized(vec2(HALF_PT, GO_PT), button).clicked();
         (pressed || asked).then_some(Wish::Enter)
     };
     say_at(ui, parts.words, lobby, Field::Whole);
@@ -333,13 +376,7 @@ fn recent(ui: &mut egui::Ui, words: &LobbyWords, lobby: &mut Lobby) -> bool {
             if forget.clicked() {
                 forgotten = Some(number);
             }
-            let host = room.link.split("//").nth(1).and_then(|rest| rest.split(['/', '?']).next()).unwrap_or_default();
-            let text = match (room.room.as_str(), host) {
-                (name, "") => name.to_owned(),
-                ("", host) => host.to_owned(),
-                (name, host) => format!("{name} · {host}"),
-            };
-            let button = egui::Button::new(RichText::new(text).font(theme::body())).frame(false).truncate();
+            let button = egui::Button::new(RichText::new(room.title()).font(theme::body())).frame(false).truncate();
             // One way at a time.
             if ui.add_enabled(!lobby.entering, button).clicked() {
                 recalled = Some(room.clone());

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bevy::prelude::*;
-use url::Url;
+use url::{Position, Url};
 
 use crate::model::limits::USER_NAME_MAX_BYTES;
 use crate::model::{CallError, ErrorCode, RoomId};
@@ -35,6 +35,13 @@ pub struct RecentRoom {
 }
 
 impl RecentRoom {
+    /// Its name, and where it is.
+    pub(super) fn title(&self) -> String {
+        let url = Url::parse(&self.link).ok();
+        let at = url.as_ref().map_or("", |url| &url[Position::BeforeHost..Position::AfterPort]);
+        [self.room.as_str(), at].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
+    }
+
     /// The same room at the same server, by whatever code or scheme one comes in.
     fn is_same_as(&self, other: &Self) -> bool {
         if self.link == other.link {

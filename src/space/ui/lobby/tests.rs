@@ -178,11 +178,13 @@ struct Page {
     lobby: Lobby,
     from_devices: bool,
     pane_open: bool,
+    footing: page::Footing,
 }
 
 impl Page {
     fn new(lobby: Lobby) -> Self {
-        let mut page = Self { ctx: egui::Context::default(), lobby, from_devices: true, pane_open: false };
+        let (ctx, footing) = (egui::Context::default(), page::Footing::default());
+        let mut page = Self { ctx, lobby, from_devices: true, pane_open: false, footing };
         page.settle();
         page
     }
@@ -198,7 +200,7 @@ impl Page {
         let input = egui::RawInput { screen_rect, events, ..egui::RawInput::default() };
         let (lists, choice) = (DeviceLists::scripted(Devices::default()), DeviceChoice::default());
         let (mut checks, mut beauty, mut wish) = (Checks::default(), Beauty::default(), None);
-        let Self { ctx, lobby, from_devices, pane_open } = self;
+        let Self { ctx, lobby, from_devices, pane_open, footing } = self;
         let mut output = ctx.run_ui(input, |ui| {
             let mut parts = page::Parts {
                 words: Language::English.words(),
@@ -211,6 +213,7 @@ impl Page {
                 from_devices: *from_devices,
                 pane_open: *pane_open,
                 greets: false,
+                footing,
             };
             let wished = page::show(ui.ctx(), lobby, &mut parts);
             wish = wish.take().or(wished);
@@ -274,6 +277,40 @@ fn a_click_on_a_room_one_was_in_goes_in() {
     page.lobby.entering = true;
     let before = page.lobby.clone();
     assert_eq!((page.click("mine"), page.lobby), (None, before));
+}
+
+#[test]
+fn a_room_one_was_in_is_called_by_its_name_and_place() {
+    let title = |room: &str, link: &str| RecentRoom { room: room.into(), link: link.into() }.title();
+    assert_eq!(title("team", "http://192.0.2.7:7880/join/team?code=x"), "team · 192.0.2.7:7880");
+    assert_eq!(title("", "wss://ann:secret@rooms.example.org/"), "rooms.example.org");
+    assert_eq!(title("mine", ""), "mine");
+    assert_eq!(title("mine", "no address"), "mine");
+}
+
+#[test]
+fn what_is_said_on_the_page_moves_nothing_above_it() {
+    let mut page = Page::new(Lobby { way: Way::Join, link: "rooms.example.org".into(), ..named() });
+    let places = |page: &mut Page| {
+        page.settle();
+        let (_, texts) = page.frame(vec![]);
+        ["Rotunda", "Your name", "Join a room"].map(|title| {
+            let found = texts.iter().find(|(text, _)| text == title);
+            found.unwrap_or_else(|| panic!("{title:?} is not among {texts:?}")).1
+        })
+    };
+    let before = places(&mut page);
+    page.lobby.trouble = Some(LobbyTrouble::LinkWrong);
+    assert_eq!(places(&mut page), before, "a complaint");
+    page.lobby.trouble = None;
+    page.lobby.entering = true;
+    assert_eq!(places(&mut page), before, "on the way in");
+    page.lobby.entering = false;
+    assert_eq!(places(&mut page), before);
+    // A page on which more is asked has a middle of its own.
+    page.lobby.link = "wss://rooms.example.org".into();
+    page.lobby.with_keys = true;
+    assert_ne!(places(&mut page), before);
 }
 
 #[test]
