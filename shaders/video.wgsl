@@ -17,7 +17,7 @@
 struct FaceStyle {
     // w: width of the whole face in metres that the frame was measured for; 0 where it is always shown in that size
     accent: vec4<f32>,
-    // margin, plate height, corner radius, bezel width; in metres
+    // margin, height of the name plate (of a person's face: whether there is one), corner radius, bezel width; in metres
     frame: vec4<f32>,
     // share of the label the name takes, share the initials take, glow of the picture, kind: 0 person, 1 wall, 2 dot
     text: vec4<f32>,
@@ -223,7 +223,13 @@ fn fragment(in: Face) -> @location(0) vec4<f32> {
     // A face that is shown larger or smaller than it was measured for keeps its proportions.
     let scale = select(1.0, in.size.x / style.accent.w, style.accent.w > 0.0);
     let margin = style.frame.x * scale;
+#ifdef WALL
     let plate = style.frame.y * scale;
+#else
+    // What the face is higher than its picture, which is 16 to 9.
+    let beyond_picture = in.size.y - 2.0 * margin - (in.size.x - 2.0 * margin) * 0.5625;
+    let plate = select(0.0, max(beyond_picture, 0.0), style.frame.y > 0.0);
+#endif
     let bezel = style.frame.w * scale;
     let ring = f32(in.tag & 0xffu) / 255.0;
     let shown = f32((in.tag >> 8u) & 0xffu) / 255.0;

@@ -116,10 +116,13 @@ fn a_large_meeting_takes_pages_and_only_the_page_in_view_is_uploaded() {
     app.update();
     assert_eq!(uploads.frames() - before, 49, "a page of 49");
     app.world_mut().resource_mut::<GridPage>().shown = 1;
+    app.update();
+    let turned = panel(&mut app, "g59").unwrap().0;
     run(&mut app, &feeds, 40);
     assert_eq!(panel(&mut app, "g0").unwrap().1, Visibility::Hidden);
     let (last, visibility) = panel(&mut app, "g59").unwrap();
     assert_eq!(visibility, Visibility::Inherited);
+    assert!(last.distance(turned) < 1e-3, "a page that is turned to flies in: from {turned} to {last}");
     let shown = picture(&mut app);
     let at = on_screen(&mut app, last);
     assert_near(&shown, at, reference_rgb(colour_of(59), ColourSpace::default()), "the last guest on the second page");

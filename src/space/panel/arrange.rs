@@ -5,11 +5,12 @@
 use bevy::prelude::*;
 use bevy_egui::input::EguiWantsInput;
 
-use super::flat::{self, PAGE_TILES, STRIP_TILES, Tile};
+use super::flat::{self, Flat, PAGE_TILES, STRIP_TILES, Tile};
 use super::spotlight::Spotlight;
 use super::{PanelOf, share_style};
 use crate::model::StreamKind;
 use crate::space::participant::{Participant, Seat, Speaking, Spotlit, VoiceLevel};
+use crate::space::settings::Comfort;
 use crate::space::stream::{FaceAssets, VideoFace, VideoMaterial, VideoStream};
 use crate::space::view::{RoomCamera, ViewMode, in_flat_views};
 
@@ -34,11 +35,14 @@ pub(super) struct SpokeAt(f32);
 #[derive(Component, Clone, Copy, Debug)]
 pub(super) struct FlatShare;
 
-/// The tangents of half the view's angles, across and down; `None` without a camera in perspective.
-fn half_view(lens: Option<&Projection>) -> Option<Vec2> {
-    let Some(Projection::Perspective(lens)) = lens else { return None };
+/// What a camera's tiles are laid out in; `None` without one in perspective.
+fn flat_view(view: Option<(&Camera, &Projection)>, comfort: &Comfort) -> Option<Flat> {
+    let (camera, Projection::Perspective(lens)) = view? else { return None };
     let half = (lens.fov * 0.5).tan();
-    Some(Vec2::new(half * lens.aspect_ratio, half)).filter(|half| half.is_finite() && half.min_element() > 0.0)
+    let half_view = Vec2::new(half * lens.aspect_ratio, half);
+    let size = camera.logical_viewport_size().unwrap_or(Vec2::new(1280.0, 720.0)).max(Vec2::ONE);
+    let sound = half_view.is_finite() && half_view.min_element() > 0.0;
+    sound.then(|| Flat::new(half_view, size, comfort.text_percent))
 }
 
 /// Page keys turn the pages of the grid; the page stays within what there is.
@@ -78,8 +82,8 @@ pub(super) fn arrange_panels(
     mut commands: Commands,
     time: Res<Time>,
     mode: Res<ViewMode>,
-    page: Res<GridPage>,
-    camera: Query<&Projection, With<RoomCamera>>,
+    (page, comfort): (Res<GridPage>, Res<Comfort>),
+    camera: Query<(&Camera, &Projection), With<RoomCamera>>,
     people: Query<Person, With<Participant>>,
     shares: Query<&VideoFace, With<FlatShare>>,
     mut panels: Query<(Entity, &PanelOf, Option<&FlatTile>, &mut Visibility)>,
@@ -87,7 +91,7 @@ pub(super) fn arrange_panels(
     mut tiles: Local<Vec<(Entity, Tile)>>,
 ) {
     tiles.clear();
-    if let Some(half_view) = half_view(camera.iter().next()).filter(|_| mode.is_flat()) {
+    if let Some(flat) = flat_view(camera.iter().next(), &comfort).filter(|_| mode.is_flat()) {
         let mut lights = Vec::new();
         let mut order: Vec<_> = panels
             .iter()
@@ -100,7 +104,7 @@ pub(super) fn arrange_panels(
         order.sort_by_key(|(_, _, index, ..)| *index);
         if *mode == ViewMode::Grid {
             let on_page = order.iter().skip(page.shown * PAGE_TILES).take(PAGE_TILES);
-            let places = flat::grid(on_page.len(), half_view);
+            let places = flat::grid(on_page.len(), flat);
             tiles.extend(on_page.map(|(panel, ..)| *panel).zip(places));
         } else {
             let voices: Vec<_> =
@@ -117,7 +121,7 @@ pub(super) fn arrange_panels(
             strip.sort_by(|a, b| b.5.total_cmp(&a.5).then(a.2.cmp(&b.2)));
             strip.truncate(STRIP_TILES);
             strip.sort_by_key(|(_, _, index, ..)| *index);
-            let places = flat::spotlight(strip.len(), half_view, !shared);
+            let places = flat::spotlight(strip.len(), flat, !shared);
             let rest = strip.into_iter().map(|(panel, ..)| *panel);
             match large {
                 Some((panel, ..)) => tiles.extend(std::iter::once(panel).chain(rest).zip(places)),
@@ -141,13 +145,14 @@ pub(super) fn arrange_panels(
     }
 }
 
-type Eye<'w, 's> = Query<'w, 's, (&'static Projection, &'static Transform), (With<RoomCamera>, Without<FlatShare>)>;
+type EyeData = (&'static Camera, &'static Projection, &'static Transform);
+type Eye<'w, 's> = Query<'w, 's, EyeData, (With<RoomCamera>, Without<FlatShare>)>;
 
 /// In the speaker view a shared screen takes the large place: the one that was there first, until it ends.
 #[expect(clippy::too_many_arguments, reason = "a system names all it touches")]
 pub(super) fn show_share(
     mut commands: Commands,
-    mode: Res<ViewMode>,
+    (mode, comfort): (Res<ViewMode>, Res<Comfort>),
     camera: Eye,
     streams: Query<(Entity, &VideoStream)>,
     panels: Query<(), With<FlatTile>>,
@@ -165,14 +170,15 @@ pub(super) fn show_share(
         let shares = streams.iter().filter(|(_, stream)| shared(stream));
         shares.min_by(|a, b| a.1.info.id.cmp(&b.1.info.id)).map(|(entity, _)| entity)
     });
-    let view = camera.iter().next().and_then(|(lens, transform)| Some((half_view(Some(lens))?, *transform)));
-    let (Some(share), Some((half_view, eye)), true) = (share, view, *mode == ViewMode::Speaker) else {
+    let view = camera.iter().next();
+    let view = view.and_then(|(camera, lens, eye)| Some((flat_view(Some((camera, lens)), &comfort)?, *eye)));
+    let (Some(share), Some((flat, eye)), true) = (share, view, *mode == ViewMode::Speaker) else {
         if let Some((face, ..)) = face {
             commands.entity(face).despawn();
         }
         return;
     };
-    let Some(tile) = flat::spotlight(panels.iter().count(), half_view, false).first().copied() else { return };
+    let Some(tile) = flat::spotlight(panels.iter().count(), flat, false).first().copied() else { return };
     let goal = share_place(&eye, tile);
     match face {
         Some((_, mut face, mut transform)) => {
@@ -196,20 +202,20 @@ pub(super) fn show_share(
     }
 }
 
-/// Where a panel this wide (in metres) with this size of its whole face goes to fill its tile.
-pub(super) fn flat_place(eye: &Transform, tile: Tile, width: f32, scale: Vec3) -> Transform {
-    let distance = width / tile.width;
+/// Where a face with a picture of this size, in metres, and this much air around it goes to fill its tile: nearer or
+/// farther, with the tile's name plate.
+pub(super) fn flat_place(eye: &Transform, tile: Tile, picture: Vec2, margin: f32) -> Transform {
+    let distance = picture.x / tile.width;
     let at = eye.transform_point((tile.centre * distance).extend(-distance));
-    Transform { translation: at, rotation: eye.rotation, scale }
+    let size = picture + Vec2::Y * (tile.plate * distance) + 2.0 * margin;
+    Transform { translation: at, rotation: eye.rotation, scale: size.extend(1.0) }
 }
 
 /// The shared screen is two metres wide wherever it hangs.
 const SHARE_WIDTH: f32 = 2.0;
 
 fn share_place(eye: &Transform, tile: Tile) -> Transform {
-    let margin = share_style().frame.x;
-    let scale = Vec3::new(SHARE_WIDTH + 2.0 * margin, SHARE_WIDTH * 9.0 / 16.0 + 2.0 * margin, 1.0);
-    flat_place(eye, tile, SHARE_WIDTH, scale)
+    flat_place(eye, tile, Vec2::new(SHARE_WIDTH, SHARE_WIDTH * 9.0 / 16.0), share_style().frame.x)
 }
 
 #[cfg(test)]
@@ -219,13 +225,15 @@ mod tests {
     #[test]
     fn a_panel_of_any_size_fills_its_tile() {
         let eye = Transform::from_xyz(3.0, 1.7, -2.0).looking_at(Vec3::new(-5.0, 4.0, 9.0), Vec3::Y);
-        let tile = Tile { centre: Vec2::new(0.2, -0.1), width: 0.3 };
+        let tile = Tile { centre: Vec2::new(0.2, -0.1), width: 0.3, plate: 0.02 };
         for width in [0.2, 1.0, 7.0] {
-            let place = flat_place(&eye, tile, width, Vec3::ONE);
+            let place = flat_place(&eye, tile, Vec2::new(width, width * 9.0 / 16.0), 0.0);
             let seen = eye.to_matrix().inverse().transform_point3(place.translation);
             assert!((Vec2::new(seen.x, seen.y) / -seen.z - tile.centre).length() < 1e-4);
             assert!((width / -seen.z - tile.width).abs() < 1e-4, "{width} m look {} wide", width / -seen.z);
             assert!(place.rotation.angle_between(eye.rotation) < 1e-2, "parallel to the view");
+            let plate = (place.scale.y - width * 9.0 / 16.0) / -seen.z;
+            assert!((plate - tile.plate).abs() < 1e-4, "{width} m: the plate looks {plate} high");
         }
     }
 }

@@ -3,7 +3,6 @@
 
 use bevy::prelude::*;
 
-use super::place::beside_wall;
 use crate::model::StreamKind;
 use crate::space::geometry::floor_height;
 use crate::space::participant::{Presenting, Seat, Standing};
@@ -35,7 +34,7 @@ pub(super) fn place_voices(
 fn mouth(seat: &Seat, standing: Option<&Standing>, presenting: Option<&Presenting>) -> Vec3 {
     // Whoever presents is seen beside the wall, wherever they walk meanwhile.
     if let Some(presenting) = presenting {
-        return beside_wall(seat, presenting.0).panel;
+        return seat.beside_wall(presenting.0).panel;
     }
     standing.map_or(seat.panel, |standing| {
         let floor = floor_height(standing.ground.length());

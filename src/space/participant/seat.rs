@@ -7,7 +7,7 @@
 //! from there nobody hides anybody, and nobody hides the wall. A large meeting also takes boxes on both sides of it.
 //! A room's layout may place the rows elsewhere, or name its chairs one by one; then the rows take who finds none free.
 
-use bevy::math::{Vec2, Vec3};
+use bevy::math::{Rect, Vec2, Vec3};
 use bevy::prelude::*;
 
 use crate::space::geometry::{EYE_HEIGHT, GREAT_WALL_CENTRE, GREAT_WALL_WIDTH, VIEWPOINT, floor_height};
@@ -35,6 +35,12 @@ const WALL_HALF_ANGLE: f32 = 0.255;
 /// Width of the picture above a chair that the layout names, and the height of its lower edge above the floor, in metres.
 const PLACED_WIDTH_M: f32 = 1.25;
 const PLACED_BOTTOM_M: f32 = 1.35;
+/// Distance from the hall's centre of those who stand beside the wall: before the columns.
+const BESIDE_RADIUS: f32 = 9.25;
+/// How far from the middle the nearest to the wall begins, along the round wall: beside the great picture's frame.
+const BESIDE_FROM_M: f32 = GREAT_WALL_WIDTH * 0.5 + 0.6;
+/// Between two who stand on the same side.
+const BESIDE_GAP_M: f32 = 0.5;
 
 /// A participant's place.
 #[derive(Component, Clone, Copy, Debug, PartialEq)]
@@ -47,6 +53,39 @@ pub struct Seat {
     pub panel: Vec3,
     /// Size of the panel's picture, in metres.
     pub size: Vec2,
+}
+
+impl Seat {
+    /// What its panel and plate take of what is seen from the viewpoint: the angle to the right, in radians, and the slope
+    /// upwards.
+    pub(crate) fn seen(&self) -> Rect {
+        let to = self.panel - Vec3::new(VIEWPOINT.x, eye_height(), VIEWPOINT.y);
+        let distance = to.x.hypot(to.z);
+        let (azimuth, slope) = (to.x.atan2(-to.z), to.y / distance);
+        let half = self.size * 0.5 / distance;
+        let plate = half.y * PLATE;
+        Rect::from_corners(
+            Vec2::new(azimuth - half.x, slope - half.y - plate),
+            Vec2::new(azimuth + half.x, slope + half.y),
+        )
+    }
+
+    /// The place beside the wall of whoever sits here and presents: their panel keeps its size, stands as low as the great
+    /// picture, to its left or right by rank.
+    pub(crate) fn beside_wall(&self, rank: usize) -> Self {
+        let side = if rank.is_multiple_of(2) { -1.0 } else { 1.0 };
+        let across = BESIDE_FROM_M + (rank / 2) as f32 * (self.size.x + BESIDE_GAP_M) + self.size.x * 0.5;
+        // Along the round wall: what is further from the middle is nearer to the audience.
+        let angle = (across / BESIDE_RADIUS).min(1.5);
+        let bottom = GREAT_WALL_CENTRE.y - GREAT_WALL_WIDTH * ASPECT * 0.5;
+        let panel = Vec3::new(
+            side * BESIDE_RADIUS * angle.sin(),
+            // The name plate hangs below the picture.
+            bottom + self.size.y * (0.5 + PLATE),
+            -BESIDE_RADIUS * angle.cos(),
+        );
+        Self { panel, ..*self }
+    }
 }
 
 /// All seats there are now, in the order in which those take them who do not choose.
@@ -233,15 +272,7 @@ fn on_circle(azimuth: f32, radius: f32) -> (Vec2, f32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A panel as the viewpoint sees it: left, right, bottom (of the plate), top.
-    fn seen(seat: &Seat) -> [f32; 4] {
-        let to = seat.panel - Vec3::new(VIEWPOINT.x, eye_height(), VIEWPOINT.y);
-        let distance = to.x.hypot(to.z);
-        let azimuth = to.x.atan2(-to.z);
-        let half = seat.size * 0.5 / distance;
-        [azimuth - half.x, azimuth + half.x, to.y / distance - half.y * (1.0 + PLATE), to.y / distance + half.y]
-    }
+    use crate::space::geometry::CORNICE_HEIGHT;
 
     #[test]
     fn nobody_hides_anybody_from_the_viewpoint() {
@@ -250,9 +281,8 @@ mod tests {
             assert!(plan.seats.len() >= count);
             for (i, a) in plan.seats.iter().enumerate() {
                 for b in &plan.seats[i + 1..] {
-                    let (a, b) = (seen(a), seen(b));
-                    let apart = a[1] <= b[0] || b[1] <= a[0] || a[3] <= b[2] || b[3] <= a[2];
-                    assert!(apart, "{count} people: {a:?} and {b:?} overlap");
+                    let (a, b) = (a.seen(), b.seen());
+                    assert!(a.intersect(b).is_empty(), "{count} people: {a:?} and {b:?} overlap");
                 }
             }
         }
@@ -262,7 +292,7 @@ mod tests {
     fn everyone_fits_the_first_view_and_leaves_the_wall_free() {
         for count in 1..=30 {
             for seat in seat_plan(count).seats {
-                let [left, right, bottom, top] = seen(&seat);
+                let Rect { min: Vec2 { x: left, y: bottom }, max: Vec2 { x: right, y: top } } = seat.seen();
                 assert!(left > -0.65 && right < 0.65, "{count} people: {left} {right} leave a 16:9 view");
                 assert!(bottom > -0.2, "{count} people: {bottom} falls out below");
                 let beside = left.abs().min(right.abs()) > 0.24;
@@ -309,5 +339,28 @@ mod tests {
         assert!(larger.seats.len() > small.seats.len(), "with a seat to spare again");
         assert!(larger.seats.iter().enumerate().all(|(n, seat)| seat.index == n));
         assert!(larger.free(0).is_some() && larger.free(larger.seats.len()).is_none());
+    }
+
+    #[test]
+    fn presenters_stand_on_both_sides_of_the_wall_and_hide_nothing() {
+        for people in [1, 5, 30] {
+            let seats = seat_plan(people).seats;
+            let places: Vec<Seat> = (0..5).map(|rank| seats[0].beside_wall(rank)).collect();
+            assert!(places[0].panel.x < 0.0 && places[1].panel.x > 0.0, "the first left, the second right");
+            for place in &places {
+                let inner = place.panel.x.abs() - place.size.x * 0.5;
+                let eye = Vec3::new(VIEWPOINT.x, 2.4, VIEWPOINT.y);
+                // Seen from the viewpoint, in the plane of the great picture.
+                let there =
+                    eye + (place.panel.with_x(inner) - eye) * (eye.z - GREAT_WALL_CENTRE.z) / (eye.z - place.panel.z);
+                assert!(there.x > GREAT_WALL_WIDTH * 0.5, "{people} people: {place:?} hides the picture");
+                assert!(place.panel.y + place.size.y * 0.5 < CORNICE_HEIGHT);
+                assert_eq!(place.size, seats[0].size);
+            }
+            for pair in [(0, 2), (1, 3), (2, 4)] {
+                let apart = places[pair.0].panel.distance(places[pair.1].panel);
+                assert!(apart > seats[0].size.x * 0.9, "{people} people: {pair:?} are {apart} m apart");
+            }
+        }
     }
 }
