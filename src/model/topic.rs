@@ -6,5 +6,6 @@ pub const TOPIC_BARRAGE: &str = "rotunda.barrage";
 pub const TOPIC_CUSTOM: &str = "rotunda.command";
 /// Signs without words: the payload is a [`Reaction::word`](crate::model::Reaction::word); reliable.
 pub const TOPIC_REACTION: &str = "rotunda.reaction";
-/// From our server alone, to the hosts of a locked room: somebody wants to come in. The payload is their name; reliable.
+/// Somebody wants to come into a locked room: to its hosts, from our server alone, which passes on nobody's packets on this
+/// topic. The payload is their name; reliable.
 pub const TOPIC_KNOCK: &str = "rotunda.knock";

@@ -41,6 +41,8 @@ pub const FIRST_LOOK: Vec3 = Vec3::new(0.0, 3.95, -WALL_RADIUS);
 pub const GREAT_WALL_CENTRE: Vec3 = Vec3::new(0.0, 6.08, -9.35);
 /// Width of the great wall's picture; its height is 9/16 of that.
 pub const GREAT_WALL_WIDTH: f32 = 7.9;
+/// Height of a picture, as a share of its width: 16 to 9, as `shaders/video.wgsl` has it, too.
+pub const PICTURE_ASPECT: f32 = 9.0 / 16.0;
 
 /// Bays on each side of the middle one that belong to the great wall: no columns stand before it.
 pub const GREAT_WALL_SIDE_BAYS: u32 = 1;

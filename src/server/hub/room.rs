@@ -1,6 +1,6 @@
 //! Rooms and their members: telling everyone, removing, sweeping, stopping.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,8 +19,10 @@ use crate::server::admission::{Admission, Refusal};
 use crate::server::media::{MediaCommand, PeerId, RoomKey};
 use crate::server::outbox::{Signal, response};
 
-/// Between two tellings that somebody stands before a locked door, at least.
-const KNOCKS_APART: Duration = Duration::from_secs(3);
+/// Somebody who knocks at a locked door again within this time is not told of again.
+const KNOCK_LASTS: Duration = Duration::from_secs(30);
+/// As many may knock meanwhile.
+const KNOCKS_MAX: usize = 8;
 
 /// A room: exists while somebody is in it, and longer when it was created before anyone came.
 #[derive(Debug)]
@@ -45,8 +47,8 @@ pub(super) struct Room {
     /// It does not close now, though nobody is in it.
     pub(super) held: bool,
     pub(super) revoked: Revoked,
-    /// When its hosts were told last that somebody stands before a locked door.
-    knocked: Option<Instant>,
+    /// Who stood before the locked door lately.
+    knocks: VecDeque<(String, Instant)>,
 }
 
 impl Room {
@@ -66,7 +68,7 @@ impl Room {
             empty_since: None,
             held: false,
             revoked: Revoked::new(),
-            knocked: None,
+            knocks: VecDeque::new(),
         }
     }
 
@@ -87,6 +89,7 @@ impl Room {
         let order = RoomOrder::read(&metadata);
         if order.locked && !self.order.locked {
             self.inside = inside.collect();
+            self.knocks.clear();
         }
         (self.metadata, self.order) = (metadata, order);
     }
@@ -123,11 +126,12 @@ impl Room {
         Ok(())
     }
 
-    /// Whether a knock is told now: not when there was one a moment ago.
-    fn takes_knock(&mut self, now: Instant) -> bool {
-        let takes = self.knocked.is_none_or(|last| now.saturating_duration_since(last) >= KNOCKS_APART);
+    /// Whether a knock is news: not over and over of the same, and not of too many.
+    fn takes_knock(&mut self, identity: &str, now: Instant) -> bool {
+        self.knocks.retain(|(_, at)| now.saturating_duration_since(*at) < KNOCK_LASTS);
+        let takes = self.knocks.len() < KNOCKS_MAX && self.knocks.iter().all(|(who, _)| who != identity);
         if takes {
-            self.knocked = Some(now);
+            self.knocks.push_back((identity.to_owned(), now));
         }
         takes
     }
@@ -146,25 +150,28 @@ impl Room {
 }
 
 impl Hub {
-    /// Somebody stands before a locked door: its hosts are told who, not too often.
+    /// Somebody stands before a locked door: its hosts are told who.
     pub(super) fn knock(&mut self, admission: &Admission, now: Instant) {
         let Some(key) = self.keys_by_name.get(&admission.room).copied() else { return };
         let Some(room) = self.rooms.get_mut(&key) else { return };
         let members = room.members.iter().filter_map(|id| self.participants.get(id));
         let hosts: Vec<String> = members.filter(|p| p.is_host()).map(|p| p.identity.clone()).collect();
-        // To nobody by name is to everybody.
-        if hosts.is_empty() || !room.takes_knock(now) {
+        if hosts.is_empty() || !room.takes_knock(&admission.identity, now) {
             return;
         }
-        let name = if admission.claims.name.is_empty() { &admission.identity } else { &admission.claims.name };
-        let user = UserPacket {
-            payload: name.clone().into_bytes(),
-            topic: Some(TOPIC_KNOCK.to_owned()),
-            ..UserPacket::default()
-        };
-        let packet =
-            DataPacket { destination_identities: hosts, value: Some(Value::User(user)), ..DataPacket::default() };
-        self.commands.push(MediaCommand::SendData { room: key, packet: Box::new(packet) });
+        let name = Some(admission.claims.name.as_str()).filter(|name| !name.trim().is_empty());
+        let payload = name.unwrap_or(&admission.identity).as_bytes();
+        // One by one: a packet names all it is for, and some of them may be hidden.
+        self.commands.extend(hosts.into_iter().map(|host| {
+            let user =
+                UserPacket { payload: payload.to_vec(), topic: Some(TOPIC_KNOCK.to_owned()), ..UserPacket::default() };
+            let packet = DataPacket {
+                destination_identities: vec![host],
+                value: Some(Value::User(user)),
+                ..DataPacket::default()
+            };
+            MediaCommand::SendData { room: key, packet: Box::new(packet) }
+        }));
     }
 
     /// The room's description.
@@ -328,10 +335,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn knocks_are_not_told_over_and_over() {
+    fn a_knock_is_told_once_and_not_too_many_are() {
         let (mut room, start) = (Room::new("hall"), Instant::now());
-        assert!(room.takes_knock(start));
-        assert!((0..50).all(|n| !room.takes_knock(start + KNOCKS_APART * n / 50)));
-        assert!(room.takes_knock(start + KNOCKS_APART));
+        assert!(room.takes_knock("eve", start) && room.takes_knock("mallory", start));
+        assert!(!room.takes_knock("eve", start + KNOCK_LASTS / 2));
+        let told = (0..50).filter(|n| room.takes_knock(&format!("guest{n}"), start + KNOCK_LASTS / 2)).count();
+        assert_eq!(told, KNOCKS_MAX - 2);
+        assert!(room.takes_knock("eve", start + KNOCK_LASTS), "a while later");
     }
 }

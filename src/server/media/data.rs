@@ -15,6 +15,7 @@ use super::link::{Backlog, Link, LinkId};
 use super::shard::Shard;
 use super::{NewPeer, PeerId, RoomKey};
 use crate::model::limits::DATA_PACKET_MAX_BYTES;
+use crate::model::topic::TOPIC_KNOCK;
 
 /// The ordered, reliable channel.
 pub(super) const RELIABLE: &str = "_reliable";
@@ -90,7 +91,7 @@ impl Shard {
             return None;
         }
         let packet = DataPacket::decode(data.data.as_slice()).ok()?;
-        if destinations_of(&packet) > DESTINATIONS_MAX {
+        if destinations_of(&packet) > DESTINATIONS_MAX || is_the_servers(&packet) {
             return None;
         }
         if kind == Kind::Reliable && packet.sequence > 0 {
@@ -221,6 +222,11 @@ impl Destinations {
             || self.identities.iter().any(|wanted| wanted == identity)
             || self.sids.iter().any(|wanted| wanted == sid)
     }
+}
+
+/// What only the server itself says.
+fn is_the_servers(packet: &DataPacket) -> bool {
+    matches!(&packet.value, Some(Value::User(user)) if user.topic.as_deref() == Some(TOPIC_KNOCK))
 }
 
 /// How many receivers a packet names.

@@ -9,6 +9,7 @@ use super::flat::{self, Flat, PAGE_TILES, STRIP_TILES, Tile};
 use super::spotlight::Spotlight;
 use super::{PanelOf, share_style};
 use crate::model::StreamKind;
+use crate::space::geometry::PICTURE_ASPECT;
 use crate::space::participant::{Participant, Seat, Speaking, Spotlit, VoiceLevel};
 use crate::space::settings::Comfort;
 use crate::space::stream::{FaceAssets, VideoFace, VideoMaterial, VideoStream};
@@ -215,7 +216,7 @@ pub(super) fn flat_place(eye: &Transform, tile: Tile, picture: Vec2, margin: f32
 const SHARE_WIDTH: f32 = 2.0;
 
 fn share_place(eye: &Transform, tile: Tile) -> Transform {
-    flat_place(eye, tile, Vec2::new(SHARE_WIDTH, SHARE_WIDTH * 9.0 / 16.0), share_style().frame.x)
+    flat_place(eye, tile, Vec2::new(SHARE_WIDTH, SHARE_WIDTH * PICTURE_ASPECT), share_style().frame.x)
 }
 
 #[cfg(test)]
@@ -227,12 +228,12 @@ mod tests {
         let eye = Transform::from_xyz(3.0, 1.7, -2.0).looking_at(Vec3::new(-5.0, 4.0, 9.0), Vec3::Y);
         let tile = Tile { centre: Vec2::new(0.2, -0.1), width: 0.3, plate: 0.02 };
         for width in [0.2, 1.0, 7.0] {
-            let place = flat_place(&eye, tile, Vec2::new(width, width * 9.0 / 16.0), 0.0);
+            let place = flat_place(&eye, tile, Vec2::new(width, width * PICTURE_ASPECT), 0.0);
             let seen = eye.to_matrix().inverse().transform_point3(place.translation);
             assert!((Vec2::new(seen.x, seen.y) / -seen.z - tile.centre).length() < 1e-4);
             assert!((width / -seen.z - tile.width).abs() < 1e-4, "{width} m look {} wide", width / -seen.z);
             assert!(place.rotation.angle_between(eye.rotation) < 1e-2, "parallel to the view");
-            let plate = (place.scale.y - width * 9.0 / 16.0) / -seen.z;
+            let plate = (place.scale.y - width * PICTURE_ASPECT) / -seen.z;
             assert!((plate - tile.plate).abs() < 1e-4, "{width} m: the plate looks {plate} high");
         }
     }

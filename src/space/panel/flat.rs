@@ -9,14 +9,13 @@
 use bevy::math::{Rect, Vec2};
 
 use super::PLATE_SHARE;
+use crate::space::geometry::PICTURE_ASPECT as ASPECT;
 use crate::space::settings::overlay_zoom;
 
 /// Tiles of one page of the grid at most; more people take more pages.
 pub const PAGE_TILES: usize = 49;
 /// Tiles of the strip at most.
 pub const STRIP_TILES: usize = 6;
-/// Height of a picture as a share of its width.
-const ASPECT: f32 = 9.0 / 16.0;
 /// Height of a name plate, in points of the overlay: its letters are a little larger than the overlay's.
 const PLATE_PT: f32 = 31.0;
 /// Room between two tiles, as a share of their width.

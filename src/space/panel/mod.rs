@@ -49,7 +49,7 @@ struct PanelText {
 
 /// Margin around a face for its glow, as a share of the width of its picture.
 const MARGIN_SHARE: f32 = 0.07;
-/// Height of the name plate, as a share of the width of the picture.
+/// Height of the name plate in the hall, as a share of the width of the picture; in the flat views it has no more.
 const PLATE_SHARE: f32 = 0.148;
 
 /// Panels above seats.

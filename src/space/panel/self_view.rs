@@ -5,6 +5,7 @@ use bevy::prelude::*;
 
 use super::{MARGIN_SHARE, style};
 use crate::model::StreamKind;
+use crate::space::geometry::PICTURE_ASPECT;
 use crate::space::participant::{CameraOff, LocalParticipant, Muted, Participant};
 use crate::space::settings::{BAR_PT, Comfort, overlay_zoom};
 use crate::space::stream::{FaceAssets, FaceLook, Label, Publishes, StreamFeed, VideoFace, VideoMaterial, VideoStream};
@@ -107,7 +108,7 @@ pub(super) fn follow_self_view(
 fn corner(view: Vec2, text_percent: u16) -> (Vec2, Vec2) {
     let picture = view.x * SHARE;
     let margin = picture * MARGIN_SHARE;
-    let size = Vec2::new(picture, picture * 9.0 / 16.0) + 2.0 * margin;
+    let size = Vec2::new(picture, picture * PICTURE_ASPECT) + 2.0 * margin;
     let edge = EDGE * view.y;
     let bar = BAR_PT * overlay_zoom(view, text_percent);
     let beside_bar = (view.x - bar.x) * 0.5 > size.x + 1.5 * edge;

@@ -82,8 +82,8 @@ pub struct Standing {
 }
 
 /// Shares something on the wall, and stands beside it meanwhile: the first left of it, the second right, and so on
-/// outwards. Counts from 0, in the order of the wall's slots. Where a crowd sits beside the wall, presenters keep their
-/// seats and have none of this.
+/// outwards. Counts from 0, in the order of the wall's slots. In meetings so large that there are seats beside the wall,
+/// presenters keep theirs and have none of this.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Presenting(pub usize);
 

@@ -10,7 +10,9 @@
 use bevy::math::{Rect, Vec2, Vec3};
 use bevy::prelude::*;
 
-use crate::space::geometry::{EYE_HEIGHT, GREAT_WALL_CENTRE, GREAT_WALL_WIDTH, VIEWPOINT, floor_height};
+use crate::space::geometry::{
+    EYE_HEIGHT, GREAT_WALL_CENTRE, GREAT_WALL_WIDTH, PICTURE_ASPECT as ASPECT, VIEWPOINT, floor_height,
+};
 use crate::space::layout::{CHAIR_GAP_M, SeatLayout};
 
 /// Largest and smallest width of a panel as seen from the viewpoint: metres per metre of distance.
@@ -22,8 +24,6 @@ const CROWDED: f32 = 0.115;
 const GAP: f32 = 0.09;
 /// What name plate and gap add to a panel's height, as a share of it.
 const PLATE: f32 = 0.27;
-/// A panel's height, as a share of its width.
-const ASPECT: f32 = 9.0 / 16.0;
 /// Height above the floor that chairs take.
 const CHAIR_M: f32 = 0.92;
 /// Seats that are free in the fullest room of its plan, at least: somebody may want another one.
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn presenters_stand_on_both_sides_of_the_wall_and_hide_nothing() {
+    fn presenters_stand_on_both_sides_of_the_wall_and_do_not_hide_the_picture() {
         for people in [1, 5, 30] {
             let seats = seat_plan(people).seats;
             let places: Vec<Seat> = (0..5).map(|rank| seats[0].beside_wall(rank)).collect();

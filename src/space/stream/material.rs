@@ -13,10 +13,11 @@ const VIDEO_SHADER: Handle<Shader> = uuid_handle!("5f0c3a8e-6d51-4c57-9d0e-2f4e1
 /// Shape and colours of one face, in metres and linear light.
 #[derive(ShaderType, Clone, Copy, Debug, PartialEq)]
 pub struct FaceStyle {
-    /// The person's colour, and the width in metres of the whole face that `frame` was measured for: one shown in another
-    /// size keeps its proportions. 0 where it never is.
+    /// The person's colour, and the width in metres of the whole face that `frame` was measured for: margin, corners and
+    /// bezel of one shown in another size keep their proportions. 0 where it never is.
     pub accent: Vec4,
-    /// Margin for the glow, height of the name plate (0 for none), corner radius, width of the bezel.
+    /// Margin for the glow, height of the name plate (0 for none), corner radius, width of the bezel. A person's plate is as
+    /// high as the face leaves below a picture of 16 to 9.
     pub frame: Vec4,
     /// Width of the name in the label, width of the initials (both as shares of the label's), strength of the glow
     /// around the face when it shows a picture, and which kind of face it is: one of the constants here.

@@ -24,7 +24,9 @@ const SHOWN: usize = 4;
 const SECS: f32 = 4.0;
 /// Characters of a message.
 const WROTE_CHARS: usize = 72;
-const TROUBLE_SECS: f32 = 9.0;
+/// Characters of the name of one who stands before the door.
+const KNOCKER_CHARS: usize = 24;
+const LONGER_SECS: f32 = 9.0;
 /// Of people who come or go together so many are named.
 const NAMED: usize = 3;
 /// Comings and goings are not told while the room fills right after a login.
@@ -37,10 +39,28 @@ pub struct Notices {
     connected_secs: f32,
 }
 
+/// What gives way to what, when there is too much to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Weight {
+    /// Good to know.
+    News,
+    /// One may want to do something about it.
+    Call,
+    /// Something went wrong.
+    Trouble,
+}
+
+impl Weight {
+    /// How long it is told.
+    fn secs(self) -> f32 {
+        if self == Self::News { SECS } else { LONGER_SECS }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 struct Notice {
     text: String,
-    trouble: bool,
+    weight: Weight,
     left_secs: f32,
     moved: Option<Moved>,
 }
@@ -56,15 +76,7 @@ struct Moved {
 impl Notices {
     /// Tells something for a few seconds; trouble stays longer.
     pub fn tell(&mut self, text: impl Into<String>, trouble: bool) {
-        self.put(text.into(), trouble, None);
-    }
-
-    /// Tells what one may want to do something about: it stays as long as trouble.
-    fn call(&mut self, text: String) {
-        self.put(text, false, None);
-        if let Some(line) = self.lines.back_mut() {
-            line.left_secs = TROUBLE_SECS;
-        }
+        self.put(text.into(), if trouble { Weight::Trouble } else { Weight::News }, None);
     }
 
     /// One has been in the room for a moment.
@@ -84,18 +96,18 @@ impl Notices {
             moved.more += 1
         }
         let told = if came { words.came } else { words.left };
-        self.put(told(&moved.names, moved.more), false, Some(moved));
+        self.put(told(&moved.names, moved.more), Weight::News, Some(moved));
     }
 
-    fn put(&mut self, text: String, trouble: bool, moved: Option<Moved>) {
+    fn put(&mut self, text: String, weight: Weight, moved: Option<Moved>) {
         self.lines.retain(|line| line.text != text);
         if self.lines.len() == SHOWN {
-            // Trouble stays before what is only news.
-            let gives_way = self.lines.iter().position(|line| !line.trouble).unwrap_or_default();
+            // The first of the least weight.
+            let lightest = self.lines.iter().enumerate().min_by_key(|(_, line)| line.weight);
+            let gives_way = lightest.map_or(0, |(at, _)| at);
             self.lines.remove(gives_way);
         }
-        let left_secs = if trouble { TROUBLE_SECS } else { SECS };
-        self.lines.push_back(Notice { text, trouble, left_secs, moved });
+        self.lines.push_back(Notice { text, weight, left_secs: weight.secs(), moved });
     }
 }
 
@@ -159,9 +171,9 @@ pub(super) fn collect(
     if hushed.read().count() > 0 {
         notices.tell(words.muted_by_host, true);
     }
-    // What names no sender is the server's.
-    for knock in data.read().filter(|data| data.topic == TOPIC_KNOCK && data.from.is_none()) {
-        notices.call((words.knocks)(&text::in_sentence(&String::from_utf8_lossy(&knock.payload))));
+    let keeps_the_door = status.host && status.order.locked;
+    for name in data.read().filter(|_| keeps_the_door).filter_map(knocker) {
+        notices.put((words.knocks)(&name), Weight::Call, None);
     }
     for asked in asked.read() {
         notices.tell((words.asks_to_look)(&asked.name), false);
@@ -202,6 +214,13 @@ pub(super) fn collect(
     }
 }
 
+/// Who stands before the door, if that is what was sent, by a name that leaves room to say what to do.
+fn knocker(data: &DataReceived) -> Option<String> {
+    let tells = data.topic == TOPIC_KNOCK && data.from.is_none() && data.reliable;
+    let name = tells.then(|| text::one_line(&String::from_utf8_lossy(&data.payload), KNOCKER_CHARS))?;
+    Some(text::in_sentence(&name)).filter(|name| !name.is_empty())
+}
+
 /// The standing line about the connection, if it needs one.
 pub(super) fn standing(words: &NoticeWords, status: &RoomStatus) -> Option<(&'static str, Color32)> {
     match (status.state, status.reason) {
@@ -236,7 +255,7 @@ pub(super) fn show(
                 }
                 for notice in &notices.lines {
                     let strength = (notice.left_secs / 0.6).clamp(0.0, 1.0);
-                    if notice.trouble {
+                    if notice.weight == Weight::Trouble {
                         sentence(ui, &notice.text, room, theme::CORAL_TEXT, strength);
                     } else {
                         name_line(ui, &notice.text, room, strength, writing);
@@ -276,6 +295,7 @@ fn plaque(ui: &mut egui::Ui, size: egui::Vec2, strength: f32, draw: impl FnOnce(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::UserId;
     use crate::space::words::Language;
 
     #[test]
@@ -287,7 +307,35 @@ mod tests {
         notices.tell("5", true);
         let texts: Vec<_> = notices.lines.iter().map(|line| line.text.as_str()).collect();
         assert_eq!(texts, ["2", "3", "4", "5"]);
-        assert!(notices.lines[3].trouble);
+        assert_eq!(notices.lines[3].weight, Weight::Trouble);
+    }
+
+    #[test]
+    fn news_give_way_to_what_asks_for_something() {
+        let mut notices = Notices::default();
+        notices.put("Eve is at the door".into(), Weight::Call, None);
+        notices.tell("the camera is gone", true);
+        (0..9).for_each(|n| notices.tell(format!("{n}"), false));
+        let texts: Vec<_> = notices.lines.iter().map(|line| line.text.as_str()).collect();
+        assert_eq!(texts, ["Eve is at the door", "the camera is gone", "7", "8"]);
+        (0..4).for_each(|n| notices.tell(format!("trouble {n}"), true));
+        assert!(notices.lines.iter().all(|line| line.weight == Weight::Trouble));
+    }
+
+    #[test]
+    fn a_knock_is_the_servers_and_has_a_name() {
+        let knock = |payload: &str| DataReceived {
+            from: None,
+            topic: TOPIC_KNOCK.to_owned(),
+            payload: payload.as_bytes().to_vec(),
+            reliable: true,
+        };
+        assert_eq!(knocker(&knock("Eve")).as_deref(), Some("Eve"));
+        assert_eq!(knocker(&knock(&"e".repeat(300))).unwrap().chars().count(), KNOCKER_CHARS);
+        assert_eq!(knocker(&knock(" \u{0}\n")), None);
+        assert_eq!(knocker(&DataReceived { from: UserId::new("mallory").ok(), ..knock("Eve") }), None);
+        assert_eq!(knocker(&DataReceived { reliable: false, ..knock("Eve") }), None);
+        assert_eq!(knocker(&DataReceived { topic: "rotunda.command".into(), ..knock("Eve") }), None);
     }
 
     #[test]

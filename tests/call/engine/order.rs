@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use rotunda::bridge::{HostCommand, PublishRequest, RoomCommand, RoomEvent, StartsMuted, VideoOptions};
+use rotunda::bridge::{DataMessage, HostCommand, PublishRequest, RoomCommand, RoomEvent, StartsMuted, VideoOptions};
 use rotunda::model::sound::{VOICE_ATTRIBUTE, VOICE_TO_ALL};
 use rotunda::model::topic::TOPIC_KNOCK;
 use rotunda::model::{
@@ -214,7 +214,9 @@ fn a_locked_room_lets_in_hosts_and_who_was_there_and_a_banned_user_comes_no_more
     let server = TestServer::start();
     let hall = room("doors");
     let (mut ann, mut bob) = (server.enter_as_host(&hall, "ann"), server.enter(&hall, "bob"));
+    let mut fay = server.enter(&hall, "fay");
     ann.wait_user("bob");
+    ann.wait_user("fay");
     ann.wait_figures("a server that holds to order", |now| now.keeps_order.then_some(()));
     let refused = |name: &str| {
         let mut bot = Bot::new(name);
@@ -223,20 +225,35 @@ fn a_locked_room_lets_in_hosts_and_who_was_there_and_a_banned_user_comes_no_more
     };
     let mut order = RoomOrder::default();
     order.locked = true;
+    assert!(order.appoint(user("fay")));
     choose(&mut ann, &order);
+    wait_host(&mut fay, true);
+    // Who is no host says that somebody knocked: nobody hears it.
+    bob.send(RoomCommand::SendData(DataMessage {
+        topic: TOPIC_KNOCK.to_owned(),
+        payload: b"nobody".to_vec(),
+        reliable: true,
+        to: Vec::new(),
+    }));
     let error = refused("eve");
     assert_eq!(error.code, ErrorCode::RoomLocked, "{error}");
     assert!(error.message.contains("ask its host"), "{error}");
-    // Its hosts hear who it was, and nobody else does.
+    // Every host hears who it was, each who knocks, and nobody else does.
     let knocker = |event: &RoomEvent| match event {
-        RoomEvent::DataReceived { from: None, topic, payload, reliable: true } if topic == TOPIC_KNOCK => {
+        RoomEvent::DataReceived { topic, payload, .. } if topic == TOPIC_KNOCK => {
             Some(String::from_utf8(payload.clone()).unwrap())
         }
         _ => None,
     };
-    assert_eq!(ann.wait("a knock", SOON, knocker), "EVE");
-    std::thread::sleep(Duration::from_millis(500));
-    bob.listen();
+    refused("mallory");
+    for host in [&mut ann, &mut fay] {
+        assert_eq!(
+            ["first", "second"].map(|nth| host.wait(&format!("the {nth} knock"), SOON, knocker)),
+            ["EVE", "MALLORY"]
+        );
+    }
+    ann.send(RoomCommand::SendChat("who knocks?".into()));
+    bob.wait("what came after it", SOON, |event| matches!(event, RoomEvent::ChatReceived { .. }).then_some(()));
     assert!(!bob.heard.iter().any(|event| knocker(event).is_some()), "{:?}", bob.heard);
     // Who was there comes back; hosts come in.
     drop(bob);

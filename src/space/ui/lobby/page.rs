@@ -45,33 +45,40 @@ pub(super) struct Parts<'a> {
 }
 
 /// Keeps the page where it is while something is said on it and taken back: only its lower edge moves. It stands in the
-/// middle as it was when it was last laid out anew.
+/// middle as high as it was when it was last laid out anew, whatever it said then.
 #[derive(Default)]
 pub(super) struct Footing {
-    /// What it was laid out for.
-    shape: Option<Shape>,
-    /// Frames since: its height is known after a few.
+    laid_out: Option<LaidOut>,
+    /// Frames since: the page has its height after a few.
     frames: u8,
     height: f32,
 }
 
-/// View, width, text, way and what is asked on it.
-type Shape = (egui::Vec2, bool, u16, Way, bool, bool);
+/// What the page is laid out for.
+#[derive(Clone, Copy, PartialEq)]
+struct LaidOut {
+    view: egui::Vec2,
+    beside: bool,
+    comfort: Comfort,
+    way: Way,
+    to_server: bool,
+    with_keys: bool,
+}
 
-/// Frames after which a page is as high as it gets.
-const LAID_OUT: u8 = 4;
+/// Frames until a page is laid out.
+const LAYING_OUT: u8 = 4;
 
 impl Footing {
     /// How far below the middle of the view the page's is, in points. `drawn` is its height in the frame before.
-    fn below_middle(&mut self, shape: Shape, drawn: f32) -> f32 {
-        if self.shape != Some(shape) {
-            (self.shape, self.frames) = (Some(shape), 0);
+    fn below_middle(&mut self, laid_out: LaidOut, drawn: f32) -> f32 {
+        if self.laid_out != Some(laid_out) {
+            (self.laid_out, self.frames) = (Some(laid_out), 0);
         }
-        if self.frames < LAID_OUT {
+        if self.frames < LAYING_OUT {
             (self.frames, self.height) = (self.frames + 1, drawn);
         }
         // What would leave the view pushes it up all the same.
-        let room = ((shape.0.y - drawn) * 0.5 - theme::EDGE_PT).max(0.0);
+        let room = ((laid_out.view.y - drawn) * 0.5 - theme::EDGE_PT).max(0.0);
         ((drawn - self.height) * 0.5).min(room)
     }
 }
@@ -98,9 +105,15 @@ pub(super) fn show(ctx: &egui::Context, lobby: &mut Lobby, parts: &mut Parts<'_>
     let aside = if view.width() > taken + 2.0 * HALF_PT + BETWEEN_PT + 60.0 { taken * 0.5 } else { 0.0 };
     let id = egui::Id::new("lobby");
     let drawn = ctx.memory(|memory| memory.area_rect(id)).map_or(0.0, |rect| rect.height());
-    let to_server = matches!(lobby.target(), Some(Target::Server(_)));
-    let shape = (view.size(), beside, parts.comfort.text_percent, lobby.way, to_server, lobby.with_keys);
-    let below = parts.footing.below_middle(shape, drawn);
+    let laid_out = LaidOut {
+        view: view.size(),
+        beside,
+        comfort: parts.comfort,
+        way: lobby.way,
+        to_server: matches!(lobby.target(), Some(Target::Server(_))),
+        with_keys: lobby.with_keys,
+    };
+    let below = parts.footing.below_middle(laid_out, drawn);
     egui::Area::new(id).anchor(Align2::CENTER_CENTER, [aside, below]).show(ctx, |ui| {
         theme::pane().show(ui, |ui| {
             let all = egui::ScrollArea::vertical().max_height(tallest).min_scrolled_height(tallest);

@@ -35,7 +35,7 @@ pub struct RecentRoom {
 }
 
 impl RecentRoom {
-    /// Its name, and where it is.
+    /// Its name, and where it is: the host as the network has it, so that one that only looks like another is told apart.
     pub(super) fn title(&self) -> String {
         let url = Url::parse(&self.link).ok();
         let at = url.as_ref().map_or("", |url| &url[Position::BeforeHost..Position::AfterPort]);

@@ -284,6 +284,7 @@ fn a_room_one_was_in_is_called_by_its_name_and_place() {
     let title = |room: &str, link: &str| RecentRoom { room: room.into(), link: link.into() }.title();
     assert_eq!(title("team", "http://192.0.2.7:7880/join/team?code=x"), "team · 192.0.2.7:7880");
     assert_eq!(title("", "wss://ann:secret@rooms.example.org/"), "rooms.example.org");
+    assert_eq!(title("team", "wss://räume.example.org"), "team · xn--rume-loa.example.org");
     assert_eq!(title("mine", ""), "mine");
     assert_eq!(title("mine", "no address"), "mine");
 }
