@@ -105,6 +105,15 @@ pub fn redirect_trickle(trickle: &mut TrickleRequest, to: SocketAddr) {
     }
 }
 
+/// Leaves of a candidate that it was the last one (RFC 8838 section 8.2).
+pub fn empty_trickle(trickle: &mut TrickleRequest) {
+    let Ok(mut init) = serde_json::from_str::<Value>(&trickle.candidate_init) else { return };
+    if init.get("candidate").is_some() {
+        init["candidate"] = "".into();
+        trickle.candidate_init = init.to_string();
+    }
+}
+
 /// The target of a request with the candidates taken out of the offer in its `join_request`, where there is one. What
 /// cannot be read is left for the server to refuse.
 pub fn strip_target(target: &str) -> String {
@@ -223,5 +232,12 @@ mod tests {
             assert_eq!(trickled_address(&init(none)), None, "{none}");
         }
         assert_eq!(trickled_address(&TrickleRequest::default()), None);
+        // The last of a server's is no way around, either.
+        let mut last = init("candidate:1 1 tcp 1 ::1 7882 typ host tcptype passive");
+        empty_trickle(&mut last);
+        assert!(!last.candidate_init.contains("7882") && last.candidate_init.contains("sdpMid"), "{last:?}");
+        let mut none = TrickleRequest::default();
+        empty_trickle(&mut none);
+        assert_eq!(none, TrickleRequest::default());
     }
 }

@@ -198,7 +198,8 @@ impl Gates<'_> {
             Some(Request::SyncState(state)) => {
                 [&mut state.offer, &mut state.answer].into_iter().flatten().for_each(rewrite::strip_description);
             }
-            Some(Request::Trickle(trickle)) if !trickle.r#final => return None,
+            Some(Request::Trickle(trickle)) if trickle.r#final => rewrite::empty_trickle(trickle),
+            Some(Request::Trickle(_)) => return None,
             _ => return Some(bytes.to_vec()),
         }
         Some(request.encode_to_vec())
@@ -219,7 +220,8 @@ impl Gates<'_> {
                     gate.learn(server);
                     rewrite::redirect_trickle(trickle, gate.address().ok()?);
                 }
-                None if trickle.r#final => {}
+                // The last one may be over TCP, or none at all.
+                None if trickle.r#final => rewrite::empty_trickle(trickle),
                 None => return None,
             },
             _ => return Some(bytes.to_vec()),
