@@ -148,10 +148,13 @@ impl LiveKit {
             let ports = [free_port(), free_port(), free_port()].map(|port| port.map_err(|error| error.to_string()));
             let [port, rtc, tcp] = ports;
             let (port, rtc, tcp) = (port?, rtc?, tcp?);
+            // Over loopback alone: another interface is told as `node_ip`, too, and when that one is gathered first, nobody
+            // listens to what comes in over loopback.
             let config = format!(
                 "port: {port}\nbind_addresses: [127.0.0.1]\nkeys: {{{KEY}: {SECRET}}}\nlogging: {{level: info}}\n\
                  rtc: {{udp_port: {rtc}, tcp_port: {tcp}, node_ip: 127.0.0.1, use_external_ip: false, \
-                 enable_loopback_candidate: true, stun_servers: [\"127.0.0.1:3478\"]}}\n\
+                 ips: {{includes: [127.0.0.1/32]}}, enable_loopback_candidate: true, \
+                 stun_servers: [\"127.0.0.1:3478\"]}}\n\
                  room: {{empty_timeout: 30, departure_timeout: 5}}\n{more}"
             );
             let mut server = Self { process: None, program: program.clone(), config, port };
