@@ -1,6 +1,6 @@
 //! Rooms and their members: telling everyone, removing, sweeping, stopping.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -48,7 +48,7 @@ pub(super) struct Room {
     pub(super) held: bool,
     pub(super) revoked: Revoked,
     /// Who stood before the locked door lately.
-    knocks: VecDeque<(String, Instant)>,
+    knocks: Vec<(String, Instant)>,
 }
 
 impl Room {
@@ -68,7 +68,7 @@ impl Room {
             empty_since: None,
             held: false,
             revoked: Revoked::new(),
-            knocks: VecDeque::new(),
+            knocks: Vec::new(),
         }
     }
 
@@ -131,7 +131,7 @@ impl Room {
         self.knocks.retain(|(_, at)| now.saturating_duration_since(*at) < KNOCK_LASTS);
         let takes = self.knocks.len() < KNOCKS_MAX && self.knocks.iter().all(|(who, _)| who != identity);
         if takes {
-            self.knocks.push_back((identity.to_owned(), now));
+            self.knocks.push((identity.to_owned(), now));
         }
         takes
     }

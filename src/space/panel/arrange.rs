@@ -7,7 +7,7 @@ use bevy_egui::input::EguiWantsInput;
 
 use super::flat::{self, Flat, PAGE_TILES, STRIP_TILES, Tile};
 use super::spotlight::Spotlight;
-use super::{PanelOf, share_style};
+use super::{PanelOf, share_style, view_size};
 use crate::model::StreamKind;
 use crate::space::geometry::PICTURE_ASPECT;
 use crate::space::participant::{Participant, Seat, Speaking, Spotlit, VoiceLevel};
@@ -41,9 +41,8 @@ fn flat_view(view: Option<(&Camera, &Projection)>, comfort: &Comfort) -> Option<
     let (camera, Projection::Perspective(lens)) = view? else { return None };
     let half = (lens.fov * 0.5).tan();
     let half_view = Vec2::new(half * lens.aspect_ratio, half);
-    let size = camera.logical_viewport_size().unwrap_or(Vec2::new(1280.0, 720.0)).max(Vec2::ONE);
     let sound = half_view.is_finite() && half_view.min_element() > 0.0;
-    sound.then(|| Flat::new(half_view, size, comfort.text_percent))
+    sound.then(|| Flat::new(half_view, view_size(camera), comfort.text_percent))
 }
 
 /// Page keys turn the pages of the grid; the page stays within what there is.

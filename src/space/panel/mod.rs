@@ -84,6 +84,11 @@ impl Plugin for PanelPlugin {
     }
 }
 
+/// The size of what a camera draws into, in logical pixels.
+fn view_size(camera: &Camera) -> Vec2 {
+    camera.logical_viewport_size().unwrap_or(Vec2::new(1280.0, 720.0)).max(Vec2::ONE)
+}
+
 /// Measures of a face with a picture this wide, in metres.
 fn style(accent: LinearRgba, width: f32, label: &Label) -> FaceStyle {
     FaceStyle {

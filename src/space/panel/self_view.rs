@@ -3,7 +3,7 @@
 
 use bevy::prelude::*;
 
-use super::{MARGIN_SHARE, style};
+use super::{MARGIN_SHARE, style, view_size};
 use crate::model::StreamKind;
 use crate::space::geometry::PICTURE_ASPECT;
 use crate::space::participant::{CameraOff, LocalParticipant, Muted, Participant};
@@ -92,7 +92,7 @@ pub(super) fn follow_self_view(
     mut views: Query<(&mut Transform, &mut Visibility), With<SelfView>>,
 ) {
     let Some((camera, Projection::Perspective(lens))) = camera.iter().next() else { return };
-    let view = camera.logical_viewport_size().unwrap_or(Vec2::new(1280.0, 720.0)).max(Vec2::ONE);
+    let view = view_size(camera);
     let high = (lens.fov * 0.5).tan() * DISTANCE * 2.0;
     let (size, at) = corner(view, comfort.text_percent);
     for (mut transform, mut visibility) in &mut views {

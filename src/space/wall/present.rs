@@ -46,7 +46,8 @@ pub(super) fn mark_presenters(
 /// presenters go to and fro only when the seats are laid anew, and all of them together.
 fn hides(places: &[Seat], seats: &[Seat]) -> bool {
     let places: Vec<Rect> = places.iter().map(Seat::seen).collect();
-    seats.iter().any(|seat| places.iter().any(|place| !place.intersect(seat.seen()).is_empty()))
+    let hidden = |seat: Rect| places.iter().any(|place| !place.intersect(seat).is_empty());
+    !places.is_empty() && seats.iter().map(Seat::seen).any(hidden)
 }
 
 #[cfg(test)]
