@@ -62,6 +62,43 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// With what differs in `to` from `from`, and the rest as it is here: what is said for one call is not kept beside what
+    /// was chosen, and of two programs neither takes back what the other chose before.
+    fn with_changes(self, from: &Self, to: &Self) -> Self {
+        fn newer<T: Clone + PartialEq>(here: T, from: &T, to: &T) -> T {
+            if from == to { here } else { to.clone() }
+        }
+        let (comfort, devices) = (self.comfort, self.devices);
+        let comfort = Comfort {
+            language: newer(comfort.language, &from.comfort.language, &to.comfort.language),
+            text_percent: newer(comfort.text_percent, &from.comfort.text_percent, &to.comfort.text_percent),
+            reduced_motion: newer(comfort.reduced_motion, &from.comfort.reduced_motion, &to.comfort.reduced_motion),
+        };
+        let devices = DeviceChoice {
+            camera: newer(devices.camera, &from.devices.camera, &to.devices.camera),
+            microphone: newer(devices.microphone, &from.devices.microphone, &to.devices.microphone),
+            speaker: newer(devices.speaker, &from.devices.speaker, &to.devices.speaker),
+        };
+        // Rooms come and go one by one.
+        let stays = |room: &&RecentRoom| !from.recent.contains(room) || self.recent.contains(room);
+        let comes =
+            |room: &&RecentRoom| !from.recent.contains(room) && !to.recent.iter().any(|own| own.is_same_as(room));
+        let rooms = to.recent.iter().filter(stays).chain(self.recent.iter().filter(comes));
+        let recent = rooms.take(stored::RECENT).cloned().collect();
+        Self {
+            beauty: newer(self.beauty, &from.beauty, &to.beauty),
+            comfort,
+            sound: newer(self.sound, &from.sound, &to.sound),
+            devices,
+            name: newer(self.name, &from.name, &to.name),
+            camera_on: newer(self.camera_on, &from.camera_on, &to.camera_on),
+            microphone_on: newer(self.microphone_on, &from.microphone_on, &to.microphone_on),
+            recent: if from.recent == to.recent { self.recent } else { recent },
+        }
+    }
+}
+
 /// Why settings could not be used or kept.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -133,19 +170,25 @@ impl SettingsFile {
         }
     }
 
-    /// Writes it whole, or leaves the old one.
+    /// Writes what was chosen since `from`, beside what another program chose meanwhile: whole, or the old file stays.
     ///
     /// # Errors
-    /// [`SettingsError::File`] when the folder cannot be written.
-    pub fn save(&self, settings: &Settings) -> Result<(), SettingsError> {
-        let text =
-            toml::to_string_pretty(&Stored::of(settings)).map_err(|error| self.trouble(io::Error::other(error)))?;
+    /// [`SettingsError::File`] when the file cannot be read, or the folder not written; [`SettingsError::Unreadable`] when
+    /// what another program wrote makes no sense: it is set aside, and what was chosen is kept all the same.
+    pub fn save(&self, from: &Settings, to: &Settings) -> Result<(), SettingsError> {
+        let (there, aside) = match self.load() {
+            (_, Some(error @ SettingsError::File { .. })) => return Err(error),
+            // What this program knows is all there is.
+            (_, Some(aside)) => (from.clone(), Some(aside)),
+            (there, None) => (there, None),
+        };
+        let stored = Stored::of(&there.with_changes(from, to));
+        let text = toml::to_string_pretty(&stored).map_err(|error| self.trouble(io::Error::other(error)))?;
         let write = || {
             if let Some(folder) = self.0.parent() {
                 private_folder(folder)?;
             }
-            // Two programs at once do not write into one file.
-            let fresh = self.0.with_extension(format!("{}.new", std::process::id()));
+            let fresh = self.fresh();
             let done = write_private(&fresh, &text).and_then(|()| fs::rename(&fresh, &self.0));
             if done.is_err() {
                 // What is left of it is of no use; the first error is told.
@@ -153,7 +196,13 @@ impl SettingsFile {
             }
             done
         };
-        write().map_err(|error| self.trouble(error))
+        write().map_err(|error| self.trouble(error))?;
+        aside.map_or(Ok(()), Err)
+    }
+
+    /// Written before it takes the old one's place. Two programs at once do not write into one file.
+    fn fresh(&self) -> PathBuf {
+        self.0.with_extension(format!("{}.new", std::process::id()))
     }
 
     fn trouble(&self, error: io::Error) -> SettingsError {
@@ -220,15 +269,27 @@ pub(super) struct KeepSettings {
     pub text_percent: Option<u16>,
 }
 
-/// The file, and what it holds as far as is known.
+/// The file, and what this program knows of it.
 #[derive(Resource)]
 struct Keeper {
     file: Option<SettingsFile>,
+    /// What differs from it is to be written: what was read, with what was said for this run; later what was written last.
     kept: Settings,
     trouble: Option<String>,
     /// What is to be kept, and for how long it has been so.
     settling: Option<(Settings, Duration)>,
-    writing: Option<Task<Result<(), SettingsError>>>,
+    /// What is on its way into the file.
+    writing: Option<(Settings, Task<Result<(), SettingsError>>)>,
+}
+
+impl Keeper {
+    /// Takes in what became of the writing. What was not written is tried again with the next choice.
+    fn written(&mut self, done: Result<(), SettingsError>) {
+        if let (Some((settings, _)), Ok(()) | Err(SettingsError::Unreadable { .. })) = (self.writing.take(), &done) {
+            self.kept = settings;
+        }
+        self.trouble = done.err().map(|error| error.to_string());
+    }
 }
 
 /// Everything that is kept, where it is chosen.
@@ -307,21 +368,21 @@ fn keep(time: Res<Time<Real>>, chosen: Chosen, mut keeper: ResMut<Keeper>, mut n
     }
     if chosen.may_differ() {
         let now = chosen.settings();
-        keeper.settling = (now != keeper.kept).then_some((now, Duration::ZERO));
+        let known = keeper.writing.as_ref().map_or(&keeper.kept, |(written, _)| written);
+        keeper.settling = (now != *known).then_some((now, Duration::ZERO));
     }
-    if let Some(task) = &mut keeper.writing {
+    if let Some((_, task)) = &mut keeper.writing {
         let Some(done) = bevy::tasks::block_on(bevy::tasks::poll_once(task)) else { return };
-        keeper.writing = None;
-        keeper.trouble = done.err().map(|error| error.to_string());
+        keeper.written(done);
     }
     if let Some((_, settled)) = &mut keeper.settling {
         *settled += time.delta();
     }
-    if let Some((now, _)) = keeper.settling.take_if(|(_, settled)| *settled >= SETTLES) {
-        keeper.kept = now.clone();
-        if let Some(file) = keeper.file.clone() {
-            keeper.writing = Some(IoTaskPool::get().spawn(async move { file.save(&now) }));
-        }
+    if let Some((now, _)) = keeper.settling.take_if(|(_, settled)| *settled >= SETTLES)
+        && let Some(file) = keeper.file.clone()
+    {
+        let (from, to) = (keeper.kept.clone(), now.clone());
+        keeper.writing = Some((now, IoTaskPool::get().spawn(async move { file.save(&from, &to) })));
     }
 }
 
@@ -330,20 +391,20 @@ fn keep_at_exit(exits: MessageReader<AppExit>, chosen: Chosen, mut keeper: ResMu
     if exits.is_empty() {
         return;
     }
-    let now = chosen.settings();
     // What is being written comes to its end first: two would write into one file.
-    if let Some(Err(error)) = keeper.writing.take().map(bevy::tasks::block_on) {
-        error!(%error, "settings");
+    if let Some((_, task)) = &mut keeper.writing {
+        let done = bevy::tasks::block_on(task);
+        keeper.written(done);
     }
-    if now == keeper.kept {
-        return;
+    let now = chosen.settings();
+    let done = match &keeper.file {
+        Some(file) if now != keeper.kept => file.save(&keeper.kept, &now),
+        _ => Ok(()),
+    };
+    let trouble = keeper.trouble.take();
+    if let Some(error) = done.err().map(|error| error.to_string()).or(trouble) {
+        error!(error, "settings");
     }
-    if let Some(file) = &keeper.file
-        && let Err(error) = file.save(&now)
-    {
-        error!(%error, "settings");
-    }
-    (keeper.kept, keeper.settling) = (now, None);
 }
 
 #[cfg(test)]
@@ -380,8 +441,9 @@ mod tests {
         let folder = folder("kept").join("deeper");
         let file = SettingsFile::in_folder(&folder);
         assert!(matches!(file.load(), (settings, None) if settings == Settings::default()), "none yet");
-        file.save(&Settings::default()).unwrap();
-        file.save(&chosen()).unwrap();
+        let nothing = Settings::default();
+        file.save(&nothing, &nothing).unwrap();
+        file.save(&nothing, &chosen()).unwrap();
         assert!(matches!(file.load(), (settings, None) if settings == chosen()));
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
         #[cfg(unix)]
@@ -439,7 +501,52 @@ mod tests {
         let folder = folder("blocked");
         fs::write(folder.join("file"), "").unwrap();
         let file = SettingsFile::in_folder(&folder.join("file"));
-        let error = file.save(&chosen()).unwrap_err().to_string();
+        let error = file.save(&Settings::default(), &chosen()).unwrap_err().to_string();
         assert!(error.contains("settings.toml"), "{error}");
+    }
+
+    /// The device that is always full stands in for a disk.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_disk_is_said_and_the_old_file_stays() {
+        let folder = folder("full");
+        let file = SettingsFile::in_folder(&folder);
+        let nothing = Settings::default();
+        file.save(&nothing, &chosen()).unwrap();
+        std::os::unix::fs::symlink("/dev/full", file.fresh()).unwrap();
+        let error = file.save(&chosen(), &nothing).unwrap_err().to_string();
+        assert!(error.contains("settings.toml") && error.contains("space"), "{error}");
+        assert_eq!(file.load().0, chosen());
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "and nothing half written beside it");
+    }
+
+    #[test]
+    fn of_two_programs_neither_takes_back_what_the_other_chose() {
+        let file = SettingsFile::in_folder(&folder("two"));
+        let room = |room: &str| RecentRoom { room: room.into(), link: String::new() };
+        let begun = Settings { recent: vec![room("old"), room("hall")], ..chosen() };
+        file.save(&Settings::default(), &begun).unwrap();
+        let mut theirs = Settings { name: "Bea".into(), recent: vec![room("theirs"), room("hall")], ..begun.clone() };
+        theirs.devices.speaker = Some("theirs".into());
+        file.save(&begun, &theirs).unwrap();
+        let mut ours = Settings { sound: SoundMode::Spatial, ..begun.clone() };
+        ours.devices.camera = Some("ours".into());
+        ours.recent.insert(0, room("ours"));
+        file.save(&begun, &ours).unwrap();
+        let mut both = Settings { name: "Bea".into(), ..ours.clone() };
+        both.devices.speaker = Some("theirs".into());
+        both.recent = vec![room("ours"), room("hall"), room("theirs")];
+        assert_eq!(file.load().0, both);
+        // What was said for one call alone stands in no file.
+        let said = Settings { name: "Once".into(), ..ours };
+        file.save(&said, &Settings { camera_on: true, ..said.clone() }).unwrap();
+        let (kept, _) = file.load();
+        assert_eq!((kept.name.as_str(), kept.camera_on), ("Bea", true));
+        // One from the future is kept aside, and what this program knows stays.
+        fs::write(&file.0, "version = 9").unwrap();
+        let now = Settings { camera_on: true, ..said.clone() };
+        let trouble = file.save(&said, &now).unwrap_err();
+        assert!(matches!(&trouble, SettingsError::Unreadable { kept, .. } if kept.exists()), "{trouble}");
+        assert_eq!(file.load().0, now);
     }
 }

@@ -11,8 +11,8 @@ use crate::space::{Comfort, Language, SoundMode};
 
 /// What this program writes, and the newest it reads.
 const VERSION: u32 = 1;
-/// Rooms that are read.
-const RECENT: usize = 6;
+/// Rooms that are kept.
+pub(super) const RECENT: usize = 6;
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Stored {

@@ -43,7 +43,7 @@ impl RecentRoom {
     }
 
     /// The same room at the same server, by whatever code or scheme one comes in.
-    fn is_same_as(&self, other: &Self) -> bool {
+    pub fn is_same_as(&self, other: &Self) -> bool {
         if self.link == other.link {
             return self.room == other.room;
         }
