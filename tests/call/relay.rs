@@ -132,10 +132,17 @@ fn a_picture_stops_for_a_narrow_way_and_not_for_a_lossy_one() {
     let concealed = |bob: &Bot| {
         f64::from(audio_of(&bob.engine.snapshot(), "ann-cam").unwrap().concealed) * heard_since.elapsed().as_secs_f64()
     };
-    let (before, since) = (concealed(&bob), Instant::now());
-    std::thread::sleep(Duration::from_secs(3));
-    let share = (concealed(&bob) - before) / since.elapsed().as_secs_f64();
-    assert!(share < 0.2, "{share} of the sound is made up although it has the way for itself");
+    // The queue empties first, and a busy machine makes holes of its own.
+    let deadline = Instant::now() + SOON;
+    loop {
+        let (before, since) = (concealed(&bob), Instant::now());
+        std::thread::sleep(Duration::from_secs(2));
+        let share = (concealed(&bob) - before) / since.elapsed().as_secs_f64();
+        if share < 0.1 {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{share} of the sound is made up although it has the way for itself");
+    }
 
     relay.both(way);
     wait_more(&bob, "ann-cam", 30, 2 * SOON);

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bevy::camera::RenderTarget;
 use bevy::camera::visibility::RenderLayers;
 use bevy::prelude::*;
 use bevy::time::TimeUpdateStrategy;
@@ -378,9 +379,16 @@ enum Ground {
 /// Screens in one language and size of text.
 type Take<'a> = (Language, u16, &'a [Screen]);
 
-/// Draws screens in one size of window.
-fn draw_all(size: (u32, u32), ground: Ground, takes: &[Take<'_>], wrong: &mut Vec<String>) {
+/// Draws screens in one size of window, in pixels, of which so many make a point.
+fn draw_all(size: (u32, u32), scale: f32, ground: Ground, takes: &[Take<'_>], wrong: &mut Vec<String>) {
     let (mut app, engine) = furnished(size);
+    let mut cameras = app.world_mut().query_filtered::<(&mut RenderTarget, &mut Projection), With<RoomCamera>>();
+    for (mut target, mut projection) in cameras.iter_mut(app.world_mut()) {
+        let RenderTarget::Image(image) = &mut *target else { panic!("the room is drawn into {target:?}") };
+        image.scale_factor = scale;
+        // What a camera draws into is looked at with its projection alone.
+        projection.set_changed();
+    }
     if ground == Ground::Plain {
         let mut cameras = app.world_mut().query_filtered::<&mut RenderLayers, With<RoomCamera>>();
         cameras.iter_mut(app.world_mut()).for_each(|mut layers| *layers = RenderLayers::none());
@@ -388,13 +396,17 @@ fn draw_all(size: (u32, u32), ground: Ground, takes: &[Take<'_>], wrong: &mut Ve
     app.world_mut().resource_mut::<SpaceSettings>().overlay = false;
     frames(&mut app, 2);
     let bare = picture(&mut app);
+    let mut cameras = app.world_mut().query_filtered::<&Camera, With<RoomCamera>>();
+    let logical = cameras.single(app.world()).unwrap().logical_viewport_size().unwrap();
+    assert_eq!((logical * scale).as_uvec2(), UVec2::from(size));
     app.world_mut().resource_mut::<SpaceSettings>().overlay = true;
     for (language, text_percent, screens) in takes {
         app.insert_resource(Comfort { language: *language, text_percent: *text_percent, reduced_motion: true });
         for screen in *screens {
             show(&mut app, &engine, *screen);
             let drawn = picture(&mut app);
-            let name = format!("{}-{text_percent}-{}x{}-{}", language.tag(), size.0, size.1, screen.name());
+            let at = if scale == 1.0 { String::new() } else { format!("@{scale}") };
+            let name = format!("{}-{text_percent}-{}x{}{at}-{}", language.tag(), size.0, size.1, screen.name());
             std::fs::write(folder().join(format!("{name}.png")), drawn.to_png().unwrap()).unwrap();
             check(&mut app, &name, wrong);
             let share = changed(&drawn, &bare);
@@ -411,12 +423,15 @@ fn every_screen_fits_in_both_languages_and_all_sizes() {
     let Some(_turn) = gpu() else { return };
     let (en, zh) = (Language::English, Language::Chinese);
     let mut wrong = Vec::new();
-    draw_all((1280, 720), Ground::Room, &[(en, 100, &ALL), (zh, 100, &ALL)], &mut wrong);
+    draw_all((1280, 720), 1.0, Ground::Room, &[(en, 100, &ALL), (zh, 100, &ALL)], &mut wrong);
     let extremes: [Take<'_>; 4] = [(en, 75, &ALL), (en, 200, &ALL), (zh, 75, &ALL), (zh, 200, &ALL)];
-    draw_all((1280, 720), Ground::Plain, &extremes, &mut wrong);
+    draw_all((1280, 720), 1.0, Ground::Plain, &extremes, &mut wrong);
     let small: [Take<'_>; 4] = [(en, 100, &ALL), (zh, 100, &TIGHT), (en, 200, &TIGHT), (zh, 200, &TIGHT)];
-    draw_all((480, 320), Ground::Plain, &small, &mut wrong);
-    draw_all((3840, 2160), Ground::Plain, &[(zh, 200, &TIGHT[..2])], &mut wrong);
+    draw_all((480, 320), 1.0, Ground::Plain, &small, &mut wrong);
+    draw_all((3840, 2160), 1.0, Ground::Plain, &[(zh, 200, &TIGHT[..2])], &mut wrong);
+    // Screens whose pixels are small.
+    draw_all((1920, 1200), 1.5, Ground::Plain, &[(en, 100, &TIGHT)], &mut wrong);
+    draw_all((1280, 720), 2.0, Ground::Plain, &[(en, 100, &TIGHT), (zh, 200, &TIGHT)], &mut wrong);
     assert!(wrong.is_empty(), "look into {}: {wrong:#?}", folder().display());
 }
 
