@@ -8,6 +8,7 @@ use bevy::platform::cell::SyncCell;
 use bevy::prelude::*;
 use bevy::tasks::{IoTaskPool, Task, block_on, poll_once};
 
+use super::link::LinkAddress;
 use super::opening::{self, OpenError, Opened, open_room};
 use super::{AppError, RoomLook, SettingsFile, View};
 use crate::bridge::{
@@ -16,6 +17,7 @@ use crate::bridge::{
 use crate::model::{
     CallError, ErrorCode, RoomId, RoomState, RoomStateReason, StreamId, StreamKind, UserId, UserInfo, VideoCodec,
 };
+use crate::protocol::invitation;
 use crate::protocol::token::{self, TokenError, TokenRequest};
 use crate::server::ServerHandle;
 use crate::space::devices::{CameraQuality, DeviceChoice, OwnSources};
@@ -228,7 +230,7 @@ fn follow(
     mut events: MessageReader<EngineEvent>,
     own: Own,
     mut house: ResMut<House>,
-    (mut lobby, mut link): (ResMut<Lobby>, ResMut<RoomLink>),
+    (mut lobby, mut link, mut address): (ResMut<Lobby>, ResMut<RoomLink>, ResMut<LinkAddress>),
     mut outbox: ResMut<Outbox>,
     (layout, mut walkers): (Res<RoomLayout>, Query<&mut Walker>),
 ) {
@@ -244,6 +246,7 @@ fn follow(
             walkers.iter_mut().for_each(|mut walker| *walker = Walker::at_entrance(&layout));
             let (room, way) = (room_of(&wish), &wish.way);
             link.0 = house.link.take();
+            address.0 = None;
             if house.server.is_some() {
                 commands.init_resource::<RoomIsHere>();
             }
@@ -252,7 +255,10 @@ fn follow(
                     link.0 = Some(text.clone());
                     lobby.remember(RecentRoom { room, link: text.clone() });
                 }
-                WayIn::Server { url, .. } => lobby.remember(RecentRoom { room, link: url.clone() }),
+                WayIn::Server { url, .. } => {
+                    address.0 = RoomId::new(room.as_str()).ok().and_then(|room| invitation::address(url, &room));
+                    lobby.remember(RecentRoom { room, link: url.clone() });
+                }
                 WayIn::Open(_) => lobby.remember(RecentRoom { room, link: String::new() }),
             }
         }
@@ -261,7 +267,7 @@ fn follow(
         if leaves {
             house.close();
             commands.remove_resource::<RoomIsHere>();
-            link.0 = None;
+            (link.0, address.0) = (None, None);
             (lobby.open, lobby.entering) = (true, false);
             // Whoever turned it off in the room does not find it on.
             let off = std::mem::take(&mut house.off);
@@ -276,7 +282,7 @@ fn follow(
 fn room_of(wish: &EnterRoom) -> String {
     match &wish.way {
         WayIn::Open(room) => room.to_string(),
-        WayIn::Link(link) => crate::protocol::invitation::room_of(link).map_or_else(String::new, String::from),
+        WayIn::Link(link) => invitation::room_of(link).map_or_else(String::new, String::from),
         WayIn::Server { room, pass, .. } => match (room, pass) {
             (Some(room), _) => room.to_string(),
             (None, Pass::Token(token)) => {
@@ -366,6 +372,7 @@ mod tests {
             .init_resource::<DeviceChoice>()
             .init_resource::<CameraQuality>()
             .init_resource::<RoomLink>()
+            .init_resource::<LinkAddress>()
             .init_resource::<RoomLayout>()
             .add_message::<EnterRoom>()
             .add_message::<CancelEntering>()

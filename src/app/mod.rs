@@ -5,6 +5,7 @@
 //! then takes the last picture, leaves the room and says how the call went.
 
 mod home;
+mod link;
 mod opening;
 mod recording;
 mod settings;
@@ -18,12 +19,14 @@ use bevy::prelude::*;
 use bevy::window::ExitCondition;
 
 pub use self::home::Home;
+use self::link::LinkAddress;
 use self::recording::{CallPlugin, CallSetup};
 use self::settings::KeepSettings;
 pub use self::settings::{BeautyChange, Settings, SettingsError, SettingsFile};
 use crate::bridge::{CommandError, EngineHandle, Entry, PublishRequest};
 use crate::client::report::{Expectations, Recorder, Report};
 use crate::client::room_of;
+use crate::protocol::invitation;
 use crate::space::fetch::FIRST_QUALITY;
 use crate::space::ui::{RoomIsHere, RoomLink};
 use crate::space::{
@@ -119,7 +122,7 @@ impl RoomLook {
             .insert_resource(self.mode)
             .insert_resource(EngineBridge(engine))
             .add_plugins(RotundaPlugins)
-            .add_plugins(keeps);
+            .add_plugins((keeps, link::plugin));
         app
     }
 }
@@ -169,6 +172,17 @@ pub enum AppError {
     Ended(AppExit),
 }
 
+/// What leads others into the room: the link one comes in by, or else where links lead.
+fn links(entry: &Entry) -> (Option<String>, Option<String>) {
+    match entry {
+        Entry::Invitation(request) => (Some(request.link.clone()), None),
+        Entry::Login(request) => {
+            let address = |server: &String| invitation::address(server, &request.room);
+            (None, request.servers.first().and_then(address))
+        }
+    }
+}
+
 impl RoomRun {
     /// Runs the call to its end.
     ///
@@ -177,11 +191,13 @@ impl RoomRun {
     pub fn run(self) -> Result<Report, AppError> {
         host::check_gpu()?;
         let recorder = Recorder::new(room_of(&self.entry).map_or_else(String::new, String::from));
+        let (link, address) = links(&self.entry);
         // What is not looked at yet is not fetched in full while the room is being built.
         self.engine.send(self.entry.with_first_quality(FIRST_QUALITY).into_command())?;
         let mut app = self.look.build(self.view, &self.title, self.engine, (self.settings, None));
-        if let Some(link) = self.link {
-            app.insert_resource(RoomLink(Some(link))).init_resource::<RoomIsHere>();
+        app.insert_resource(RoomLink(self.link.clone().or(link))).insert_resource(LinkAddress(address));
+        if self.link.is_some() {
+            app.init_resource::<RoomIsHere>();
         }
         let result = Arc::new(Mutex::new(None));
         let expected =

@@ -33,8 +33,9 @@ pub struct TokenArgs {
     /// How long the token is good for.
     #[arg(long, default_value = "6h")]
     ttl: Span,
-    /// Print a link instead of a token: whoever has it can come in, as long as the secret is in use. The URL is the
-    /// server's, as others reach it: http://HOST:PORT or https://HOST; the server must take invitations.
+    /// Print a link instead of a token: whoever has it can come in, as long as the secret is in use, but while a room is
+    /// open whose host made a new one. The URL is the server's, as others reach it: http://HOST:PORT or https://HOST; the
+    /// server must take invitations.
     #[arg(long, value_name = "URL", conflicts_with_all = ["identity", "name", "admin", "ttl"])]
     invitation: Option<String>,
 }

@@ -52,6 +52,10 @@ fn refused(server: &str, status: u16, body: &str) -> CallError {
     if lower.contains("banned") {
         return CallError::new(ErrorCode::KickedByHost, "a host of this room does not let you in any more");
     }
+    if lower.contains("ask for a new link") {
+        let message = "this invitation is not valid (any more): ask for a new link";
+        return CallError::new(ErrorCode::AuthenticationFailed, message);
+    }
     let quoted = if said.is_empty() { String::new() } else { format!(": {said}") };
     match status {
         429 => CallError::new(
@@ -117,6 +121,8 @@ mod tests {
         assert_eq!(refused("ws://x", 500, "room is full").code.number(), 1_002_034);
         assert_eq!(refused("ws://x", 403, "the room is locked: its hosts …").code.number(), 1_002_039);
         assert_eq!(refused("ws://x", 403, "you are banned from this room").code.number(), 1_002_055);
+        let old_link = refused("ws://x", 403, "this invitation is not valid any more: ask for a new link");
+        assert!(old_link.code.number() == 1_002_033 && old_link.message.starts_with("this invitation"), "{old_link}");
         assert_eq!(refused("ws://x", 429, "the server holds no more rooms").code.number(), 1_002_001);
         assert_eq!(
             refused("ws://x", 403, "the server takes no more participants: the room is full").code.number(),

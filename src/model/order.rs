@@ -1,12 +1,13 @@
 //! Order in a room as its hosts chose it, in the room's metadata: whether newcomers are let in, who is not, who stands in
-//! the light, and who else is a host. Our server holds to it; others let in whoever has a token, and their hosts are those
-//! whose token says so.
+//! the light, who else is a host, and which links lead in. Our server holds to it; others let in whoever has a token, and
+//! their hosts are those whose token says so.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
 use super::ids::UserId;
+use super::link_code::LinkCode;
 use super::room_text::{self, ChoicesError};
 
 /// Where in our part of a room's metadata it stands.
@@ -22,6 +23,10 @@ pub struct RoomOrder {
     banned: BTreeSet<UserId>,
     /// Whom everyone is to look at.
     pub spotlight: Option<UserId>,
+    /// How often the links into the room were made anew: those before lead nowhere. A host asks for one more.
+    pub renewals: u32,
+    /// Their code by now, once they were: the server's to say, and whoever is inside may know it.
+    pub link: Option<LinkCode>,
     hosts: BTreeSet<UserId>,
 }
 
@@ -35,6 +40,8 @@ impl RoomOrder {
             locked: order["locked"].as_bool().unwrap_or_default(),
             banned: users(&order["banned"]),
             spotlight: user(&order["spotlight"]),
+            renewals: order["renewals"].as_u64().and_then(|count| count.try_into().ok()).unwrap_or_default(),
+            link: order["link"].as_str().and_then(LinkCode::read),
             hosts: users(&order["hosts"]),
         }
     }
@@ -55,6 +62,12 @@ impl RoomOrder {
         }
         if let Some(spotlight) = &self.spotlight {
             order.insert("spotlight".to_owned(), spotlight.as_str().into());
+        }
+        if self.renewals > 0 {
+            order.insert("renewals".to_owned(), self.renewals.into());
+        }
+        if let Some(link) = &self.link {
+            order.insert("link".to_owned(), link.to_string().into());
         }
         room_text::write(metadata, PART, order.into())
     }
@@ -102,7 +115,13 @@ mod tests {
     #[test]
     fn what_is_written_is_read_beside_everything_else() {
         let user = |id: &str| UserId::new(id).unwrap();
-        let mut order = RoomOrder { locked: true, spotlight: Some(user("ada")), ..RoomOrder::default() };
+        let mut order = RoomOrder {
+            locked: true,
+            spotlight: Some(user("ada")),
+            renewals: 3,
+            link: Some(LinkCode { made_secs: 3, mark: [9; 10] }),
+            ..RoomOrder::default()
+        };
         assert!(order.ban(user("eve")) && order.appoint(user("ben")));
         let text = order.write(r#"{"rotunda": {"wall": {"large": "page"}}, "theirs": 1}"#).unwrap();
         assert_eq!(RoomOrder::read(&text), order);
@@ -116,7 +135,11 @@ mod tests {
 
     #[test]
     fn nonsense_bans_nobody_and_the_list_has_an_end() {
-        for text in ["", "7", r#"{"rotunda": {"order": {"locked": "yes", "banned": [5, "", null], "hosts": 1}}}"#] {
+        for text in [
+            "",
+            "7",
+            r#"{"rotunda": {"order": {"locked": "yes", "banned": [5, "", null], "hosts": 1, "link": "x", "renewals": -1}}}"#,
+        ] {
             assert_eq!(RoomOrder::read(text), RoomOrder::default());
         }
         let (mut order, users) = (RoomOrder::default(), || (0..100).map(|n| UserId::new(format!("u{n}")).unwrap()));

@@ -2,8 +2,8 @@
 //! LiveKit's clients know them ("endpoint token generation"): asked with `POST`, it answers with a server and a token.
 //! What is asked and answered stands here, and how our own server's links are made. Reads no clock.
 //!
-//! Our links carry a code that only who has the API secret can make, from the room's name: nothing is stored, and a link
-//! is good as long as the secret is.
+//! Our links carry a code that only who has the API secret can make, from the room's name: nothing is stored. A link is good
+//! as long as the secret is, but while a room is open whose hosts made its links anew ([`crate::model::RoomOrder::renewals`]).
 
 use std::fmt::Write as _;
 
@@ -11,8 +11,8 @@ use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use crate::model::RoomId;
 use crate::model::limits::USER_NAME_MAX_BYTES;
+use crate::model::{LinkCode, RoomId};
 
 /// Longest link, in bytes.
 pub const LINK_MAX_BYTES: usize = 2048;
@@ -23,12 +23,6 @@ pub const ANSWER_MAX_BYTES: usize = 64 * 1024;
 
 /// Where our server takes invitations; the room follows.
 const PATH: &str = "/join/";
-/// As many bytes of the mark make a code: 80 bits, which nobody guesses.
-const CODE_BYTES: usize = 10;
-/// Five bits each.
-const CODE_CHARS: usize = CODE_BYTES * 8 / 5;
-/// Crockford's base32: no letters that look like digits.
-const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 /// What a token endpoint is asked. All of it may be left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,24 +96,26 @@ pub fn check_name(name: &str) -> Result<&str, NameError> {
     Ok(name)
 }
 
-/// The code that opens a room: 16 characters.
-pub fn code(secret: &str, room: &RoomId) -> String {
-    let Some(mark) = mark(secret, room) else { return String::new() };
-    let bits =
-        mark.finalize().into_bytes()[..CODE_BYTES].iter().fold(0_u128, |bits, byte| bits << 8 | u128::from(*byte));
-    (0..CODE_CHARS).rev().map(|place| char::from(DIGITS[(bits >> (5 * place)) as usize & 31])).collect()
+/// The code that opens a room whose links were made anew at this time; 0 for the first one.
+pub fn code(secret: &str, room: &RoomId, made_secs: u32) -> LinkCode {
+    let mark = mark(secret, room, made_secs).map(|mark| mark.finalize().into_bytes());
+    LinkCode { made_secs, mark: std::array::from_fn(|at| mark.map_or(0, |mark| mark[at])) }
 }
 
-/// Whether a code opens a room. Takes as long for a wrong one, however wrong it is.
-pub fn matches(secret: &str, room: &RoomId, code: &str) -> bool {
-    let (Some(bytes), Some(mark)) = (decode(code), mark(secret, room)) else { return false };
-    mark.verify_truncated_left(&bytes).is_ok()
+/// Whether a code was made with this secret for the room; whether there is a newer one only the server knows. Takes as long
+/// for a wrong one, however wrong it is.
+pub fn matches(secret: &str, room: &RoomId, code: &LinkCode) -> bool {
+    mark(secret, room, code.made_secs).is_some_and(|mark| mark.verify_truncated_left(&code.mark).is_ok())
 }
 
-/// The link into a room on the server that others reach at `base`: `http://` or `https://` (`ws://`, `wss://`) and a host,
-/// without a path. `None` when `base` is no such address, and for the rooms `.` and `..`,
-/// which no address can name.
+/// The first link into a room on the server that others reach at `base`: `http://` or `https://` (`ws://`, `wss://`) and a
+/// host, without a path. `None` when `base` is no such address, and for the rooms `.` and `..`, which no address can name.
 pub fn link(base: &str, secret: &str, room: &RoomId) -> Option<String> {
+    Some(format!("{}?code={}", address(base, room)?, code(secret, room, 0)))
+}
+
+/// A link without its code; see [`link`].
+pub fn address(base: &str, room: &RoomId) -> Option<String> {
     let (scheme, rest) = base.trim().split_once("://")?;
     let scheme = match scheme.to_ascii_lowercase().as_str() {
         "http" | "ws" => "http",
@@ -131,7 +127,7 @@ pub fn link(base: &str, secret: &str, room: &RoomId) -> Option<String> {
     if rest.is_empty() || !rest.chars().all(plain) || [".", ".."].contains(&room.as_str()) {
         return None;
     }
-    Some(format!("{scheme}://{rest}{PATH}{}?code={}", percent_encode(room.as_str()), code(secret, room)))
+    Some(format!("{scheme}://{rest}{PATH}{}", percent_encode(room.as_str())))
 }
 
 /// The room that a link of ours names; `None` for others.
@@ -141,25 +137,24 @@ pub fn room_of(link: &str) -> Option<RoomId> {
     RoomId::new(percent_decode(room)?).ok()
 }
 
-/// No access token is signed over such a text: it holds a space.
-fn mark(secret: &str, room: &RoomId) -> Option<Hmac<Sha256>> {
+/// The same link with another code, or an address with one; `None` for others than ours.
+pub fn with_code(link: &str, code: &LinkCode) -> Option<String> {
+    let link = link.trim();
+    let (address, query) = link.split_once('?').unwrap_or((link, "code="));
+    room_of(address).filter(|_| query.starts_with("code=")).map(|_| format!("{address}?code={code}"))
+}
+
+/// No access token is signed over such a text: it holds a space. And no room's name holds a zero.
+fn mark(secret: &str, room: &RoomId, made_secs: u32) -> Option<Hmac<Sha256>> {
     // Never `None`: any secret can be a key.
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok()?;
     mac.update(b"rotunda invitation\0");
     mac.update(room.as_str().as_bytes());
+    if made_secs > 0 {
+        mac.update(b"\0");
+        mac.update(&made_secs.to_be_bytes());
+    }
     Some(mac)
-}
-
-fn decode(code: &str) -> Option<[u8; CODE_BYTES]> {
-    if code.len() != CODE_CHARS {
-        return None;
-    }
-    let mut bits = 0_u128;
-    for byte in code.bytes() {
-        let value = DIGITS.iter().position(|digit| *digit == byte.to_ascii_lowercase())?;
-        bits = bits << 5 | value as u128;
-    }
-    bits.to_be_bytes()[size_of::<u128>() - CODE_BYTES..].try_into().ok()
 }
 
 /// All but the unreserved characters of RFC 3986 section 2.3.
@@ -202,36 +197,37 @@ mod tests {
 
     #[test]
     fn a_code_opens_its_room_with_its_secret_and_nothing_else() {
-        let hall = code("secret", &room("hall"));
-        assert_eq!((hall.len(), hall.as_str()), (16, code("secret", &room("hall")).as_str()));
-        assert!(hall.bytes().all(|byte| DIGITS.contains(&byte)), "{hall}");
-        assert!(matches("secret", &room("hall"), &hall));
-        assert!(matches("secret", &room("hall"), &hall.to_uppercase()), "read out aloud");
-        assert!(!matches("secret", &room("hall2"), &hall) && !matches("other", &room("hall"), &hall));
-        // Every bit counts.
-        for at in 0..16 {
-            let mut other = hall.clone().into_bytes();
-            other[at] = if other[at] == b'0' { b'1' } else { b'0' };
-            assert!(!matches("secret", &room("hall"), std::str::from_utf8(&other).unwrap()), "{at}");
-        }
-        for wrong in ["", "0", "é", &hall[1..], &format!("{hall}0"), "uuuuuuuuuuuuuuuu"] {
-            assert!(!matches("secret", &room("hall"), wrong), "{wrong:?}");
+        for made_secs in [0, 1, 9] {
+            let hall = code("secret", &room("hall"), made_secs);
+            assert_eq!((hall, hall.made_secs), (code("secret", &room("hall"), made_secs), made_secs));
+            assert!(matches("secret", &room("hall"), &hall));
+            assert!(!matches("secret", &room("hall2"), &hall) && !matches("other", &room("hall"), &hall));
+            assert!(
+                !matches("secret", &room("hall"), &LinkCode { made_secs: made_secs + 1, ..hall }),
+                "none is younger"
+            );
+            assert!(!matches("secret", &room("hall"), &LinkCode { mark: [0; 10], ..hall }));
         }
     }
 
     #[test]
-    fn codes_are_read_as_they_are_written() {
-        for n in 0..64_u8 {
-            let name = room(&format!("room-{n}"));
-            let bytes = decode(&code("secret", &name)).unwrap();
-            assert_eq!(bytes[..], mark("secret", &name).unwrap().finalize().into_bytes()[..CODE_BYTES]);
+    fn a_link_that_was_made_anew_leads_to_the_same_room() {
+        let fresh = code("secret", &room("a/b"), 1);
+        let hall = link("http://h:1", "secret", &room("a/b")).unwrap();
+        let other = with_code(&format!(" {hall}\n"), &fresh).unwrap();
+        let address = address("ws://h:1/", &room("a/b")).unwrap();
+        assert_eq!(other, format!("{address}?code={fresh}"));
+        assert_eq!(with_code(&address, &fresh).as_ref(), Some(&other));
+        assert_eq!((room_of(&other), with_code(&other, &fresh)), (room_of(&hall), Some(other)));
+        for link in ["", "ws://h:1", "http://h/token?code=x", "http://h/join/a?token=x"] {
+            assert_eq!(with_code(link, &fresh), None, "{link}");
         }
     }
 
     #[test]
     fn links_name_the_room_and_any_room_comes_back() {
         let hall = link("ws://127.0.0.1:7880/", "secret", &room("hall")).unwrap();
-        assert_eq!(hall, format!("http://127.0.0.1:7880/join/hall?code={}", code("secret", &room("hall"))));
+        assert_eq!(hall, format!("http://127.0.0.1:7880/join/hall?code={}", code("secret", &room("hall"), 0)));
         assert!(link("wss://call.example/", "s", &room("a")).unwrap().starts_with("https://call.example/join/a?"));
         assert!(link("https://call.example/sub", "s", &room("a")).is_none(), "a token names the host alone");
         assert!(link("HTTP://[::1]:7880", "s", &room("a")).unwrap().starts_with("http://[::1]:7880/join/a?"));

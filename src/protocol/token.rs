@@ -46,6 +46,8 @@ pub struct TokenRequest {
     pub metadata: String,
     /// First attributes.
     pub attributes: BTreeMap<String, String>,
+    /// When the link was made that it is given for.
+    pub link_made_secs: Option<u32>,
 }
 
 impl TokenRequest {
@@ -71,6 +73,7 @@ impl TokenRequest {
             hidden: false,
             metadata: String::new(),
             attributes: BTreeMap::new(),
+            link_made_secs: None,
         }
     }
 }
@@ -166,6 +169,9 @@ pub struct Claims {
     /// First attributes.
     #[serde(skip_serializing_if = "is_default")]
     pub attributes: BTreeMap<String, String>,
+    /// When the link was made that it was given for, by our own server: with links made anew it lets nobody in any more.
+    #[serde(rename = "rotundaLink", skip_serializing_if = "is_default")]
+    pub link_made_secs: Option<u32>,
     /// The rights inside the room.
     pub video: VideoGrant,
 }
@@ -328,6 +334,7 @@ pub fn issue(request: &TokenRequest, now_unix_secs: u64) -> Result<String, Token
         name: request.name.clone(),
         metadata: request.metadata.clone(),
         attributes: request.attributes.clone(),
+        link_made_secs: request.link_made_secs,
         video: VideoGrant {
             room_join: true,
             room: request.room.clone(),

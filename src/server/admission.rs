@@ -57,6 +57,8 @@ pub(crate) enum Refusal {
     Locked,
     #[error("you are banned from this room by its hosts")]
     Banned,
+    #[error("this invitation is not valid any more: ask for a new link")]
+    OldLink,
     #[error("the server is stopping")]
     Stopping,
 }
@@ -67,7 +69,7 @@ impl Refusal {
         match self {
             Self::Token(_) | Self::MetadataNotGranted | Self::Revoked => 401,
             Self::BadRequest(_) => 400,
-            Self::Full(_) | Self::Locked | Self::Banned => 403,
+            Self::Full(_) | Self::Locked | Self::Banned | Self::OldLink => 403,
             Self::TooManyRooms => 429,
             Self::Stopping => 503,
         }

@@ -1,6 +1,7 @@
 //! Invitations over HTTP (`protocol::invitation`): asked with `POST`, a link's address gives whoever knows its code a
-//! member's token, as LiveKit's clients expect of a token endpoint; opened in a browser, it says what it is. No state. What
-//! the token is good for is decided when it is used, as with every other: a locked room stays locked.
+//! member's token, as LiveKit's clients expect of a token endpoint; opened in a browser, it says what it is. No state, but
+//! for when an open room's hosts had its links made anew, which the hub knows. What the token is good for is decided when
+//! it is used, as with every other: a locked room stays locked.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,11 +12,13 @@ use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use tokio::sync::oneshot;
 
 use super::config::{ApiKey, ServerConfig};
 use super::http::{Http, Params, now_secs};
+use super::hub::HubMessage;
 use super::media;
-use crate::model::{IdError, RoomId, UserId};
+use crate::model::{IdError, LinkCode, RoomId, UserId};
 use crate::protocol::invitation::{self, ASK_MAX_BYTES, Answer, Ask, NameError};
 use crate::protocol::token::{self, TokenError, TokenRequest};
 
@@ -65,6 +68,8 @@ enum Refused {
     Code,
     #[error("{0}")]
     Name(#[from] NameError),
+    #[error("the server is stopping: join again later")]
+    Stopping,
     #[error("{0}")]
     BadRequest(&'static str),
     #[error("the request has more than {ASK_MAX_BYTES} bytes, or broke off: send a name")]
@@ -83,6 +88,7 @@ impl Refused {
             Self::Code => StatusCode::FORBIDDEN,
             Self::Body => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
+            Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Self::Token(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -109,8 +115,8 @@ async fn join(
     headers: HeaderMap,
     request: Request,
 ) -> Response {
-    let answer = match invited(&http.config, room, query.get("code")) {
-        Ok((key, room)) => admit(key, &room, &headers, request.into_body()).await,
+    let answer = match invited(&http, room, query.get("code")).await {
+        Ok(invited) => admit(&invited, &headers, request.into_body()).await,
         Err(refused) => Err(refused),
     };
     match answer.map(|answer| serde_json::to_vec(&answer)) {
@@ -126,18 +132,37 @@ async fn join(
     }
 }
 
-/// The room a link opens, and the key it was made with.
-fn invited<'a>(config: &'a ServerConfig, room: String, code: Option<&String>) -> Result<(&'a ApiKey, RoomId), Refused> {
+/// What a link says that was made here.
+#[derive(Debug)]
+struct Invited<'a> {
+    /// It was made with this one.
+    key: &'a ApiKey,
+    room: RoomId,
+    made_secs: u32,
+}
+
+/// Reads a link: whether there is a newer one is not looked at.
+fn read<'a>(config: &'a ServerConfig, room: String, code: Option<&String>) -> Result<Invited<'a>, Refused> {
     if !config.invitations {
         return Err(Refused::Off);
     }
     let room = RoomId::new(room)?;
-    let code = code.map_or("", String::as_str);
-    let key = config.keys.iter().find(|key| invitation::matches(&key.secret, &room, code)).ok_or(Refused::Code)?;
-    Ok((key, room))
+    let code = code.and_then(|code| LinkCode::read(code)).ok_or(Refused::Code)?;
+    let key = config.keys.iter().find(|key| invitation::matches(&key.secret, &room, &code)).ok_or(Refused::Code)?;
+    Ok(Invited { key, room, made_secs: code.made_secs })
 }
 
-async fn admit(key: &ApiKey, room: &RoomId, headers: &HeaderMap, body: Body) -> Result<Answer, Refused> {
+/// Reads a link that leads in.
+async fn invited<'a>(http: &'a Http, room: String, code: Option<&String>) -> Result<Invited<'a>, Refused> {
+    let invited = read(&http.config, room, code)?;
+    let (reply, answer) = oneshot::channel();
+    http.hub.send(HubMessage::LinksMade { room: invited.room.clone(), reply }).await.map_err(|_| Refused::Stopping)?;
+    let newest = answer.await.map_err(|_| Refused::Stopping)?;
+    if invited.made_secs < newest { Err(Refused::Code) } else { Ok(invited) }
+}
+
+async fn admit(invited: &Invited<'_>, headers: &HeaderMap, body: Body) -> Result<Answer, Refused> {
+    let Invited { key, room, made_secs } = invited;
     let server_url = server_url(headers).ok_or(Refused::BadRequest("the request does not name this host (Host)"))?;
     let body = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, ASK_MAX_BYTES)).await.map_err(|_| Refused::Slow)?;
     let ask: Ask = serde_json::from_slice(&body.map_err(|_| Refused::Body)?)
@@ -148,7 +173,8 @@ async fn admit(key: &ApiKey, room: &RoomId, headers: &HeaderMap, body: Body) -> 
     let name = invitation::check_name(ask.participant_name.as_deref().unwrap_or_default())?;
     let identity = UserId::of_name(name, rand::random());
     let member = TokenRequest::member(&key.key, &key.secret, room.as_str(), identity.as_str());
-    let token = token::issue(&TokenRequest { name: name.to_owned(), ..member }, now_secs())?;
+    let request = TokenRequest { name: name.to_owned(), link_made_secs: Some(*made_secs), ..member };
+    let token = token::issue(&request, now_secs())?;
     tracing::info!(%room, %identity, "invited");
     Ok(Answer { server_url, participant_token: token })
 }
@@ -168,8 +194,8 @@ fn server_url(headers: &HeaderMap) -> Option<String> {
 
 /// What a person sees who opens the link in a browser.
 async fn page(State(http): State<Http>, Path(room): Path<String>, Query(query): Params) -> Response {
-    let (status, text) = match invited(&http.config, room, query.get("code")) {
-        Ok((_, room)) => (StatusCode::OK, invitation_text(&room)),
+    let (status, text) = match invited(&http, room, query.get("code")).await {
+        Ok(invited) => (StatusCode::OK, invitation_text(&invited.room)),
         Err(refused) => {
             refused.count(&http);
             (refused.status(), format!("<p>{}</p>", escape(&refused.to_string())))
@@ -255,12 +281,14 @@ mod tests {
     #[test]
     fn only_the_rooms_code_opens_and_every_key_can_make_one() {
         let on = config(|_| {});
-        let code = |secret: &str| invitation::code(secret, &hall());
-        let (key, room) = invited(&on, "hall".into(), Some(&code(SECRET))).unwrap();
-        assert_eq!((key.key.as_str(), room), ("front", hall()));
-        assert_eq!(invited(&on, "hall".into(), Some(&code("another"))).unwrap().0.key, "back");
+        let code = |secret: &str| invitation::code(secret, &hall(), 0).to_string();
+        let later = invitation::code(SECRET, &hall(), 3).to_string();
+        for (code, key, made_secs) in [(code(SECRET), "front", 0), (code("another"), "back", 0), (later, "front", 3)] {
+            let invited = read(&on, "hall".into(), Some(&code)).unwrap();
+            assert_eq!((invited.key.key.as_str(), invited.room, invited.made_secs), (key, hall(), made_secs));
+        }
         let status = |config: &ServerConfig, room: &str, code: Option<String>| {
-            invited(config, room.into(), code.as_ref()).unwrap_err().status().as_u16()
+            read(config, room.into(), code.as_ref()).unwrap_err().status().as_u16()
         };
         assert_eq!(status(&on, "attic", Some(code(SECRET))), 403);
         assert_eq!(status(&on, "hall", Some(code("unknown"))), 403);

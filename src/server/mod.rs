@@ -112,7 +112,8 @@ impl Server {
             counters: counters.clone(),
             events: event_sender,
         })?;
-        let hub = Hub::new(config.limits, config.keys.clone(), counters.clone(), media);
+        let link_secret = config.keys.first().filter(|_| config.invitations).map(|key| key.secret.clone());
+        let hub = Hub::new(config.limits, config.keys.clone(), link_secret, counters.clone(), media);
         let (messages, inbox) = mpsc::channel(hub::MESSAGES_TO_HUB);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (done_sender, done) = std::sync::mpsc::sync_channel(1);
@@ -188,7 +189,7 @@ impl ServerHandle {
         self.rtc_addr
     }
 
-    /// The link that lets others into a room, with the address at which this machine is reached; `None` when invitations
+    /// The first link that lets others into a room, until a host makes it anew, with the address at which this machine is reached; `None` when invitations
     /// are off ([`ServerConfig::invitations`]). A server behind a proxy or a port forwarding knows not how it is reached:
     /// make its links with [`crate::protocol::invitation::link`].
     pub fn invitation(&self, room: &RoomId) -> Option<String> {

@@ -7,16 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use livekit_protocol::signal_response::Message as Answer;
 use rotunda::bridge::{InvitationRequest, LoginRequest, RoomCommand, RoomEvent};
-use rotunda::model::{CallError, RoomId, RoomState, RoomStateReason, UserInfo};
-use rotunda::protocol::invitation::{self, Answer};
-use rotunda::protocol::token;
+use rotunda::model::{CallError, ErrorCode, RoomId, RoomOrder, RoomState, RoomStateReason, UserInfo};
+use rotunda::protocol::{invitation, token};
 use rotunda::server::ServerHandle;
 use serde_json::{Value, json};
 
 use crate::admin::request;
 use crate::engine::kit::{Bot, SOON};
-use crate::server::{now, server, token as token_of};
+use crate::server::{Client, now, server, token as token_of};
 
 fn hall() -> RoomId {
     RoomId::new("hall").unwrap()
@@ -262,16 +262,97 @@ fn ask(server: &ServerHandle, room: &str, code: &str, headers: &[(&str, &str)], 
 }
 
 #[test]
+fn who_is_banned_does_not_come_back_by_the_link_they_know() {
+    let server = inviting();
+    let link = server.invitation(&hall()).unwrap();
+    let token_by_link = |name: &str| {
+        let body = json!({ "participant_name": name }).to_string();
+        let (status, _, said) = ask(&server, "hall", link.split_once("code=").unwrap().1, &[], body.as_bytes());
+        assert_eq!(status, 201, "{said}");
+        invitation::Answer::read(said.as_bytes()).unwrap().participant_token
+    };
+    let mut host = Bot::new("host");
+    host.login(&[&server.url()], &hall(), token_of("host", |request| request.admin = true));
+    wait_in(&mut host);
+    let zoes = token_by_link("Zoe");
+    let (mut zoe, _) = Client::join(&server, &zoes);
+    let mut eve = Bot::new("eve");
+    accept(&eve, &link, "Eve");
+    let eve_is = wait_in(&mut eve).id;
+    host.wait_user(eve_is.as_str());
+    // She may have as many tokens as she likes, ahead of time.
+    let ahead = token_by_link("Mallory");
+
+    let mut order = RoomOrder::default();
+    order.renewals = 1;
+    assert!(order.ban(eve_is));
+    host.send(RoomCommand::SetRoomMetadata(order.write("").unwrap()));
+    let error = eve.wait_state(RoomState::Disconnected, RoomStateReason::KickedOut).unwrap();
+    assert_eq!(error.code, ErrorCode::KickedByHost, "{error}");
+    let told = |event: &RoomEvent| match event {
+        RoomEvent::RoomChanged { metadata, .. } => RoomOrder::read(metadata).link,
+        _ => None,
+    };
+    let fresh = host.wait("the new link", SOON, told);
+    assert!(fresh.made_secs.abs_diff(now() as u32) < 60, "{fresh:?}");
+    assert_eq!(fresh, invitation::code("secret", &hall(), fresh.made_secs));
+    assert!(eve.heard.iter().all(|event| told(event).is_none()), "who is put out is not told: {:?}", eve.heard);
+
+    let (error, _) = fails(&mut eve, &link, "Somebody else");
+    assert!(error.code == ErrorCode::AuthenticationFailed && error.message.contains("new link"), "{error}");
+    for token in [ahead, zoes] {
+        eve.login(&[&server.url()], &hall(), token);
+        let error = eve.wait_state(RoomState::Disconnected, RoomStateReason::LoginFailed).unwrap();
+        assert!(
+            error.code == ErrorCode::AuthenticationFailed && error.message.starts_with("this invitation"),
+            "{error}"
+        );
+    }
+    // Whoever is here comes back by the token of the new one; others come by it.
+    let fresh_token = zoe.until("a token by the new link", |message| match message {
+        Answer::RefreshToken(token) => {
+            Some(token).filter(|t| token::peek(t).unwrap().link_made_secs == Some(fresh.made_secs))
+        }
+        _ => None,
+    });
+    drop(zoe);
+    drop(Client::join(&server, &fresh_token));
+    let by_it = invitation::with_code(&link, &fresh).unwrap();
+    let mut fay = Bot::new("fay");
+    accept(&fay, &by_it, "Fay");
+    wait_in(&mut fay);
+    // Made anew once more, that one is dead, too.
+    order.renewals = 2;
+    host.send(RoomCommand::SetRoomMetadata(order.write("").unwrap()));
+    let newest = fay.wait("the newest link", SOON, |event| told(event).filter(|link| *link != fresh));
+    fails(&mut eve, &by_it, "Eve");
+
+    // A link lives longer than the room: those that were dead while it was open are not for ever.
+    drop((host, fay));
+    let deadline = Instant::now() + SOON;
+    while server.stats().participants > 0 {
+        assert!(Instant::now() < deadline, "the room does not close");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    for link in [&invitation::with_code(&link, &newest).unwrap(), &link] {
+        accept(&eve, link, "Eve");
+        wait_in(&mut eve);
+        eve.send(RoomCommand::Logout);
+        eve.wait_state(RoomState::Disconnected, RoomStateReason::LoggedOut);
+    }
+}
+
+#[test]
 fn tokens_are_members_and_their_identity_is_the_servers() {
     let server = inviting();
-    let code = invitation::code("secret", &hall());
+    let code = invitation::code("secret", &hall(), 0).to_string();
     let body = json!({ "participant_name": "Ann", "participant_identity": "host", "room_name": "hall",
         "participant_attributes": { "a": "b" }, "participant_metadata": "m", "room_config": {} });
     let json = [("Content-Type", "application/json")];
     let (status, head, said) = ask(&server, "hall", &code, &json, body.to_string().as_bytes());
     assert_eq!(status, 201, "{said}");
     assert!(head.contains("content-type: application/json") && head.contains("cache-control: no-store"), "{head}");
-    let answer = Answer::read(said.as_bytes()).unwrap();
+    let answer = invitation::Answer::read(said.as_bytes()).unwrap();
     assert_eq!(answer.server_url, "ws://here", "where it was asked");
     let claims = token::verify(&answer.participant_token, |_| Some("secret".into()), now()).unwrap();
     assert!(claims.check_join("hall").is_ok() && claims.identity().starts_with("ann-") && claims.name == "Ann");
@@ -282,13 +363,13 @@ fn tokens_are_members_and_their_identity_is_the_servers() {
 
     let headers = [("X-Forwarded-Proto", "https")];
     let (_, _, said) = ask(&server, "hall", &code, &headers, br#"{"participant_name":"Ann"}"#);
-    assert_eq!(Answer::read(said.as_bytes()).unwrap().server_url, "wss://here");
+    assert_eq!(invitation::Answer::read(said.as_bytes()).unwrap().server_url, "wss://here");
 }
 
 #[test]
 fn hostile_requests_are_refused_one_by_one() {
     let server = inviting();
-    let code = invitation::code("secret", &hall());
+    let code = invitation::code("secret", &hall(), 0).to_string();
     let status = |room: &str, code: &str, body: &[u8]| {
         let (status, _, said) = ask(&server, room, code, &[], body);
         assert!(status == 201 || (!said.is_empty() && said.len() < 400), "a sentence: {said}");

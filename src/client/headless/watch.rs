@@ -6,7 +6,9 @@ use crate::client::report::words;
 use crate::model::quality::{
     AudioStats, EngineSnapshot, Grade, PlayedQuality, PublishQuality, TrackStats, VideoStats, level_percent,
 };
-use crate::model::{CallError, DeviceState, DeviceUse, StreamId, StreamInfo, StreamKind, TrackInfo, UserId, UserInfo};
+use crate::model::{
+    CallError, DeviceState, DeviceUse, RoomOrder, StreamId, StreamInfo, StreamKind, TrackInfo, UserId, UserInfo,
+};
 
 /// Widths of the columns, in characters; what is longer moves the rest.
 const TOPIC: usize = 9;
@@ -34,6 +36,11 @@ impl Watch {
             }
             RoomEvent::RoomChanged { metadata, may_change } => {
                 let rights = if *may_change { "host" } else { "guest" };
+                // Whoever has the link can come in: it is not printed.
+                let metadata = match RoomOrder::read(metadata).link {
+                    Some(link) => metadata.replace(&link.to_string(), "..."),
+                    None => metadata.clone(),
+                };
                 line("room", "changed", [format!("as={rights}"), format!("metadata={metadata:?}")])
             }
             RoomEvent::UserJoined(info) => user("joined", info),

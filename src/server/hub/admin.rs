@@ -259,7 +259,19 @@ impl Hub {
         let Some(room) = self.rooms.get_mut(&key) else { return };
         let people = room.members.iter().filter_map(|id| self.participants.get(id));
         let inside: Vec<String> = people.map(|participant| participant.identity.clone()).collect();
-        room.set_metadata(metadata, inside.into_iter());
+        let links = room.links_made_secs();
+        let now_secs = u32::try_from(now_ms() / 1000).unwrap_or(u32::MAX);
+        room.set_metadata(metadata, inside.into_iter(), self.link_secret.as_deref(), now_secs);
+        let people = room.members.iter().filter_map(|id| self.participants.get(id));
+        let banned: Vec<PeerId> = people.filter(|p| room.bans(&p.identity, &p.claims)).map(|p| p.id).collect();
+        // Before anyone is told: what was chosen may hold the links' new code.
+        for id in banned {
+            self.remove(id, DisconnectReason::ParticipantRemoved, Some(Action::Disconnect));
+        }
+        if self.rooms.get(&key).is_some_and(|room| room.links_made_secs() != links) {
+            self.pass_on_links(key);
+        }
+        let Some(room) = self.rooms.get(&key) else { return };
         let mut changed = Vec::new();
         for id in &room.members {
             let Some(member) = self.participants.get_mut(id) else { continue };
@@ -276,6 +288,19 @@ impl Hub {
         }
         for id in changed {
             self.announce(id);
+        }
+    }
+
+    /// Who is here when the links are made anew comes back as if by a new one.
+    fn pass_on_links(&mut self, key: RoomKey) {
+        let Some(room) = self.rooms.get(&key) else { return };
+        let (members, now) = (room.members.clone(), room.links_made_secs());
+        for id in members {
+            let Some(member) = self.participants.get_mut(&id) else { continue };
+            if let Some(made_secs) = &mut member.claims.link_made_secs {
+                *made_secs = now;
+                self.refresh_token(id, Instant::now());
+            }
         }
     }
 

@@ -29,6 +29,7 @@ use super::config::{ApiKey, ServerLimits};
 use super::counters::Counters;
 use super::media::{MediaCommand, MediaEvent, MediaHandle, PeerId, RoomKey, TrackId};
 use super::outbox::Outbox;
+use crate::model::RoomId;
 use participant::Participant;
 use room::Room;
 
@@ -63,6 +64,8 @@ pub(crate) enum HubMessage {
     Signal { seat: Seat, message: Box<signal_request::Message> },
     /// A client's WebSocket ended.
     SocketClosed { seat: Seat },
+    /// Somebody has a link: when were the room's made anew?
+    LinksMade { room: RoomId, reply: oneshot::Sender<u32> },
     /// An administrator asks for something.
     Admin { ask: Box<AdminAsk>, by: Caller, reply: oneshot::Sender<Result<AdminAnswer, AdminError>> },
     /// The server stops: say goodbye with this reason and answer when done.
@@ -74,6 +77,8 @@ pub(crate) struct Hub {
     limits: ServerLimits,
     /// Sign fresh tokens.
     keys: Vec<ApiKey>,
+    /// Makes links; `None` when there are none.
+    link_secret: Option<String>,
     counters: Arc<Counters>,
     media: MediaHandle,
     /// Commands to hand over when the current message is dealt with.
@@ -89,10 +94,17 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    pub(crate) fn new(limits: ServerLimits, keys: Vec<ApiKey>, counters: Arc<Counters>, media: MediaHandle) -> Self {
+    pub(crate) fn new(
+        limits: ServerLimits,
+        keys: Vec<ApiKey>,
+        link_secret: Option<String>,
+        counters: Arc<Counters>,
+        media: MediaHandle,
+    ) -> Self {
         Self {
             limits,
             keys,
+            link_secret,
             counters,
             media,
             commands: Vec::new(),
@@ -175,6 +187,12 @@ impl Hub {
             HubMessage::Signal { seat, message } if self.is_seated(seat) => self.on_request(seat.peer, *message),
             HubMessage::SocketClosed { seat } if self.is_seated(seat) => self.unseat(seat.peer, Instant::now()),
             HubMessage::Signal { .. } | HubMessage::SocketClosed { .. } => {}
+            HubMessage::LinksMade { room, reply } => {
+                let room = self.keys_by_name.get(room.as_str()).and_then(|key| self.rooms.get(key));
+                if reply.send(room.map_or(0, Room::links_made_secs)).is_err() {
+                    tracing::debug!("who had a link was gone before the answer");
+                }
+            }
             HubMessage::Admin { ask, by, reply } => {
                 if reply.send(self.admin(*ask, &by)).is_err() {
                     tracing::debug!("an administrator did not wait for the answer");

@@ -14,7 +14,9 @@ use super::admin::Revoked;
 use super::participant::Participant;
 use super::{Hub, new_sid, now_ms};
 use crate::model::topic::TOPIC_KNOCK;
-use crate::model::{RoomOrder, UserId};
+use crate::model::{RoomId, RoomOrder, UserId};
+use crate::protocol::invitation;
+use crate::protocol::token::Claims;
 use crate::server::admission::{Admission, Refusal};
 use crate::server::media::{MediaCommand, PeerId, RoomKey};
 use crate::server::outbox::{Signal, response};
@@ -35,6 +37,9 @@ pub(super) struct Room {
     order: RoomOrder,
     /// Who was here when it was locked: they may come back.
     inside: HashSet<String>,
+    /// How often its links were made anew, and when that was last, in unix seconds.
+    renewals: u32,
+    links_made_secs: u32,
     pub(super) members: Vec<PeerId>,
     /// Set when the room is made smaller than the server allows.
     pub(super) max_participants: Option<usize>,
@@ -60,6 +65,8 @@ impl Room {
             metadata: String::new(),
             order: RoomOrder::default(),
             inside: HashSet::new(),
+            renewals: 0,
+            links_made_secs: 0,
             members: Vec::new(),
             max_participants: None,
             empty_timeout_secs: 0,
@@ -84,14 +91,40 @@ impl Room {
         self.empty_since = None;
     }
 
-    /// Takes over what hosts chose; `inside` are the identities of those who are here.
-    pub(super) fn set_metadata(&mut self, metadata: String, inside: impl Iterator<Item = String>) {
-        let order = RoomOrder::read(&metadata);
+    /// Takes over what hosts chose; `inside` are the identities of those who are here, and links are made with `secret`.
+    /// Hosts ask for new links by one renewal more; nobody takes them back, and their code is not for hosts to say.
+    pub(super) fn set_metadata(
+        &mut self,
+        mut metadata: String,
+        inside: impl Iterator<Item = String>,
+        secret: Option<&str>,
+        now_secs: u32,
+    ) {
+        let mut order = RoomOrder::read(&metadata);
         if order.locked && !self.order.locked {
             self.inside = inside.collect();
             self.knocks.clear();
         }
+        if secret.is_some() && Some(order.renewals) == self.renewals.checked_add(1) {
+            self.renewals = order.renewals;
+            // Younger than every other one, also of a time when the room was open before.
+            self.links_made_secs = now_secs.max(self.links_made_secs.saturating_add(1));
+        }
+        let link = secret.zip(RoomId::new(self.name.as_str()).ok()).filter(|_| self.renewals > 0);
+        let link = link.map(|(secret, room)| invitation::code(secret, &room, self.links_made_secs));
+        if (order.renewals, order.link) != (self.renewals, link) {
+            (order.renewals, order.link) = (self.renewals, link);
+            match order.write(&metadata) {
+                Ok(written) => metadata = written,
+                Err(error) => tracing::info!(%error, "the room's metadata has no place for its link"),
+            }
+        }
         (self.metadata, self.order) = (metadata, order);
+    }
+
+    /// When hosts had its links made anew, in unix seconds; 0 for never.
+    pub(super) fn links_made_secs(&self) -> u32 {
+        self.links_made_secs
     }
 
     /// The metadata without somebody among the hosts; `None` when they are not there.
@@ -112,13 +145,22 @@ impl Room {
         self.inside.remove(identity);
     }
 
+    /// Whether hosts put somebody out for good; who is a host by a token they cannot.
+    pub(super) fn bans(&self, identity: &str, claims: &Claims) -> bool {
+        !claims.video.room_admin && self.order.bans(identity)
+    }
+
     /// Whether hosts let somebody in; hosts come in themselves.
-    pub(super) fn lets_in(&self, identity: &str, host: bool) -> Result<(), Refusal> {
-        if host {
+    pub(super) fn lets_in(&self, identity: &str, claims: &Claims) -> Result<(), Refusal> {
+        if claims.video.room_admin {
             return Ok(());
         }
-        if self.order.bans(identity) {
+        if self.bans(identity, claims) {
             return Err(Refusal::Banned);
+        }
+        // Whoever came by a link is let in as long as the link: names are easily changed.
+        if claims.link_made_secs.is_some_and(|made| made < self.links_made_secs) {
+            return Err(Refusal::OldLink);
         }
         if self.order.locked && !self.makes_host(identity) && !self.inside.contains(identity) {
             return Err(Refusal::Locked);
@@ -333,6 +375,60 @@ pub(super) fn leave(reason: DisconnectReason, action: Action) -> Arc<Signal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A host chooses at this time; what the room makes of it.
+    fn choose(room: &mut Room, now_secs: u32, change: impl FnOnce(&mut RoomOrder)) -> RoomOrder {
+        let mut order = room.order.clone();
+        change(&mut order);
+        room.set_metadata(order.write(r#"{"theirs": 1}"#).unwrap(), std::iter::empty(), Some("secret"), now_secs);
+        assert!(room.metadata.contains("theirs"), "{}", room.metadata);
+        assert_eq!(room.order, RoomOrder::read(&room.metadata));
+        room.order.clone()
+    }
+
+    #[test]
+    fn hosts_make_links_anew_and_nobody_makes_them_old_again() {
+        let mut room = Room::new("hall");
+        let code = |made_secs| Some(invitation::code("secret", &RoomId::new("hall").unwrap(), made_secs));
+        assert_eq!(choose(&mut room, 10, |order| order.locked = true).link, None);
+        let renewed = choose(&mut room, 11, |order| order.renewals += 1);
+        assert!(renewed.link == code(11) && renewed.locked);
+        let same = |order: &RoomOrder| (order.renewals, order.link) == (1, code(11));
+        assert!(same(&choose(&mut room, 12, |order| order.renewals = 0)));
+        assert!(same(&choose(&mut room, 12, |order| order.renewals = 7)), "one at a time");
+        assert!(same(&choose(&mut room, 12, |order| order.link = None)));
+        assert!(same(&choose(&mut room, 12, |order| order.link = code(99))), "it is the server's to say");
+        assert!(same(&choose(&mut room, 12, |order| *order = RoomOrder::default())));
+        assert_eq!(choose(&mut room, 11, |order| order.renewals += 1).link, code(12), "never the same again");
+        room.set_metadata("no place for it".into(), std::iter::empty(), Some("secret"), 13);
+        assert_eq!((room.metadata.as_str(), room.links_made_secs()), ("no place for it", 12));
+
+        // Without invitations there are no links.
+        let mut room = Room::new("hall");
+        let mut order = RoomOrder::default();
+        (order.renewals, order.link) = (1, code(1));
+        room.set_metadata(order.write("").unwrap(), std::iter::empty(), None, 13);
+        assert_eq!((room.order.renewals, room.order.link, room.links_made_secs()), (0, None, 0));
+    }
+
+    #[test]
+    fn who_came_by_an_old_link_is_not_let_in() {
+        let by = |link_made_secs| Claims { link_made_secs, ..Claims::default() };
+        let mut room = Room::new("hall");
+        assert_eq!(room.lets_in("eve", &by(Some(0))), Ok(()));
+        assert_eq!(room.lets_in("eve", &by(Some(7))), Ok(()), "made anew when the room was open before");
+        choose(&mut room, 9, |order| order.renewals += 1);
+        for old in [0, 7, 8] {
+            assert_eq!(room.lets_in("eve", &by(Some(old))), Err(Refusal::OldLink));
+        }
+        assert_eq!(room.lets_in("eve", &by(Some(9))), Ok(()));
+        assert_eq!(room.lets_in("eve", &by(None)), Ok(()), "a token of another kind");
+        choose(&mut room, 9, |order| assert!(order.ban(UserId::new("eve").unwrap())));
+        assert_eq!(room.lets_in("eve", &by(Some(9))), Err(Refusal::Banned));
+        let mut host = by(Some(0));
+        host.video.room_admin = true;
+        assert_eq!(room.lets_in("eve", &host), Ok(()), "a host by token");
+    }
 
     #[test]
     fn a_knock_is_told_once_and_not_too_many_are() {

@@ -1,6 +1,6 @@
 //! Order in the room, for hosts: muting, ending shares, putting people out, locking the door, putting somebody in the light,
-//! making others hosts. The server carries it out and decides who may; what was chosen for everyone stands in the room's
-//! metadata. Main thread.
+//! making others hosts, making the links in anew. The server carries it out and decides who may; what was chosen for everyone
+//! stands in the room's metadata. Main thread.
 
 use bevy::prelude::*;
 
@@ -24,11 +24,13 @@ pub enum KeepOrder {
     Remove {
         /// Whom.
         user: UserId,
-        /// And do not let them in again, whatever token they have.
+        /// And do not let them in again, whatever token they have; the link they know is made anew.
         ban: bool,
     },
     /// Let nobody in any more, or everybody again.
     Lock(bool),
+    /// Make the links into the room anew: the old ones lead nowhere.
+    RenewLink,
     /// Show somebody large to everyone who looks at whoever speaks, or nobody.
     Spotlight(Option<UserId>),
     /// Make somebody a host, or no longer.
@@ -83,12 +85,15 @@ fn keep_order(
             }
             KeepOrder::Remove { user, ban } => {
                 order.dismiss(user);
-                if *ban && !order.ban(user.clone()) {
+                if *ban && order.ban(user.clone()) {
+                    order.renewals = order.renewals.saturating_add(1);
+                } else if *ban {
                     let message = "too many are banned already: only this one's token is refused";
                     trouble.write(CallTrouble(CallError::new(ErrorCode::SendFailed, message)));
                 }
             }
             KeepOrder::Lock(locked) => order.locked = *locked,
+            KeepOrder::RenewLink => order.renewals = order.renewals.saturating_add(1),
             KeepOrder::Spotlight(user) => order.spotlight.clone_from(user),
             KeepOrder::Host { user, host: true } => {
                 if !order.appoint(user.clone()) {

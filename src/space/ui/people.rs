@@ -35,8 +35,16 @@ const SEARCH_CHARS: usize = 64;
 pub(super) struct Looking {
     chosen: Option<UserId>,
     search: String,
-    /// Asked whether somebody is really to be put out; and whether for good.
-    sure: Option<(UserId, bool)>,
+    /// Asked whether it is really meant.
+    sure: Option<Sure>,
+}
+
+/// What is not undone easily.
+#[derive(PartialEq)]
+enum Sure {
+    Remove(UserId),
+    Ban(UserId),
+    NewLink,
 }
 
 /// One line of the list.
@@ -103,6 +111,7 @@ pub(super) fn draw(
     mut looking: Local<Looking>,
 ) -> Result {
     if !settings.overlay || panes.right != Some(RightPane::People) {
+        looking.sure = None;
         return Ok(());
     }
     let ctx = contexts.ctx_mut()?;
@@ -171,10 +180,17 @@ fn show(
     let closed = theme::plain_side_pane(ctx, Side::Right, ("people", &title), WIDTH_PT, |ui, tallest| {
         let top = ui.cursor().top();
         if powers.link {
-            let copy = egui::Button::new(RichText::new(words.copy_link).font(theme::body()));
-            if ui.add(copy).on_hover_text(words.copy_link_hint).clicked() {
-                wishes.push(Wish::CopyLink);
-            }
+            ui.horizontal(|ui| {
+                if button(ui, words.copy_link, words.copy_link_hint) {
+                    wishes.push(Wish::CopyLink);
+                }
+                if powers.host && powers.doors {
+                    let label = [words.new_link, words.new_link_hint, words.really];
+                    if is_sure(ui, Sure::NewLink, true, label, &mut looking.sure) {
+                        wishes.push(Wish::Order(KeepOrder::RenewLink));
+                    }
+                }
+            });
         }
         if powers.host {
             for_all(ui, powers, words, &mut wishes);
@@ -214,6 +230,25 @@ fn show(
 
 fn button(ui: &mut egui::Ui, text: &str, hint: &str) -> bool {
     ui.button(RichText::new(text).font(theme::body())).on_hover_text(hint).clicked()
+}
+
+/// A button for what is not undone easily, which asks once more: whether it was pressed again.
+fn is_sure(
+    ui: &mut egui::Ui,
+    what: Sure,
+    possible: bool,
+    [text, hint, really]: [&str; 3],
+    sure: &mut Option<Sure>,
+) -> bool {
+    let asked = sure.as_ref() == Some(&what);
+    let label = RichText::new(if asked { really } else { text }).font(theme::body());
+    let label = if asked { label.color(Color32::WHITE) } else { label };
+    let fill = if asked { theme::CORAL } else { theme::BUTTON };
+    if !ui.add_enabled(possible, egui::Button::new(label).fill(fill)).on_hover_text(hint).clicked() {
+        return false;
+    }
+    *sure = if asked { None } else { Some(what) };
+    asked
 }
 
 /// What hosts do to everyone.
@@ -290,20 +325,13 @@ fn more(
             if make.on_disabled_hover_text(impossible).clicked() {
                 order(KeepOrder::Host { user: user(), host: !row.host });
             }
-            for (text, ban, hint) in [(words.remove, false, words.remove_hint), (words.ban, true, words.ban_hint)] {
-                let asked = looking.sure.as_ref() == Some(&(user(), ban));
-                let possible = powers.doors || !ban;
-                let label = RichText::new(if asked { words.really } else { text }).font(theme::body());
-                let label = if asked { label.color(Color32::WHITE) } else { label };
-                let fill = if asked { theme::CORAL } else { theme::BUTTON };
-                let pressed =
-                    ui.add_enabled(possible, egui::Button::new(label).fill(fill)).on_hover_text(hint).clicked();
-                if pressed && asked {
-                    looking.sure = None;
-                    order(KeepOrder::Remove { user: user(), ban });
-                } else if pressed {
-                    looking.sure = Some((user(), ban));
-                }
+            let label = [words.remove, words.remove_hint, words.really];
+            if is_sure(ui, Sure::Remove(user()), true, label, &mut looking.sure) {
+                order(KeepOrder::Remove { user: user(), ban: false });
+            }
+            let label = [words.ban, words.ban_hint, words.really];
+            if is_sure(ui, Sure::Ban(user()), powers.doors, label, &mut looking.sure) {
+                order(KeepOrder::Remove { user: user(), ban: true });
             }
             if row.shares && button(ui, words.stop_share, words.stop_share_hint) {
                 order(KeepOrder::StopSharing(user()));

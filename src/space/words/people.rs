@@ -75,6 +75,12 @@ pub struct PeopleWords {
     pub copy_link_hint: &'static str,
     /// It was.
     pub link_copied: &'static str,
+    /// Makes it anew.
+    pub new_link: &'static str,
+    /// See [`PeopleWords::new_link`].
+    pub new_link_hint: &'static str,
+    /// It was.
+    pub link_renewed: &'static str,
 }
 
 pub(super) const ENGLISH: PeopleWords = PeopleWords {
@@ -109,11 +115,14 @@ pub(super) const ENGLISH: PeopleWords = PeopleWords {
     remove: "Remove",
     remove_hint: "Their token does not let them in again; another one does",
     ban: "Ban",
-    ban_hint: "They do not come in again, whatever token they have. Who has the link can come under another name: lock the room",
+    ban_hint: "They do not come in again, whatever token they have. They know the link, so it is made anew",
     really: "Really?",
     copy_link: "Copy link",
     copy_link_hint: "Whoever has it may come in: send it to those you want here",
     link_copied: "The link is copied: send it to those you want here",
+    new_link: "New link",
+    new_link_hint: "The link so far lets nobody in while the room is open; who is here stays",
+    link_renewed: "There is a new link, and the old one is dead: copy it for those you still expect",
 };
 
 pub(super) const CHINESE: PeopleWords = PeopleWords {
@@ -148,9 +157,12 @@ pub(super) const CHINESE: PeopleWords = PeopleWords {
     remove: "移出",
     remove_hint: "对方现在的令牌失效；换一个令牌还能进来",
     ban: "禁止进入",
-    ban_hint: "无论用什么令牌，对方都不能再进来。有链接的人可以换个名字进来：请锁定房间",
+    ban_hint: "无论用什么令牌，对方都不能再进来。对方知道链接，所以会换一个新链接",
     really: "确定吗？",
     copy_link: "复制链接",
     copy_link_hint: "有链接的人就能进来：发给你想邀请的人",
     link_copied: "链接已复制：发给你想邀请的人",
+    new_link: "换新链接",
+    new_link_hint: "房间关闭之前，旧链接不再有效；已在房间里的人不受影响",
+    link_renewed: "链接已更换，旧链接失效：请复制新链接，发给还没到的人",
 };
