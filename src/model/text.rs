@@ -16,6 +16,16 @@ pub fn one_line(text: &str, most: usize) -> String {
     shown.trim().to_owned()
 }
 
+/// The same, and an ellipsis where more was written.
+pub fn excerpt(text: &str, most: usize) -> String {
+    let whole = one_line(text, usize::MAX);
+    if whole.chars().count() <= most {
+        return whole;
+    }
+    let kept: String = whole.chars().take(most.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end())
+}
+
 /// The same for a text of several lines.
 pub fn several_lines(text: &str, most: usize) -> String {
     let mut clean = Clean::default();
@@ -94,6 +104,8 @@ mod tests {
         assert_eq!(one_line(&"x".repeat(1_000_000), 64).len(), 64);
         assert_eq!(one_line("日本語 مرحبا", 64), "日本語 مرحبا");
         assert_eq!(one_line("\u{1f44d}\u{1f3fd} \u{2764}\u{fe0f}", 64), "\u{1f44d} \u{2764}");
+        assert_eq!((excerpt("日本語 مرحبا", 9).as_str(), excerpt("four four", 5).as_str()), ("日本語 مرحبا", "four…"));
+        assert_eq!((excerpt("one\n two ", 5).as_str(), excerpt("123456", 5).as_str()), ("one…", "1234…"));
         assert_eq!(several_lines("one\r\n\ttwo  \n\n\n\n\nthree\n\n\u{2066}", 100), "one\n    two\n\nthree");
         assert_eq!(several_lines(&"a\n".repeat(10_000), 50).len(), 49);
         assert_eq!(several_lines("\u{7}\u{1b}[31mred", 50), "[31mred");

@@ -1,6 +1,7 @@
 //! Pictures of the room, as the viewer sees it, overlay included: from the window or from the off-screen image. Asked
 //! for by message, answered by message one or a few frames later.
 
+use bevy::camera::RenderTarget;
 use bevy::prelude::*;
 use bevy::render::view::screenshot::{Screenshot, ScreenshotCaptured};
 
@@ -81,7 +82,8 @@ fn take_pictures(
         return;
     }
     let Some(tag) = waiting.pop_front() else { return };
-    let target = offscreen.map_or_else(Screenshot::primary_window, |view| Screenshot::image(view.0.clone()));
+    let image = |view: Res<OffscreenView>| Screenshot(RenderTarget::Image(view.0.clone()));
+    let target = offscreen.map_or_else(Screenshot::primary_window, image);
     commands.spawn((target, Tag(tag))).observe(hand_over);
 }
 

@@ -164,7 +164,7 @@ fn size_at((width, height): (u32, u32), left: u32) -> (u32, u32) {
 }
 
 fn resize(app: &mut App, (width, height): (u32, u32)) {
-    let view = app.world().resource::<OffscreenView>().0.id();
+    let view = app.world().resource::<OffscreenView>().0.handle.id();
     if let Some(mut image) = app.world_mut().resource_mut::<Assets<Image>>().get_mut(view) {
         image.resize(wgpu::Extent3d { width, height, depth_or_array_layers: 1 });
     }

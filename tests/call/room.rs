@@ -232,7 +232,7 @@ fn pictures_have_the_colours_of_the_reference() {
     app.add_plugins((SchedulePlugin, StreamPlugin, PicturePlugin));
     let target = Image::new_target_texture(width, height, wgpu::TextureFormat::Rgba8UnormSrgb, None);
     let target = app.world_mut().resource_mut::<Assets<Image>>().add(target);
-    app.insert_resource(OffscreenView(target.clone()));
+    app.insert_resource(OffscreenView(target.clone().into()));
     app.world_mut().spawn((
         Camera3d::default(),
         RenderTarget::Image(target.into()),

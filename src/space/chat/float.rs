@@ -66,7 +66,7 @@ impl Floats {
     }
 
     pub(super) fn remark(&mut self, words: &str) {
-        let text = text::one_line(words, MOST_CHARS);
+        let text = text::excerpt(words, MOST_CHARS);
         if text.is_empty() {
             return;
         }

@@ -14,6 +14,7 @@ use cosmic_text::{
 use wgpu::{Extent3d, TextureDimension, TextureFormat};
 
 use super::material::plane_sampler;
+use crate::model::limits::CHAT_MAX_BYTES;
 use crate::model::text;
 
 /// Width of a label texture in pixels.
@@ -24,6 +25,8 @@ const NAME: Line = Line { top: 0, height: 64, size: 46.0, left: 8 };
 const INITIALS: Line = Line { top: 64, height: 128, size: 96.0, left: 4 };
 /// Characters of a name that are shaped at all; what is too wide ends in an ellipsis.
 const NAME_MAX_CHARS: usize = 64;
+/// And of any other line: as much as anybody may write. Its room is what it ends at.
+const LINE_MAX_CHARS: usize = CHAT_MAX_BYTES;
 /// Lines of a paragraph that are drawn at most.
 const MAX_LINES: u32 = 24;
 /// From line to line, as a share of the size of the letters.
@@ -130,7 +133,8 @@ impl Lettering {
         let mut pixels = vec![0; (room * height) as usize];
         let mut fonts = FONTS.lock().unwrap_or_else(PoisonError::into_inner);
         let line = Line { top: 0, height, size, left: 0 };
-        let wide = fonts.write(&presentable(text), line, room, |x, y, coverage| {
+        let text = text::one_line(text, LINE_MAX_CHARS);
+        let wide = fonts.write(&text, line, room, |x, y, coverage| {
             let (Ok(x), Ok(y)) = (u32::try_from(x), u32::try_from(y)) else { return };
             if x < room && y < height {
                 let pixel = &mut pixels[(y * room + x) as usize];
@@ -328,6 +332,9 @@ mod tests {
         assert!(short.pixels.iter().any(|p| *p > 128) && short.pixels.len() == (short.width * short.height) as usize);
         let long = Lettering::draw(&"W".repeat(60), 15.0, 120);
         assert!((100..=120).contains(&long.width), "{}", long.width);
+        // A sentence is no name: only its room ends it.
+        let widths = [60, 100, 2000].map(|count| Lettering::draw(&"i".repeat(count), 15.0, 4000).width);
+        assert!(widths[0] * 3 < widths[1] * 2 && widths[1] * 9 < widths[2], "{widths:?}");
         let nothing = Lettering::draw("", 15.0, 0);
         assert!(nothing.width == 1 && nothing.pixels.iter().all(|p| *p == 0));
     }

@@ -161,7 +161,7 @@ pub(super) fn collect(
         let by = people.iter().find(|participant| participant.user == message.from);
         let name = by.map_or(message.from.as_str(), |participant| participant.name.as_str());
         let name = text::in_sentence(name);
-        notices.tell((words.wrote)(&name, &text::one_line(&message.text, WROTE_CHARS)), false);
+        notices.tell((words.wrote)(&name, &text::excerpt(&message.text, WROTE_CHARS)), false);
     }
     // The messages do not tell of hands.
     let here_for_a_while = notices.settled();
@@ -258,7 +258,7 @@ pub(super) fn show(
                     if notice.weight == Weight::Trouble {
                         sentence(ui, &notice.text, room, theme::CORAL_TEXT, strength);
                     } else {
-                        name_line(ui, &notice.text, room, strength, writing);
+                        news(ui, &notice.text, room, strength, writing);
                     }
                 }
             });
@@ -274,13 +274,16 @@ fn sentence(ui: &mut egui::Ui, text: &str, room: f32, colour: Color32, strength:
     });
 }
 
-/// Who came or went, whatever script their name is in.
-fn name_line(ui: &mut egui::Ui, text: &str, room: f32, strength: f32, writing: &mut Writing) {
-    let size = (theme::body().size, room);
+/// Who came or went, whatever script their name is in; in several lines where one has no room for it.
+fn news(ui: &mut egui::Ui, text: &str, room: f32, strength: f32, writing: &mut Writing) {
+    let (size, colour) = ((theme::body().size, room), theme::PAPER.gamma_multiply(strength));
+    // What ends in an ellipsis takes all but a letter of its room.
     let Some(needed) = writing.measure(ui.ctx(), text, size.0, size.1) else { return };
-    plaque(ui, needed, strength, |painter, rect| {
-        writing.paint(painter, rect.left_center(), text, size, theme::PAPER.gamma_multiply(strength));
-    });
+    if needed.x > room - 2.0 * size.0 {
+        theme::pane().multiply_with_opacity(strength).show(ui, |ui| writing.paragraph(ui, text, size, colour));
+        return;
+    }
+    plaque(ui, needed, strength, |painter, rect| writing.paint(painter, rect.left_center(), text, size, colour));
 }
 
 /// A ground just as large as what is on it.

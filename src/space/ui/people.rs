@@ -178,6 +178,7 @@ fn show(
     let mut wishes = Vec::new();
     let title = (words.title)(rows.len());
     let closed = theme::plain_side_pane(ctx, Side::Right, ("people", &title), WIDTH_PT, |ui, tallest| {
+        ui.spacing_mut().item_spacing.y = 7.0;
         let top = ui.cursor().top();
         if powers.link {
             ui.horizontal(|ui| {

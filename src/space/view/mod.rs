@@ -6,7 +6,7 @@ mod mode;
 mod steer;
 mod take_seat;
 
-use bevy::camera::{Hdr, RenderTarget};
+use bevy::camera::{Hdr, ImageRenderTarget, RenderTarget};
 use bevy::core_pipeline::tonemapping::{DebandDither, Tonemapping};
 use bevy::post_process::bloom::{Bloom, BloomCompositeMode, BloomPrefilter};
 use bevy::prelude::*;
@@ -37,7 +37,7 @@ pub enum ViewSystems {
 
 /// The image the room is drawn into when there is no window.
 #[derive(Resource, Clone, Debug)]
-pub struct OffscreenView(pub Handle<Image>);
+pub struct OffscreenView(pub ImageRenderTarget);
 
 /// Spawns the camera and steers it.
 pub struct ViewPlugin;
@@ -106,8 +106,8 @@ fn spawn_camera(
     }
     if let ViewTarget::Offscreen { width, height } = settings.view {
         let image = Image::new_target_texture(width.max(1), height.max(1), TextureFormat::Rgba8UnormSrgb, None);
-        let image = images.add(image);
-        camera.insert(RenderTarget::Image(image.clone().into()));
+        let image = ImageRenderTarget::from(images.add(image));
+        camera.insert(RenderTarget::Image(image.clone()));
         commands.insert_resource(OffscreenView(image));
     }
 }
