@@ -219,6 +219,8 @@ fn remember_muted(media: Res<OwnMedia>, mut house: ResMut<House>) {
             *off = state == Sending::Muted;
         }
     }
+    // What a host wished holds in that room.
+    house.off.audio &= !media.hushed;
 }
 
 /// Everything that sends what is one's own.

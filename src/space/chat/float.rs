@@ -4,8 +4,9 @@ use bevy::prelude::*;
 
 use crate::model::{Reaction, text};
 
-/// Seconds a remark takes across the view.
+/// Seconds a remark takes across the view, and for each of its characters: a long one passes no faster.
 const REMARK_SECS: f32 = 9.0;
+const CHARACTER_SECS: f32 = 0.06;
 /// Seconds a sign rises.
 const SIGN_SECS: f32 = 3.2;
 /// As many float at once; more are let go: nobody could read them.
@@ -13,7 +14,7 @@ const MOST: usize = 48;
 /// Remarks float in so many rows.
 pub const ROWS: usize = 6;
 /// Characters of a remark that are shown.
-const MOST_CHARS: usize = 120;
+const MOST_CHARS: usize = 240;
 
 /// What floats.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,7 +48,10 @@ pub struct Float {
 impl Float {
     /// How far it is, 0..=1.
     pub fn progress(&self) -> f32 {
-        let whole = if matches!(self.kind, FloatKind::Remark { .. }) { REMARK_SECS } else { SIGN_SECS };
+        let whole = match &self.kind {
+            FloatKind::Remark { text, .. } => REMARK_SECS + CHARACTER_SECS * text.chars().count() as f32,
+            FloatKind::Sign { .. } => SIGN_SECS,
+        };
         (self.age_secs / whole).clamp(0.0, 1.0)
     }
 }
@@ -125,7 +129,7 @@ mod tests {
         (0..1000).for_each(|_| floats.remark("spam"));
         floats.remark(" \u{202e} ");
         assert_eq!(floats.iter().count(), MOST);
-        floats.age(REMARK_SECS);
+        floats.age(REMARK_SECS + 4.0 * CHARACTER_SECS);
         assert_eq!(floats.iter().count(), 0);
         floats.sign(Reaction::Heart, None);
         floats.sign(Reaction::Heart, None);

@@ -34,6 +34,8 @@ const ONE_BREATH: Duration = Duration::from_secs(120);
 const BELOW_PT: f32 = 60.0;
 /// In a pane of this height that place is the messages'.
 const SHORT_PT: f32 = 320.0;
+/// Height of a row of what is being written, in points: four are seen.
+const ROW_PT: f32 = 19.0;
 /// What is being written, to egui.
 const DRAFT: &str = "chat draft";
 /// The signs, as letters of the built-in emoji font.
@@ -84,14 +86,17 @@ pub(super) fn draw(
     log.mark_read();
     let mut wish = None;
     let closed = theme::plain_side_pane(ctx, Side::Right, ("chat", words.title), WIDTH_PT, |ui, tallest| {
-        let height = (tallest - compose_height(&log) - 10.0 - BELOW_PT.min((tallest - SHORT_PT).max(0.0))).max(60.0);
+        let below = heights.compose + BELOW_PT.min((tallest - SHORT_PT).max(0.0));
+        let height = (tallest - below).max(60.0);
         let list = egui::ScrollArea::vertical().stick_to_bottom(true).auto_shrink(false);
         list.max_height(height).min_scrolled_height(height).show(ui, |ui| {
             ui.set_width(WIDTH_PT - 8.0);
             history(ui, words, &log, &mut writing, &mut heights);
         });
+        let top = ui.cursor().top();
         ui.add_space(4.0);
         wish = compose(ui, words, trouble.as_deref(), &mut log, opened);
+        heights.compose = ui.cursor().top() - top;
     });
     // One press closes it from within the field, too, which egui only leaves at the first.
     let escaped = ctx.input(|input| input.key_pressed(Key::Escape))
@@ -105,18 +110,19 @@ pub(super) fn draw(
     Ok(())
 }
 
-/// What the place to write needs, in points.
-fn compose_height(log: &ChatLog) -> f32 {
-    let lines = log.draft.lines().count().clamp(1, 4) as f32;
-    52.0 + 19.0 * lines + if log.trouble.is_some() { 34.0 } else { 0.0 }
-}
-
 /// How high each line was drawn, so that those out of view need not be laid out.
-#[derive(Default)]
 pub(super) struct Heights {
     known: HashMap<u64, f32>,
     /// For this many pixels a point.
     scale: f32,
+    /// The place to write below them: as it grows they give way, and its buttons stay where they are.
+    compose: f32,
+}
+
+impl Default for Heights {
+    fn default() -> Self {
+        Self { known: HashMap::new(), scale: 0.0, compose: 75.0 }
+    }
 }
 
 /// What a line is taken for that was never in view.
@@ -124,7 +130,7 @@ const GUESSED_PT: f32 = 44.0;
 
 fn history(ui: &mut egui::Ui, words: &ChatWords, log: &ChatLog, writing: &mut Writing, heights: &mut Heights) {
     if heights.scale != ui.ctx().pixels_per_point() || heights.known.len() > 2 * log.lines().len() + 64 {
-        *heights = Heights { scale: ui.ctx().pixels_per_point(), ..Heights::default() };
+        *heights = Heights { scale: ui.ctx().pixels_per_point(), compose: heights.compose, ..Heights::default() };
     }
     ui.spacing_mut().item_spacing.y = 3.0;
     if log.lines().len() == 0 {
@@ -269,20 +275,26 @@ fn compose(
     if let Some(why) = trouble {
         ui.label(RichText::new((words.not_sent)(why)).font(theme::caption()).color(theme::CORAL_TEXT));
     }
-    let rows = log.draft.lines().count().clamp(1, 4);
-    let scroll = egui::ScrollArea::vertical().id_salt("draft").max_height(19.0 * 4.0 + 8.0);
-    let field = scroll.show(ui, |ui| {
-        let edit = egui::TextEdit::multiline(&mut log.draft)
-            .id(egui::Id::new(DRAFT))
-            .hint_text(words.write_here)
-            .font(theme::body())
-            .char_limit(TYPED_CHARS)
-            .desired_rows(rows)
-            .desired_width(WIDTH_PT - 16.0)
-            .return_key(KeyboardShortcut::new(Modifiers::SHIFT, Key::Enter));
-        ui.add(edit)
-    });
-    let field = field.inner;
+    // The frame stays, and a long text scrolls within.
+    let (draft, visuals) = (egui::Id::new(DRAFT), ui.visuals());
+    let writes = ui.memory(|memory| memory.has_focus(draft));
+    let stroke = if writes { visuals.selection.stroke } else { visuals.widgets.inactive.bg_stroke };
+    let frame = egui::Frame::new()
+        .fill(visuals.text_edit_bg_color())
+        .stroke(stroke)
+        .corner_radius(visuals.widgets.inactive.corner_radius)
+        .inner_margin(egui::Margin::symmetric(4, 2));
+    let scroll = egui::ScrollArea::vertical().id_salt("draft").max_height(ROW_PT * 4.0).auto_shrink([false, true]);
+    let edit = egui::TextEdit::multiline(&mut log.draft)
+        .id(draft)
+        .hint_text(words.write_here)
+        .font(theme::body())
+        .char_limit(TYPED_CHARS)
+        .desired_rows(1)
+        .desired_width(f32::INFINITY)
+        .frame(egui::Frame::NONE)
+        .return_key(KeyboardShortcut::new(Modifiers::SHIFT, Key::Enter));
+    let field = frame.show(ui, |ui| scroll.show(ui, |ui| ui.add(edit)).inner).inner;
     if focus {
         field.request_focus();
     }

@@ -74,12 +74,18 @@ fn shortened(name: &str) -> String {
     crate::model::text::one_line(name, NAME_CHARS)
 }
 
-/// A list of the devices of a kind, each to be chosen; `Some` when one was.
-pub(super) fn list(
+/// What is used where none was chosen, when that is no device: what is heard is played on one all the same.
+fn generated(words: &SettingsWords, from_devices: bool, kind: DeviceKind) -> Option<&'static str> {
+    (!from_devices && kind != DeviceKind::Speaker).then_some(words.generated)
+}
+
+/// A list of the devices of a kind, each to be chosen; `Some` when one was. `from_devices` is whether picture and voice come
+/// from one where none was chosen.
+fn list(
     ui: &mut egui::Ui,
     words: &SettingsWords,
     lists: &DeviceLists,
-    choice: &DeviceChoice,
+    (choice, from_devices): (&DeviceChoice, bool),
     kind: DeviceKind,
 ) -> Option<ChooseDevice> {
     let mut chosen = None;
@@ -90,10 +96,10 @@ pub(super) fn list(
             chosen = Some(ChooseDevice { kind, id: id.map(str::to_owned) });
         }
     };
-    if found.is_empty() {
-        theme::hint(ui, if lists.is_known() { words.none_found } else { words.looking });
-    } else {
-        line(ui, None, words.system_default.to_owned());
+    match generated(words, from_devices, kind) {
+        Some(generated) => line(ui, None, generated.to_owned()),
+        None if found.is_empty() => theme::hint(ui, if lists.is_known() { words.none_found } else { words.looking }),
+        None => line(ui, None, words.system_default.to_owned()),
     }
     for (id, name) in &found {
         line(ui, Some(*id), shortened(name));
@@ -109,12 +115,13 @@ pub(super) fn chooser(
     ui: &mut egui::Ui,
     words: &SettingsWords,
     lists: &DeviceLists,
-    choice: &DeviceChoice,
+    (choice, from_devices): (&DeviceChoice, bool),
     (kind, width_pt): (DeviceKind, f32),
 ) -> Option<ChooseDevice> {
     let (title, now) = (kind_word(words, kind), choice.of(kind));
     let found = offered(&lists.devices, kind);
     let shown = match now {
+        None if let Some(generated) = generated(words, from_devices, kind) => generated.to_owned(),
         None if found.is_empty() && lists.is_known() => words.none_found.to_owned(),
         None if found.is_empty() => words.looking.to_owned(),
         None => words.system_default.to_owned(),
@@ -132,7 +139,7 @@ pub(super) fn chooser(
         });
         let folded = egui::ComboBox::from_id_salt(("device", title)).width(width_pt - LABEL_PT - 16.0).truncate();
         folded.selected_text(RichText::new(shown).font(theme::body())).show_ui(ui, |ui| {
-            chosen = list(ui, words, lists, choice, kind);
+            chosen = list(ui, words, lists, (choice, from_devices), kind);
         });
     });
     chosen
@@ -227,7 +234,7 @@ pub(super) fn menus(
     pressed: &Pressed,
     words: &SettingsWords,
     lists: &mut DeviceLists,
-    choice: &DeviceChoice,
+    (choice, from_devices): (&DeviceChoice, bool),
     panes: &mut OpenPanes,
     choose: &mut MessageWriter<ChooseDevice>,
 ) {
@@ -243,7 +250,7 @@ pub(super) fn menus(
             ui.set_max_width(300.0);
             for kind in kinds {
                 ui.label(RichText::new(kind_word(words, *kind)).font(theme::body()).strong());
-                if let Some(chosen) = list(ui, words, lists, choice, *kind) {
+                if let Some(chosen) = list(ui, words, lists, (choice, from_devices), *kind) {
                     choose.write(chosen);
                 }
                 ui.add_space(4.0);

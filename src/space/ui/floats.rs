@@ -36,6 +36,9 @@ pub(super) fn draw(
     writing.begin();
     let view = ctx.content_rect();
     let painter = ctx.layer_painter(egui::LayerId::new(egui::Order::Background, egui::Id::new("floats")));
+    // Nobody reads what shines through a pane.
+    let free = theme::between_panes(&ctx);
+    let between = painter.with_clip_rect(free);
     for float in floats.iter() {
         let progress = float.progress();
         match &float.kind {
@@ -44,13 +47,13 @@ pub(super) fn draw(
                 let Some(size) = writing.measure(&ctx, text, REMARK_PT, room) else { continue };
                 // Without motion it stands where it would be halfway.
                 let way = if comfort.reduced_motion { 0.5 } else { progress };
-                let x = view.right() - (view.width() + size.x) * way;
+                let x = free.right() - (free.width() + size.x) * way;
                 let at = pos2(x, view.top() + TOP_PT + ROW_PT * *row as f32);
                 // Readable on light and dark.
                 let ground = egui::Rect::from_min_size(at - egui::vec2(0.0, size.y * 0.5), size);
                 let dark = Color32::from_black_alpha(170);
-                painter.rect_filled(ground.expand2(egui::vec2(12.0, 2.0)), egui::CornerRadius::same(12), dark);
-                writing.paint(&painter, at, text, (REMARK_PT, room), theme::PAPER);
+                between.rect_filled(ground.expand2(egui::vec2(12.0, 2.0)), egui::CornerRadius::same(12), dark);
+                writing.paint(&between, at, text, (REMARK_PT, room), theme::PAPER);
             }
             FloatKind::Sign { reaction, of, drift } => {
                 let from = match of {

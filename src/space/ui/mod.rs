@@ -37,7 +37,7 @@ pub use notices::Notices;
 pub use own_media::{OwnMedia, Sending, ToggleMuted};
 
 use super::chat::ChatLog;
-use super::devices::{ChooseDevice, DeviceChoice, DeviceLists};
+use super::devices::{ChooseDevice, DeviceChoice, DeviceLists, OwnSources};
 use super::fetch::FetchFigures;
 use super::participant::{HandRaised, LocalParticipant, Participant};
 use super::schedule::SpaceSystems;
@@ -296,7 +296,7 @@ fn draw_overlay(
     (status, figures, lobby): (Res<RoomStatus>, Res<RoomFigures>, Res<Lobby>),
     (own, mut notices, sharing): (Res<OwnMedia>, ResMut<Notices>, Res<Sharing>),
     (people, hand): (Query<(), With<Participant>>, OwnHand),
-    choice: Res<DeviceChoice>,
+    (choice, sources): (Res<DeviceChoice>, Res<OwnSources>),
     mut lists: ResMut<DeviceLists>,
     mut panes: ResMut<OpenPanes>,
     (mut toggle, mut choose): (MessageWriter<ToggleMuted>, MessageWriter<ChooseDevice>),
@@ -344,7 +344,8 @@ fn draw_overlay(
     let mut next = *panes;
     let pressed = bar::show(ctx, words, &shown, &mut next);
     let lists = lists.bypass_change_detection();
-    devices::menus(&pressed, &words.settings, lists, &choice, &mut next, &mut choose);
+    let choice = (&*choice, sources.are_devices());
+    devices::menus(&pressed, &words.settings, lists, choice, &mut next, &mut choose);
     panes.set_if_neq(next);
     if pressed.microphone {
         toggle.write(ToggleMuted(MediaKind::Audio));

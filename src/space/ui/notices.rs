@@ -243,12 +243,14 @@ pub(super) fn show(
     if standing.is_none() && notices.lines.is_empty() {
         return;
     }
+    let free = theme::between_panes(ctx);
+    let aside = free.center().x - ctx.content_rect().center().x;
     egui::Area::new(egui::Id::new("notices"))
-        .anchor(Align2::CENTER_TOP, [0.0, theme::EDGE_PT + below_pt])
+        .anchor(Align2::CENTER_TOP, [aside, theme::EDGE_PT + below_pt])
         .order(egui::Order::Foreground)
         .interactable(false)
         .show(ctx, |ui| {
-            let room = (ctx.content_rect().width() - 2.0 * theme::EDGE_PT - 2.0 * theme::PANE_X_PT).max(120.0);
+            let room = (free.width() - 2.0 * theme::EDGE_PT - 2.0 * theme::PANE_X_PT).max(120.0);
             ui.with_layout(egui::Layout::top_down(egui::Align::Center), |ui| {
                 if let Some((text, colour)) = standing {
                     sentence(ui, text, room, colour, 1.0);

@@ -34,6 +34,8 @@ pub struct OwnMedia {
     pub camera: Sending,
     /// The space bar is held to be heard.
     pub talking: bool,
+    /// The microphone is muted because a host wished it.
+    pub hushed: bool,
     wished: [Option<(bool, f32)>; 2],
 }
 
@@ -118,6 +120,7 @@ pub(super) fn follow_own_streams(
             outbox.push(RoomCommand::SetMuted { stream: stream.id.clone(), kind: toggle.0, muted });
         }
         next.wished[slot(toggle.0)] = Some((muted, PATIENCE_SECS));
+        next.hushed &= toggle.0 != MediaKind::Audio;
         let shown = if muted { Sending::Muted } else { Sending::Live };
         match toggle.0 {
             MediaKind::Audio => next.microphone = shown,
@@ -153,6 +156,7 @@ pub(super) fn follow_own_streams(
                 let quiet = *wished_ago_secs > PATIENCE_SECS;
                 if kind == MediaKind::Audio && own.microphone == Sending::Live && told == Sending::Muted && quiet {
                     muted_by_host.write(MutedByHost);
+                    next.hushed = true;
                 }
                 told
             }
@@ -238,6 +242,9 @@ mod tests {
         assert_eq!((0..12).map(|_| told(&mut app)).sum::<usize>(), 0);
         tell(&mut app, true);
         assert_eq!(told(&mut app), 1, "nobody here wished for that");
-        assert_eq!((told(&mut app), app.world().resource::<OwnMedia>().microphone), (0, Sending::Muted));
+        let now = |app: &mut App| (told(app), *app.world().resource::<OwnMedia>());
+        assert!(matches!(now(&mut app), (0, OwnMedia { microphone: Sending::Muted, hushed: true, .. })));
+        app.world_mut().write_message(ToggleMuted(MediaKind::Audio));
+        assert!(matches!(now(&mut app), (0, OwnMedia { microphone: Sending::Live, hushed: false, .. })));
     }
 }

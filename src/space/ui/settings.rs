@@ -9,7 +9,7 @@ use super::devices::{self, Checks};
 use super::own_media::{OwnMedia, Sending};
 use super::theme::Side;
 use super::{LeftPane, OpenPanes, theme};
-use crate::space::devices::{ChooseDevice, DeviceChoice, DeviceKind, DeviceLists};
+use crate::space::devices::{ChooseDevice, DeviceChoice, DeviceKind, DeviceLists, OwnSources};
 use crate::space::settings::{Comfort, SpaceSettings};
 use crate::space::spatial_audio::SoundMode;
 use crate::space::sync::{RoomFigures, RoomStatus};
@@ -25,7 +25,7 @@ pub(super) fn draw(
     mut contexts: EguiContexts,
     settings: Res<SpaceSettings>,
     (status, figures, own): (Res<RoomStatus>, Res<RoomFigures>, Res<OwnMedia>),
-    choice: Res<DeviceChoice>,
+    (choice, sources): (Res<DeviceChoice>, Res<OwnSources>),
     mut panes: ResMut<OpenPanes>,
     mut comfort: ResMut<Comfort>,
     mut sound: ResMut<SoundMode>,
@@ -46,7 +46,9 @@ pub(super) fn draw(
     let closed = theme::side_pane(ctx, Side::Left, ("settings", words.title), WIDTH_PT, |ui| {
         heading(ui, words.devices);
         for kind in [DeviceKind::Camera, DeviceKind::Microphone, DeviceKind::Speaker] {
-            if let Some(chosen) = devices::chooser(ui, words, &lists, &choice, (kind, WIDTH_PT)) {
+            if let Some(chosen) =
+                devices::chooser(ui, words, &lists, (&choice, sources.are_devices()), (kind, WIDTH_PT))
+            {
                 choose.write(chosen);
             }
             if kind == DeviceKind::Microphone {

@@ -67,12 +67,19 @@ pub fn pane() -> egui::Frame {
 }
 
 /// Where a pane stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
     /// At the upper left.
     Left,
     /// At the upper right.
     Right,
+}
+
+impl Side {
+    /// Where it is remembered when and where its pane was drawn.
+    fn key(self) -> egui::Id {
+        egui::Id::new(("side pane", self))
+    }
 }
 
 /// A pane with a title and a way to close it, as tall as the view lets it be: what has no room is scrolled. `true` when
@@ -110,7 +117,7 @@ pub fn plain_side_pane(
     let width = width_pt.min(view.width() - 2.0 * (EDGE_PT + PANE_X_PT));
     let tallest = (view.height() - 3.0 * EDGE_PT - 40.0 - BAR_TAKES_PT).max(120.0);
     let mut closed = false;
-    egui::Area::new(egui::Id::new(id)).anchor(anchor, offset).show(ctx, |ui| {
+    let area = egui::Area::new(egui::Id::new(id)).anchor(anchor, offset).show(ctx, |ui| {
         pane().show(ui, |ui| {
             ui.set_width(width);
             ui.horizontal(|ui| {
@@ -120,8 +127,28 @@ pub fn plain_side_pane(
             contents(ui, tallest);
         });
     });
+    let drawn = (ctx.cumulative_pass_nr(), area.response.rect);
+    ctx.data_mut(|data| data.insert_temp(side.key(), drawn));
     closed
 }
+
+/// What the side panes leave of the view, as they were drawn last; all of it where they leave next to nothing.
+pub fn between_panes(ctx: &egui::Context) -> egui::Rect {
+    let (view, now) = (ctx.content_rect(), ctx.cumulative_pass_nr());
+    let drawn = |side: Side| {
+        let (pass, rect) = ctx.data(|data| data.get_temp::<(u64, egui::Rect)>(side.key()))?;
+        (pass + 1 >= now).then_some(rect)
+    };
+    let left = drawn(Side::Left).map_or(view.left(), |pane| pane.right());
+    let right = drawn(Side::Right).map_or(view.right(), |pane| pane.left());
+    if right - left < BETWEEN_LEAST_PT {
+        return view;
+    }
+    egui::Rect::from_x_y_ranges(left..=right, view.y_range())
+}
+
+/// Less than this between two panes is no place for anything.
+const BETWEEN_LEAST_PT: f32 = 240.0;
 
 /// What the bar takes of a view's height, in points.
 const BAR_TAKES_PT: f32 = 84.0;

@@ -51,8 +51,6 @@ pub struct LobbyWords {
     pub microphone_off: &'static str,
     /// The camera has not given a picture yet.
     pub camera_starts: &'static str,
-    /// In place of a list of devices: picture or voice come from none.
-    pub generated: &'static str,
     /// The name is missing.
     pub name_missing: &'static str,
     /// It is longer than it may be.
@@ -96,7 +94,6 @@ pub(super) const ENGLISH: LobbyWords = LobbyWords {
     microphone_on: "Mic is on",
     microphone_off: "Mic is off",
     camera_starts: "Looking for a camera …",
-    generated: "Generated",
     name_missing: "Write a name the others know you by",
     name_too_long: "It is too long: shorten it",
     room_wrong: "Use letters and digits without spaces, such as team-monday",
@@ -132,7 +129,6 @@ pub(super) const CHINESE: LobbyWords = LobbyWords {
     microphone_on: "麦克风已开",
     microphone_off: "麦克风已关",
     camera_starts: "正在查找摄像头……",
-    generated: "自动生成",
     name_missing: "请写一个大家认识的名字",
     name_too_long: "太长了：请缩短",
     room_wrong: "请用不含空格的字母和数字，例如 team-monday",

@@ -19,6 +19,8 @@ pub struct SettingsWords {
     pub system_default: &'static str,
     /// There is none.
     pub none_found: &'static str,
+    /// In place of a device: picture or voice come from none.
+    pub generated: &'static str,
     /// Nobody has looked yet.
     pub looking: &'static str,
     /// One that was chosen and is not there.
@@ -79,6 +81,7 @@ pub(super) const ENGLISH: SettingsWords = SettingsWords {
     speaker: "Speaker",
     system_default: "System default",
     none_found: "None found",
+    generated: "Generated",
     looking: "Looking …",
     missing: |name| format!("{name} (not there)"),
     device: |_, why| why.to_owned(),
@@ -114,6 +117,7 @@ pub(super) const CHINESE: SettingsWords = SettingsWords {
     speaker: "扬声器",
     system_default: "系统默认",
     none_found: "没有找到",
+    generated: "自动生成",
     looking: "正在查找……",
     missing: |name| format!("{name}（未连接）"),
     device: |state, _| chinese(state).to_owned(),

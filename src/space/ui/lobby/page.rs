@@ -165,38 +165,15 @@ fn oneself(ui: &mut egui::Ui, lobby: &mut Lobby, parts: &mut Parts<'_>) -> Optio
         }
     });
     for kind in [DeviceKind::Camera, DeviceKind::Microphone, DeviceKind::Speaker] {
-        let generated = match kind {
-            _ if parts.from_devices => None,
-            // One that was chosen is used all the same.
-            DeviceKind::Camera => parts.choice.camera.is_none().then_some(settings_words.camera),
-            DeviceKind::Microphone => parts.choice.microphone.is_none().then_some(settings_words.microphone),
-            // What is heard is played on a device all the same.
-            DeviceKind::Speaker => None,
-        };
-        if let Some(title) = generated {
-            no_device(ui, title, words.generated);
-        } else {
-            let chosen = devices::chooser(ui, settings_words, parts.lists, parts.choice, (kind, HALF_PT));
-            wish = wish.or(chosen.map(Wish::Choose));
-        }
+        let choice = (parts.choice, parts.from_devices);
+        let chosen = devices::chooser(ui, settings_words, parts.lists, choice, (kind, HALF_PT));
+        wish = wish.or(chosen.map(Wish::Choose));
         if kind == DeviceKind::Microphone && lobby.microphone_on {
             devices::microphone_meter(ui, settings_words, parts.checks, HALF_PT);
         }
     }
     devices::speaker_test(ui, settings_words, parts.choice.output(), parts.checks);
     wish
-}
-
-/// In place of a list, for what comes from no device.
-fn no_device(ui: &mut egui::Ui, title: &str, text: &str) {
-    ui.horizontal(|ui| {
-        let place = egui::Layout::left_to_right(egui::Align::Center);
-        ui.allocate_ui_with_layout(vec2(devices::LABEL_PT, 20.0), place, |ui| {
-            ui.set_min_width(devices::LABEL_PT);
-            ui.label(RichText::new(title).font(theme::body()).color(theme::FADED));
-        });
-        ui.label(RichText::new(text).font(theme::body()));
-    });
 }
 
 /// As others will see it, but as in a mirror.
@@ -384,17 +361,21 @@ fn recent(ui: &mut egui::Ui, words: &LobbyWords, lobby: &mut Lobby) -> bool {
     ui.label(RichText::new(words.recent).font(theme::caption()).color(theme::FADED));
     let (mut recalled, mut forgotten) = (None, None);
     for (number, room) in lobby.recent.iter().enumerate() {
-        ui.horizontal(|ui| {
-            let forget = ui.small_button("×").on_hover_text(words.forget);
-            if forget.clicked() {
-                forgotten = Some(number);
-            }
-            let button = egui::Button::new(RichText::new(room.title()).font(theme::body())).frame(false).truncate();
+        let mut name = |ui: &mut egui::Ui| {
+            let title = RichText::new(room.title()).font(theme::body());
             // One way at a time.
-            if ui.add_enabled(!lobby.entering, button).clicked() {
+            if ui.add_enabled(!lobby.entering, egui::Button::new(title).frame(false).truncate()).clicked() {
                 recalled = Some(room.clone());
             }
-        });
+        };
+        let line = |ui: &mut egui::Ui| {
+            let cross = egui::Button::new(RichText::new("×").font(theme::body()).color(theme::FADED)).frame(false);
+            if ui.add(cross).on_hover_text(words.forget).clicked() {
+                forgotten = Some(number);
+            }
+            ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), &mut name);
+        };
+        ui.horizontal(|ui| ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), line));
     }
     if let Some(room) = &recalled {
         lobby.recall(room);
