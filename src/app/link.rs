@@ -32,7 +32,8 @@ fn renew(
     if lobby.link.trim() == old.trim() {
         lobby.link.clone_from(&new);
     }
-    if status.host {
+    // Whoever had none is not told of another one.
+    if status.host && link.0.is_some() {
         notices.tell(comfort.language.words().people.link_renewed, false);
     }
     link.0 = Some(new);

@@ -82,10 +82,10 @@ impl Settings {
         };
         // Rooms come and go one by one.
         let stays = |room: &&RecentRoom| !from.recent.contains(room) || self.recent.contains(room);
-        let comes =
-            |room: &&RecentRoom| !from.recent.contains(room) && !to.recent.iter().any(|own| own.is_same_as(room));
-        let rooms = to.recent.iter().filter(stays).chain(self.recent.iter().filter(comes));
-        let recent = rooms.take(stored::RECENT).cloned().collect();
+        let kept: Vec<&RecentRoom> = to.recent.iter().filter(stays).collect();
+        let comes = |room: &&RecentRoom| !from.recent.contains(room) && !kept.iter().any(|own| own.is_same_as(room));
+        let comes = self.recent.iter().filter(comes);
+        let recent = kept.iter().copied().chain(comes).take(stored::RECENT).cloned().collect();
         Self {
             beauty: newer(self.beauty, &from.beauty, &to.beauty),
             comfort,
@@ -542,6 +542,14 @@ mod tests {
         file.save(&said, &Settings { camera_on: true, ..said.clone() }).unwrap();
         let (kept, _) = file.load();
         assert_eq!((kept.name.as_str(), kept.camera_on), ("Bea", true));
+        // A room whose link they have anew is kept by that.
+        let by = |code: &str| RecentRoom { room: "team".into(), link: format!("http://h/join/team?code={code}") };
+        let rooms = |recent| Settings { recent, ..said.clone() };
+        file.save(&rooms(vec![by("old")]), &rooms(vec![room("ours"), by("old")])).unwrap();
+        let now = file.load().0.recent;
+        file.save(&rooms(now), &rooms(vec![by("new")])).unwrap();
+        file.save(&rooms(vec![by("old")]), &rooms(vec![room("ours"), by("old")])).unwrap();
+        assert_eq!(file.load().0.recent, [room("ours"), by("new")]);
         // One from the future is kept aside, and what this program knows stays.
         fs::write(&file.0, "version = 9").unwrap();
         let now = Settings { camera_on: true, ..said.clone() };

@@ -23,7 +23,8 @@ pub struct RoomOrder {
     banned: BTreeSet<UserId>,
     /// Whom everyone is to look at.
     pub spotlight: Option<UserId>,
-    /// How often the links into the room were made anew: those before lead nowhere. A host asks for one more.
+    /// How often the links into the room were made anew: those before lead nowhere. A host asks for one more; whoever is
+    /// banned knows the link, and the server makes another one by itself.
     pub renewals: u32,
     /// Their code by now, once they were: the server's to say, and whoever is inside may know it.
     pub link: Option<LinkCode>,
@@ -77,6 +78,11 @@ impl RoomOrder {
         self.banned.iter().any(|banned| banned.as_str() == user)
     }
 
+    /// Whether somebody is banned who was not.
+    pub fn bans_more_than(&self, before: &Self) -> bool {
+        !self.banned.is_subset(&before.banned)
+    }
+
     /// Does not let somebody in again; with too many the list is full, and `false`.
     pub fn ban(&mut self, user: UserId) -> bool {
         self.dismiss(&user);
@@ -127,6 +133,7 @@ mod tests {
         assert_eq!(RoomOrder::read(&text), order);
         assert!(text.contains("large") && text.contains("theirs"));
         assert!(order.bans("eve") && !order.bans("ada"));
+        assert!(order.bans_more_than(&RoomOrder::default()) && !RoomOrder::default().bans_more_than(&order));
         assert!(order.makes_host("ben") && !order.makes_host("ada"));
         assert!(order.ban(user("ben")) && !order.makes_host("ben"), "nobody who is not let in is a host");
         let none = RoomOrder::default().write(&text).unwrap();

@@ -97,7 +97,7 @@ impl Refused {
     fn count(&self, http: &Http) {
         if matches!(self, Self::Code) {
             http.counters.refused.add(1);
-            tracing::info!("an invitation was refused: its code is wrong");
+            tracing::info!("an invitation was refused: its code is wrong, or there is a newer one");
         }
     }
 }

@@ -189,9 +189,9 @@ impl ServerHandle {
         self.rtc_addr
     }
 
-    /// The first link that lets others into a room, until a host makes it anew, with the address at which this machine is reached; `None` when invitations
-    /// are off ([`ServerConfig::invitations`]). A server behind a proxy or a port forwarding knows not how it is reached:
-    /// make its links with [`crate::protocol::invitation::link`].
+    /// The first link that lets others into a room, until a host makes it anew, with the address at which this machine is
+    /// reached; `None` when invitations are off ([`ServerConfig::invitations`]). A server behind a proxy or a port forwarding
+    /// knows not how it is reached: make its links with [`crate::protocol::invitation::link`].
     pub fn invitation(&self, room: &RoomId) -> Option<String> {
         self.inviter.as_ref()?.link(room)
     }

@@ -284,7 +284,6 @@ fn who_is_banned_does_not_come_back_by_the_link_they_know() {
     let ahead = token_by_link("Mallory");
 
     let mut order = RoomOrder::default();
-    order.renewals = 1;
     assert!(order.ban(eve_is));
     host.send(RoomCommand::SetRoomMetadata(order.write("").unwrap()));
     let error = eve.wait_state(RoomState::Disconnected, RoomStateReason::KickedOut).unwrap();

@@ -140,7 +140,7 @@ impl Hub {
             if !room.admits(&admission.identity, admission.claims.nbf) {
                 return Err(Refusal::Revoked);
             }
-            room.lets_in(&admission.identity, &admission.claims)?;
+            room.lets_in(&admission.identity, &admission.claims, earlier.is_some())?;
         }
         let most = known.map_or(self.limits.participants_per_room, |key| self.room_limit(key));
         if crowd - freed >= most {

@@ -92,7 +92,8 @@ impl Room {
     }
 
     /// Takes over what hosts chose; `inside` are the identities of those who are here, and links are made with `secret`.
-    /// Hosts ask for new links by one renewal more; nobody takes them back, and their code is not for hosts to say.
+    /// Hosts ask for new links by one renewal more, or by banning somebody, who knows the last one; nobody takes them back,
+    /// and their code is not for hosts to say.
     pub(super) fn set_metadata(
         &mut self,
         mut metadata: String,
@@ -105,8 +106,9 @@ impl Room {
             self.inside = inside.collect();
             self.knocks.clear();
         }
-        if secret.is_some() && Some(order.renewals) == self.renewals.checked_add(1) {
-            self.renewals = order.renewals;
+        let asked = Some(order.renewals) == self.renewals.checked_add(1) || order.bans_more_than(&self.order);
+        if secret.is_some() && asked {
+            self.renewals = self.renewals.saturating_add(1);
             // Younger than every other one, also of a time when the room was open before.
             self.links_made_secs = now_secs.max(self.links_made_secs.saturating_add(1));
         }
@@ -150,16 +152,17 @@ impl Room {
         !claims.video.room_admin && self.order.bans(identity)
     }
 
-    /// Whether hosts let somebody in; hosts come in themselves.
-    pub(super) fn lets_in(&self, identity: &str, claims: &Claims) -> Result<(), Refusal> {
+    /// Whether hosts let somebody in, who may be here already; hosts come in themselves.
+    pub(super) fn lets_in(&self, identity: &str, claims: &Claims, here: bool) -> Result<(), Refusal> {
         if claims.video.room_admin {
             return Ok(());
         }
         if self.bans(identity, claims) {
             return Err(Refusal::Banned);
         }
-        // Whoever came by a link is let in as long as the link: names are easily changed.
-        if claims.link_made_secs.is_some_and(|made| made < self.links_made_secs) {
+        // Whoever came by a link is let in as long as the link: names are easily changed. Who is here may not have got the
+        // token by the new one yet.
+        if !here && claims.link_made_secs.is_some_and(|made| made < self.links_made_secs) {
             return Err(Refusal::OldLink);
         }
         if self.order.locked && !self.makes_host(identity) && !self.inside.contains(identity) {
@@ -400,8 +403,11 @@ mod tests {
         assert!(same(&choose(&mut room, 12, |order| order.link = code(99))), "it is the server's to say");
         assert!(same(&choose(&mut room, 12, |order| *order = RoomOrder::default())));
         assert_eq!(choose(&mut room, 11, |order| order.renewals += 1).link, code(12), "never the same again");
-        room.set_metadata("no place for it".into(), std::iter::empty(), Some("secret"), 13);
-        assert_eq!((room.metadata.as_str(), room.links_made_secs()), ("no place for it", 12));
+        let bans = |order: &mut RoomOrder| assert!(order.ban(UserId::new("eve").unwrap()));
+        assert_eq!(choose(&mut room, 20, bans).link, code(20), "whoever is banned knows the last one");
+        assert_eq!(choose(&mut room, 21, bans).link, code(20), "once");
+        room.set_metadata("no place for it".into(), std::iter::empty(), Some("secret"), 22);
+        assert_eq!((room.metadata.as_str(), room.links_made_secs()), ("no place for it", 20));
 
         // Without invitations there are no links.
         let mut room = Room::new("hall");
@@ -415,19 +421,20 @@ mod tests {
     fn who_came_by_an_old_link_is_not_let_in() {
         let by = |link_made_secs| Claims { link_made_secs, ..Claims::default() };
         let mut room = Room::new("hall");
-        assert_eq!(room.lets_in("eve", &by(Some(0))), Ok(()));
-        assert_eq!(room.lets_in("eve", &by(Some(7))), Ok(()), "made anew when the room was open before");
+        assert_eq!(room.lets_in("eve", &by(Some(0)), false), Ok(()));
+        assert_eq!(room.lets_in("eve", &by(Some(7)), false), Ok(()), "made anew when the room was open before");
         choose(&mut room, 9, |order| order.renewals += 1);
         for old in [0, 7, 8] {
-            assert_eq!(room.lets_in("eve", &by(Some(old))), Err(Refusal::OldLink));
+            assert_eq!(room.lets_in("eve", &by(Some(old)), false), Err(Refusal::OldLink));
+            assert_eq!(room.lets_in("eve", &by(Some(old)), true), Ok(()), "who is here comes back");
         }
-        assert_eq!(room.lets_in("eve", &by(Some(9))), Ok(()));
-        assert_eq!(room.lets_in("eve", &by(None)), Ok(()), "a token of another kind");
+        assert_eq!(room.lets_in("eve", &by(Some(9)), false), Ok(()));
+        assert_eq!(room.lets_in("eve", &by(None), false), Ok(()), "a token of another kind");
         choose(&mut room, 9, |order| assert!(order.ban(UserId::new("eve").unwrap())));
-        assert_eq!(room.lets_in("eve", &by(Some(9))), Err(Refusal::Banned));
+        assert_eq!(room.lets_in("eve", &by(Some(9)), false), Err(Refusal::Banned));
         let mut host = by(Some(0));
         host.video.room_admin = true;
-        assert_eq!(room.lets_in("eve", &host), Ok(()), "a host by token");
+        assert_eq!(room.lets_in("eve", &host, false), Ok(()), "a host by token");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use bevy::prelude::*;
 
 use crate::model::{Reaction, text};
 
-/// Seconds a remark takes across the view, and for each of its characters: a long one passes no faster.
+/// Seconds a remark takes across the view, and more for each of its characters: a long one passes hardly faster.
 const REMARK_SECS: f32 = 9.0;
 const CHARACTER_SECS: f32 = 0.06;
 /// Seconds a sign rises.

@@ -24,7 +24,7 @@ pub enum KeepOrder {
     Remove {
         /// Whom.
         user: UserId,
-        /// And do not let them in again, whatever token they have; the link they know is made anew.
+        /// And do not let them in again, whatever token they have; our server makes the link they know anew.
         ban: bool,
     },
     /// Let nobody in any more, or everybody again.
@@ -85,9 +85,7 @@ fn keep_order(
             }
             KeepOrder::Remove { user, ban } => {
                 order.dismiss(user);
-                if *ban && order.ban(user.clone()) {
-                    order.renewals = order.renewals.saturating_add(1);
-                } else if *ban {
+                if *ban && !order.ban(user.clone()) {
                     let message = "too many are banned already: only this one's token is refused";
                     trouble.write(CallTrouble(CallError::new(ErrorCode::SendFailed, message)));
                 }

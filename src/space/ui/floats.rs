@@ -17,6 +17,8 @@ const SIGN_PT: f32 = 38.0;
 /// Remarks float in the upper part of the view, row by row, in points.
 const ROW_PT: f32 = 34.0;
 const TOP_PT: f32 = 60.0;
+/// The longest line that is lettered, in pixels.
+const LONGEST_PX: f32 = 4096.0;
 /// How far a sign rises, in points, and how far it drifts.
 const RISE_PT: f32 = 130.0;
 const DRIFT_PT: f32 = 30.0;
@@ -43,7 +45,9 @@ pub(super) fn draw(
         let progress = float.progress();
         match &float.kind {
             FloatKind::Remark { text, row } => {
-                let room = view.width() * 2.0;
+                // As long as lettering lets it be; what stands still is to be read where it stands.
+                let longest = if comfort.reduced_motion { free.width() - 24.0 } else { f32::INFINITY };
+                let room = longest.min(LONGEST_PX / ctx.pixels_per_point());
                 let Some(size) = writing.measure(&ctx, text, REMARK_PT, room) else { continue };
                 // Without motion it stands where it would be halfway.
                 let way = if comfort.reduced_motion { 0.5 } else { progress };

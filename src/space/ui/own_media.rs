@@ -120,7 +120,8 @@ pub(super) fn follow_own_streams(
             outbox.push(RoomCommand::SetMuted { stream: stream.id.clone(), kind: toggle.0, muted });
         }
         next.wished[slot(toggle.0)] = Some((muted, PATIENCE_SECS));
-        next.hushed &= toggle.0 != MediaKind::Audio;
+        // The space bar opens it for a moment.
+        next.hushed &= toggle.0 != MediaKind::Audio || next.talking;
         let shown = if muted { Sending::Muted } else { Sending::Live };
         match toggle.0 {
             MediaKind::Audio => next.microphone = shown,
