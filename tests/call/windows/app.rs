@@ -246,6 +246,19 @@ impl AppWindow {
         }
     }
 
+    /// Waits until that is in the clipboard; answers what it is.
+    pub fn wait_clipboard(&self, what: &str, holds: impl Fn(&str) -> bool) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let text = self.clipboard();
+            if holds(&text) {
+                return text;
+            }
+            assert!(Instant::now() < deadline, "not {what} but {text:?} is in the clipboard");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
     /// What is in the clipboard, as another program is given it; empty when there is nothing.
     pub fn clipboard(&self) -> String {
         let atom = |name: &str| self.conn.intern_atom(false, name.as_bytes()).unwrap().reply().unwrap().atom;

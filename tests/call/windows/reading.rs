@@ -26,7 +26,7 @@ pub struct Part {
 impl Part {
     pub const WHOLE: Self = Self { x: (0.0, 1.0), y: (0.0, 1.0) };
     /// What is told for a moment.
-    pub const TOP: Self = Self { x: (0.08, 0.75), y: (0.0, 0.14) };
+    pub const TOP: Self = Self { x: (0.25, 0.75), y: (0.0, 0.14) };
     /// People or messages.
     pub const RIGHT: Self = Self { x: (0.655, 0.98), y: (0.03, 0.68) };
     /// The bar at the bottom.
